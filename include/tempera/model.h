@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+// The small language model: a decoder of the Llama architecture (RMSNorm, rotary positions in
+// interleaved pairs, grouped-query attention, SwiGLU, optionally tied embeddings), f32 inside,
+// GGUF outside. Forward, backward, and token by token with a KV cache. Read next: train.h.
+//
+// Letters used below: B sequences, T positions, V vocabulary, D = dim, H heads, F = hidden_dim.
+#ifndef TEMPERA_MODEL_H
+#define TEMPERA_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tempera/gguf.h>
+#include <tempera/parallel.h>
+#include <tempera/sampler.h>
+#include <tempera/status.h>
+#include <tempera/tokenizer.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// ------------------------------------------------------------------------------------------------
+// Shape and parameters
+
+struct tempera_model_config {
+    size_t struct_size;
+    uint32_t vocab_size;
+    uint32_t context_length; // positions at most
+    uint32_t n_layers;
+    uint32_t dim;        // a multiple of n_heads; dim / n_heads even
+    uint32_t n_heads;
+    uint32_t n_kv_heads; // divides n_heads
+    uint32_t hidden_dim; // of the feed-forward part
+    float rms_epsilon;
+    float rope_base;
+    bool tied_embeddings; // the output matrix is the embedding matrix
+};
+
+// A config with every field set but those of size: epsilon 1e-5, base 10000, tied.
+TEMPERA_API struct tempera_model_config tempera_model_config_default(void);
+
+// OK, or INVALID_ARGUMENT with the field that is wrong and its allowed values in *error.
+TEMPERA_API enum tempera_status tempera_model_config_check(const struct tempera_model_config *config,
+                                                           struct tempera_error *error);
+
+// Number of f32 parameters a config has; 0 if it is invalid.
+TEMPERA_API size_t tempera_model_config_n_parameters(const struct tempera_model_config *config);
+
+struct tempera_model;
+
+// A model with random weights: normal(0, 0.02), residual projections scaled by 1/sqrt(2 layers),
+// norms 1; a function of config and seed alone. On success *model is the caller's to close.
+TEMPERA_API enum tempera_status tempera_model_create(struct tempera_model **model,
+                                                     const struct tempera_model_config *config,
+                                                     uint64_t seed, struct tempera_error *error);
+
+// From a GGUF file with general.architecture = "llama" and F32, F16 or BF16 tensors. BAD_MODEL
+// names the key or tensor that is missing or has the wrong shape; UNSUPPORTED its type.
+TEMPERA_API enum tempera_status tempera_model_from_gguf(struct tempera_model **model,
+                                                        const struct tempera_gguf *gguf,
+                                                        struct tempera_error *error);
+
+// Adds the llama.* and general.* keys and the tensors; matrices stored as dtype, norms as F32.
+// The weights are borrowed until the writer's save. name: general.name.
+TEMPERA_API enum tempera_status tempera_model_to_gguf(const struct tempera_model *model,
+                                                      struct tempera_gguf_writer *writer,
+                                                      enum tempera_dtype dtype, const char *name);
+
+// Model and tokenizer of one file, in one call; both are the caller's to close.
+TEMPERA_API enum tempera_status tempera_model_load(const char *path, struct tempera_model **model,
+                                                   struct tempera_tokenizer **tokenizer,
+                                                   struct tempera_error *error);
+TEMPERA_API enum tempera_status tempera_model_save(const char *path,
+                                                   const struct tempera_model *model,
+                                                   const struct tempera_tokenizer *tokenizer,
+                                                   enum tempera_dtype dtype, const char *name,
+                                                   struct tempera_error *error);
+
+// Frees it and sets *model to NULL. NULL-safe.
+TEMPERA_API void tempera_model_close(struct tempera_model **model);
+
+TEMPERA_API const struct tempera_model_config *
+tempera_model_get_config(const struct tempera_model *model);
+
+// One tensor of the model; all of them lie one after the other in one block of f32.
+struct tempera_parameter {
+    char name[48]; // as in GGUF, "blk.0.attn_q.weight"
+    float *data;   // [rows, cols], rows = outputs
+    size_t offset; // of data in the block, in elements
+    size_t rows;   // 1 for a vector
+    size_t cols;
+};
+
+// The table of parameters, in file order; *count is its length. The caller may change weights
+// while nothing else uses the model. Borrowed until the close.
+TEMPERA_API const struct tempera_parameter *tempera_model_parameters(struct tempera_model *model,
+                                                                     size_t *count);
+
+// The block behind the table: n_parameters floats.
+TEMPERA_API float *tempera_model_weights(struct tempera_model *model, size_t *n_parameters);
+
+// ------------------------------------------------------------------------------------------------
+// Whole sequences: scores, loss and gradients
+
+// The activations of a forward pass over at most B sequences of at most T tokens.
+struct tempera_workspace;
+
+// backward: also room for the gradients of activations. INVALID_ARGUMENT (T > context_length),
+// OUT_OF_MEMORY.
+TEMPERA_API enum tempera_status tempera_workspace_open(struct tempera_workspace **workspace,
+                                                       const struct tempera_model *model, size_t B,
+                                                       size_t T, bool backward);
+TEMPERA_API void tempera_workspace_close(struct tempera_workspace **workspace);
+
+// logits[B*T, V] (dense f32) of tokens[B, T], each sequence starting at position 0.
+TEMPERA_API enum tempera_status tempera_model_logits(const struct tempera_model *model,
+                                                     struct tempera_workspace *workspace,
+                                                     const int32_t *tokens, size_t B, size_t T,
+                                                     float *logits,
+                                                     const struct tempera_executor *executor);
+
+// Mean cross-entropy (natural logarithm) of targets[B, T] given tokens[B, T]; a target of
+// TEMPERA_IGNORE_INDEX does not count. *loss and *count as in loss.h.
+//   gradients  [n_parameters] in the block's layout, or NULL for the loss alone. The gradient of
+//              the mean loss, times gradient_scale, is ADDED to it.
+// Bits do not depend on the executor.
+TEMPERA_API enum tempera_status tempera_model_loss(const struct tempera_model *model,
+                                                   struct tempera_workspace *workspace,
+                                                   const int32_t *tokens, const int32_t *targets,
+                                                   size_t B, size_t T, float *gradients,
+                                                   float gradient_scale, double *loss,
+                                                   size_t *count,
+                                                   const struct tempera_executor *executor);
+
+// ------------------------------------------------------------------------------------------------
+// Token by token
+
+// A sequence with its KV cache.
+struct tempera_decoder;
+
+// n_context: positions to make room for, at most the model's context_length; 0 takes that. The
+// model and the executor are borrowed until the close.
+TEMPERA_API enum tempera_status tempera_decoder_open(struct tempera_decoder **decoder,
+                                                     const struct tempera_model *model,
+                                                     size_t n_context,
+                                                     const struct tempera_executor *executor);
+TEMPERA_API void tempera_decoder_close(struct tempera_decoder **decoder);
+
+// Appends tokens[n] and, if logits is not NULL, writes the scores [V] after the last of them.
+// CONTEXT_FULL, TOKEN_OUT_OF_RANGE: nothing is appended.
+TEMPERA_API enum tempera_status tempera_decoder_append(struct tempera_decoder *decoder,
+                                                       const int32_t *tokens, size_t n,
+                                                       float *logits);
+
+TEMPERA_API size_t tempera_decoder_length(const struct tempera_decoder *decoder);
+TEMPERA_API size_t tempera_decoder_capacity(const struct tempera_decoder *decoder);
+
+// Forgets all but the first `length` tokens. INVALID_ARGUMENT if there are fewer.
+TEMPERA_API enum tempera_status tempera_decoder_rewind(struct tempera_decoder *decoder,
+                                                       size_t length);
+
+// ------------------------------------------------------------------------------------------------
+// Text from a prompt
+
+// One generated token, as seen by the callback.
+struct tempera_generated {
+    int32_t token;
+    const char *text; // what can be shown now (whole UTF-8 characters); not NUL-terminated
+    size_t nbytes;    // of text; may be 0
+    float raw_logprob;
+    float logprob;
+    float entropy_bits;  // of softmax(scores) at T = 1, all tokens
+    const float *logits; // [V], borrowed for the call; NULL in the last call, which flushes text
+};
+
+// Returns false to stop.
+typedef bool tempera_generate_callback(void *context, const struct tempera_generated *generated);
+
+struct tempera_generate_options {
+    size_t struct_size;
+    struct tempera_sampler sampler; // default: top-k 40, top-p 0.95, min-p 0.05, temperature 0.8
+    uint64_t seed;
+    uint32_t stream;
+    size_t max_tokens;        // 0: until the end of text or of the context
+    const char *const *stops; // [n_stops] strings that end the text and aren't part of it
+    size_t n_stops;
+    bool raw;                 // true: the prompt's last token is not taken back (see below)
+    bool slide;               // when the context is full, go on with its second half
+};
+
+TEMPERA_API struct tempera_generate_options tempera_generate_options_default(void);
+
+// Continues prompt[nbytes] on an empty decoder, token by token through the callback.
+// A prompt may end inside a word: its last token is taken back and only tokens that continue
+// what it stood for are allowed until its bytes are used up, so that "Humpty D" reaches "Dumpty"
+// though that is one token. The bytes of the prompt are never given to the callback again.
+// An empty prompt starts from the beginning-of-text token.
+// Returns OK at the end of text, at max_tokens, at a stop string or when the callback says stop;
+// CONTEXT_FULL when the prompt alone fills the context.
+TEMPERA_API enum tempera_status
+tempera_generate(struct tempera_decoder *decoder, const struct tempera_tokenizer *tokenizer,
+                 const char *prompt, size_t nbytes, const struct tempera_generate_options *options,
+                 tempera_generate_callback *callback, void *context, size_t *n_tokens,
+                 struct tempera_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Threads are the caller's. What can run in parallel takes an executor: a parallel-for which the
+// caller supplies from its own thread pool, or ours below. NULL means: run in this thread.
+//
+// How work is split into tasks depends on the work's shape only, never on the number of threads,
+// so that an executor can't change a bit of any result.
+#ifndef TEMPERA_PARALLEL_H
+#define TEMPERA_PARALLEL_H
+
+#include <stddef.h>
+
+#include <tempera/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef void tempera_task(void *context, size_t index);
+
+// parallel_for(self, n_tasks, task, context) calls task(context, i) exactly once for every i in
+// [0, n_tasks), in any order and on any threads, and returns when all calls have returned.
+// It must be callable from within a task (running such a nested loop serially is fine).
+struct tempera_executor {
+    void (*parallel_for)(void *self, size_t n_tasks, tempera_task *task, void *context);
+    void *self;
+    size_t n_threads; // a hint for sizing scratch and choosing chunks; at least 1
+};
+
+// Runs the loop on `executor`, or serially in this thread when executor is NULL.
+TEMPERA_API void tempera_parallel_for(const struct tempera_executor *executor, size_t n_tasks,
+                                      tempera_task *task, void *context);
+
+// ------------------------------------------------------------------------------------------------
+// Our executor: a pool of pthreads. The calling thread works too, so n_threads = 2 starts one.
+
+struct tempera_thread_pool;
+
+// n_threads = 0 takes the number of processors this process may run on. On success *pool is the
+// caller's to close. Status: INVALID_ARGUMENT, OUT_OF_MEMORY, NO_THREADS.
+TEMPERA_API enum tempera_status tempera_thread_pool_open(struct tempera_thread_pool **pool,
+                                                         size_t n_threads);
+
+// Ends the threads, frees the pool and sets *pool to NULL. NULL-safe. No loop may be running.
+TEMPERA_API void tempera_thread_pool_close(struct tempera_thread_pool **pool);
+
+// The pool as an executor; borrowed, valid until the pool is closed. NULL for a NULL pool. Loops
+// started from several threads at once are run one after the other.
+TEMPERA_API const struct tempera_executor *
+tempera_thread_pool_executor(const struct tempera_thread_pool *pool);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT
+// From a row of scores to the next token. Read next: docs/ARCHITECTURE.md, src/sampler/.
+//
+// A sampler is an array of stages that the caller fills; they act in the order given:
+//
+//     struct tempera_stage stages[] = {
+//         tempera_stage_top_k(40),
+//         tempera_stage_top_p(0.95f),
+//         tempera_stage_temperature(0.8f),
+//     };
+//     struct tempera_sampler sampler = tempera_sampler_of(stages, 3);
+//
+// Score stages (penalties, logit bias, temperature) change scores; filter stages (top-k, top-p,
+// min-p) keep what stands above ONE threshold in the order (score descending, id ascending), so
+// that ties are decided. The draw takes the first token, by id, where the running mass of the
+// kept tokens passes a random share of their total.
+//
+// Masses are integers: w_i = exp((z_i - m) / T) * 2^51 rounded to nearest. Their sums are exact,
+// so kept sets and draws do not depend on the order of summation. A token can be drawn if and
+// only if its mass is >= 1, about 2^-52 of the largest: nothing rarer, everything else.
+//
+// Random numbers are Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers:
+// as easy as 1, 2, 3") of (seed, stream, step, draw): no hidden state, and the same token on
+// every machine, whatever else is in the batch.
+//
+// Edges: NaN in an allowed entry: NAN_INPUT, token -1. Nothing allowed: ALL_MASKED, token -1.
+// T = 0: the lowest id among the ties at the maximum, final logprob 0. T = +inf: uniform over
+// what is left. Scores of +inf: uniform over those. The maximum of a row always stays.
+#ifndef TEMPERA_SAMPLER_H
+#define TEMPERA_SAMPLER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tempera/matrix.h>
+#include <tempera/parallel.h>
+#include <tempera/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// ------------------------------------------------------------------------------------------------
+// Stages
+
+// Values are pinned; later versions append.
+enum tempera_stage_kind {
+    TEMPERA_STAGE_LOGIT_BIAS = 1,  // z_i += bias of i; -inf bans
+    TEMPERA_STAGE_PENALTIES = 2,   // repetition, presence, frequency over the last tokens
+    TEMPERA_STAGE_TEMPERATURE = 3, // z / T
+    TEMPERA_STAGE_TOP_K = 4,       // the k largest (Fan, Lewis, Dauphin 2018, arXiv 1805.04833)
+    TEMPERA_STAGE_TOP_P = 5,       // the nucleus (Holtzman et al. 2019, arXiv 1904.09751)
+    TEMPERA_STAGE_MIN_P = 6,       // p_i >= min_p * p_max (Nguyen et al. 2024, arXiv 2407.01082)
+};
+
+struct tempera_logit_bias {
+    int32_t token;
+    float bias; // finite, or -inf to ban; several entries of one token add up
+};
+
+// A plain value of fixed size. Which member of the union counts is said by kind.
+struct tempera_stage {
+    enum tempera_stage_kind kind;
+    union {
+        float temperature; // [0, +inf]; 1 changes nothing
+        float top_p;       // [0, 1]; 1: off; 0: only the first token in the order
+        float min_p;       // [0, 1]; 0: off; 1: the ties at the maximum
+        int32_t top_k;     // >= 0; 0: off; keeps exactly min(k, what is left)
+        struct {
+            float repetition; // > 0, 1: off. z > 0 ? z / r : z * r (arXiv 1909.05858, as used)
+            float presence;   // 0: off. Subtracted once from every token seen in the window
+            float frequency;  // 0: off. Subtracted for every time it was seen
+            int32_t window;   // how many of the last accepted tokens count; 0: off
+        } penalties;
+        struct {
+            const struct tempera_logit_bias *entries; // [count], borrowed
+            size_t count;
+        } logit_bias;
+        double reserved[8]; // fixes the size for stages to come
+    } u;
+};
+
+static inline struct tempera_stage tempera_stage_temperature(float temperature)
+{
+    struct tempera_stage stage = {TEMPERA_STAGE_TEMPERATURE, {0}};
+    stage.u.temperature = temperature;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_top_k(int32_t k)
+{
+    struct tempera_stage stage = {TEMPERA_STAGE_TOP_K, {0}};
+    stage.u.top_k = k;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_top_p(float p)
+{
+    struct tempera_stage stage = {TEMPERA_STAGE_TOP_P, {0}};
+    stage.u.top_p = p;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_min_p(float p)
+{
+    struct tempera_stage stage = {TEMPERA_STAGE_MIN_P, {0}};
+    stage.u.min_p = p;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_penalties(float repetition, float presence,
+                                                           float frequency, int32_t window)
+{
+    struct tempera_stage stage = {TEMPERA_STAGE_PENALTIES, {0}};
+    stage.u.penalties.repetition = repetition;
+    stage.u.penalties.presence = presence;
+    stage.u.penalties.frequency = frequency;
+    stage.u.penalties.window = window;
+    return stage;
+}
+
+static inline struct tempera_stage
+tempera_stage_logit_bias(const struct tempera_logit_bias *entries, size_t count)
+{
+    struct tempera_stage stage = {TEMPERA_STAGE_LOGIT_BIAS, {0}};
+    stage.u.logit_bias.entries = entries;
+    stage.u.logit_bias.count = count;
+    return stage;
+}
+
+// What to do with a row: a value without hidden state, shared by any number of rows and threads.
+struct tempera_sampler {
+    size_t struct_size;
+    const struct tempera_stage *stages; // [n_stages], borrowed
+    size_t n_stages;                    // 0: a plain draw at T = 1
+};
+
+static inline struct tempera_sampler tempera_sampler_of(const struct tempera_stage *stages,
+                                                        size_t n_stages)
+{
+    struct tempera_sampler sampler = {sizeof sampler, stages, n_stages};
+    return sampler;
+}
+
+// OK, or INVALID_ARGUMENT with the number of the stage and what is wrong with it in *error.
+TEMPERA_API enum tempera_status tempera_sampler_check(const struct tempera_sampler *sampler,
+                                                      struct tempera_error *error);
+
+// ------------------------------------------------------------------------------------------------
+// State: what was accepted so far. A block without pointers: copy it to clone, put it back to
+// roll back, write it out to save.
+
+struct tempera_sampler_state {
+    uint32_t nbytes;  // of the whole block, this head included
+    uint32_t version; // of its layout
+    uint64_t step;    // tokens accepted so far; counts draws apart
+    uint32_t window;  // tokens remembered at most
+    uint32_t reserved;
+    // the block goes on: read it through the functions below only
+};
+
+// Bytes of a state for this sampler: its longest window decides. 0 if the sampler is invalid.
+TEMPERA_API size_t tempera_sampler_state_nbytes(const struct tempera_sampler *sampler);
+
+// Makes an empty state in `nbytes` bytes of the caller's, aligned to 8. BUFFER_TOO_SMALL,
+// INVALID_ARGUMENT.
+TEMPERA_API enum tempera_status tempera_sampler_state_init(struct tempera_sampler_state *state,
+                                                           size_t nbytes,
+                                                           const struct tempera_sampler *sampler);
+
+// Appends a token, of the prompt or drawn, to the history. Sampling never does this by itself.
+// INVALID_ARGUMENT (negative id), STATE_MISMATCH (a block of another version).
+TEMPERA_API enum tempera_status tempera_sampler_accept(struct tempera_sampler_state *state,
+                                                       int32_t token);
+
+// ------------------------------------------------------------------------------------------------
+// Sampling
+
+// One row of a batch. Rows may share samplers, not states that are changed meanwhile.
+struct tempera_sample_row {
+    const struct tempera_sampler *sampler;
+    const struct tempera_sampler_state *state; // NULL: nothing accepted yet, step 0
+    uint64_t seed;
+    uint32_t stream;      // tells apart sequences that share a seed
+    uint32_t mask_nbits;  // tokens the mask speaks of; the others are banned
+    const uint32_t *mask; // NULL: all allowed; layout as in softmax.h
+    uint64_t reserved[2]; // 0
+};
+
+struct tempera_sample_result {
+    enum tempera_status status; // OK, ALL_MASKED, NAN_INPUT
+    int32_t token;              // -1 unless OK
+    float raw_logprob;          // ln p over the allowed scores as given, T = 1; base e
+    float logprob;              // ln p in the distribution that was drawn from
+    uint64_t n_kept;            // tokens the filters left
+    uint64_t reserved[2];
+};
+
+// Bytes of scratch for tempera_sample and tempera_sampler_probs with logits of this shape and
+// this executor (NULL: serial).
+TEMPERA_API size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *logits,
+                                                 const struct tempera_executor *executor);
+
+// Draws one token for each row of logits[batch, vocab].
+//   rows      [batch]
+//   results   [batch], output
+//   scratch   of the caller, aligned to 64, at least as large as the query says
+// Returns the worst row's status, or INVALID_ARGUMENT, UNSUPPORTED, TOKEN_OUT_OF_RANGE (a bias
+// for a token outside the vocabulary), BUFFER_TOO_SMALL: then nothing is written.
+TEMPERA_API enum tempera_status
+tempera_sample(const struct tempera_matrix *logits, const struct tempera_sample_row *rows,
+               struct tempera_sample_result *results, void *scratch, size_t scratch_nbytes,
+               const struct tempera_executor *executor);
+
+// The distribution that tempera_sample draws from: probs[batch, vocab], exactly 0 for tokens that
+// no draw can give. Parameters and status as tempera_sample; probs must not overlap logits.
+TEMPERA_API enum tempera_status
+tempera_sampler_probs(const struct tempera_matrix *logits, const struct tempera_sample_row *rows,
+                      const struct tempera_matrix *probs, struct tempera_sample_result *results,
+                      void *scratch, size_t scratch_nbytes,
+                      const struct tempera_executor *executor);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

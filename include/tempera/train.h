@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+// Training a model on a text: batches, AdamW, schedule, evaluation, checkpoint and resume.
+//
+//     tempera_trainer_open(&trainer, model, tokenizer, text, ..., &options, executor, &error);
+//     tempera_trainer_run(trainer, callbacks, &error);      // or _step() yourself
+//     tempera_model_save("my.gguf", model, tokenizer, TEMPERA_F16, "my", &error);
+//
+// Same model, text, options and build: the same losses and weights bit for bit, at any number of
+// threads, and whether or not the run was killed and resumed on the way.
+#ifndef TEMPERA_TRAIN_H
+#define TEMPERA_TRAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tempera/model.h>
+#include <tempera/parallel.h>
+#include <tempera/status.h>
+#include <tempera/tokenizer.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct tempera_train_options {
+    size_t struct_size;
+    uint64_t steps;         // optimiser steps in all
+    size_t batch;           // sequences a step
+    size_t context;         // tokens a sequence; at most the model's context_length
+    float learning_rate;    // at the end of warm-up
+    float min_learning_rate; // at the end of the cosine
+    uint64_t warmup_steps;  // linear from 0
+    float weight_decay;     // on matrices only (Loshchilov, Hutter 2017, arXiv 1711.05101)
+    float beta1, beta2, epsilon;
+    float clip_norm;        // gradients are scaled down to this global norm; 0: off
+    uint64_t seed;          // of the order of the data
+    uint64_t evaluate_every; // steps; 0: at the end only
+    uint64_t sample_every;   // steps; 0: never
+    uint64_t checkpoint_every; // steps; 0: at the end and on a stop only
+    const char *checkpoint_path; // NULL: no checkpoints
+    const char *log_path;        // loss log, one JSON object a line; NULL: none
+};
+
+// learning rate 1e-3 to 1e-4, warm-up 100, decay 0.1, betas 0.9 and 0.95, epsilon 1e-8, clip 1,
+// batch 8, context 256, 1000 steps.
+TEMPERA_API struct tempera_train_options tempera_train_options_default(void);
+
+// What the command picks when the user says nothing: a model shape, vocabulary and steps for a
+// text of this size and this much time on this many threads. Every field that is not 0 in *config
+// or *options is kept. vocab_size 257 means bytes.
+TEMPERA_API enum tempera_status tempera_train_plan(size_t text_nbytes, double minutes,
+                                                   size_t n_threads,
+                                                   struct tempera_model_config *config,
+                                                   struct tempera_train_options *options,
+                                                   struct tempera_error *error);
+
+// Texts to train on and to measure on. heldout NULL: the trainer keeps back a part of the tokens
+// itself (every twentieth block of context tokens).
+struct tempera_corpus {
+    const char *text;
+    size_t nbytes;
+    const char *heldout;
+    size_t heldout_nbytes;
+};
+
+struct tempera_trainer;
+
+// Model, tokenizer and executor are borrowed until the close; the text is not needed after the
+// call. TEXT_TOO_SHORT names the least size for this context.
+TEMPERA_API enum tempera_status
+tempera_trainer_open(struct tempera_trainer **trainer, struct tempera_model *model,
+                     const struct tempera_tokenizer *tokenizer, const struct tempera_corpus *corpus,
+                     const struct tempera_train_options *options,
+                     const struct tempera_executor *executor, struct tempera_error *error);
+TEMPERA_API void tempera_trainer_close(struct tempera_trainer **trainer);
+
+// The numbers of one step, or of an evaluation.
+struct tempera_train_report {
+    uint64_t step;        // finished steps
+    uint64_t steps;       // in all
+    uint64_t tokens;      // seen so far
+    double loss;          // of this step's batch, nats a token
+    double gradient_norm; // before clipping
+    double learning_rate;
+    double tokens_per_second; // over the last steps
+    double seconds_left;
+    bool evaluated;             // the two below are from this step
+    double heldout_loss;        // nats a token
+    double heldout_bits_per_byte;
+};
+
+// One step: batch, loss, gradients, clip, AdamW. TRAINING_DIVERGED leaves the weights as they
+// were before the step.
+TEMPERA_API enum tempera_status tempera_trainer_step(struct tempera_trainer *trainer,
+                                                     struct tempera_train_report *report,
+                                                     struct tempera_error *error);
+
+// The held-out loss now.
+TEMPERA_API enum tempera_status tempera_trainer_evaluate(struct tempera_trainer *trainer,
+                                                         struct tempera_train_report *report,
+                                                         struct tempera_error *error);
+
+struct tempera_train_callbacks {
+    void *context;
+    // After every step. Return false to stop: the step is kept, a checkpoint is written.
+    bool (*progress)(void *context, const struct tempera_train_report *report);
+    // Every sample_every steps; may generate from the model. May be NULL.
+    void (*sample)(void *context, const struct tempera_train_report *report);
+};
+
+// Steps until options.steps, with evaluation, log and checkpoints. STOPPED if progress said so.
+TEMPERA_API enum tempera_status tempera_trainer_run(struct tempera_trainer *trainer,
+                                                    const struct tempera_train_callbacks *callbacks,
+                                                    struct tempera_error *error);
+
+// Writes the whole training state (f32 weights, moments, counters, data position, length of the
+// loss log) and the tokenizer to one GGUF file; its rename is the commit point.
+TEMPERA_API enum tempera_status tempera_trainer_save(const struct tempera_trainer *trainer,
+                                                     const char *path, struct tempera_error *error);
+
+// Takes up a state saved by a trainer of the same model shape, text and options (steps may be
+// larger): weights, moments, position; cuts the loss log back to where the state was.
+// STATE_MISMATCH says what differs.
+TEMPERA_API enum tempera_status tempera_trainer_resume(struct tempera_trainer *trainer,
+                                                       const char *path,
+                                                       struct tempera_error *error);
+
+// What a checkpoint was made with, so that a resume needs no options: model, tokenizer and
+// options of the file; model and tokenizer are the caller's to close. The options' paths are NULL.
+TEMPERA_API enum tempera_status
+tempera_checkpoint_open(const char *path, struct tempera_model **model,
+                        struct tempera_tokenizer **tokenizer,
+                        struct tempera_train_options *options, struct tempera_error *error);
+
+// ------------------------------------------------------------------------------------------------
+// Evaluation
+
+struct tempera_evaluation {
+    double loss;          // nats a token
+    double perplexity;    // exp(loss)
+    double bits_per_byte; // all nats over ln 2 over the text's bytes: compares across tokenizers
+    uint64_t tokens;
+    uint64_t bytes;
+};
+
+// Loss of a model on text[nbytes], in windows of `context` tokens (0: the model's) that do not
+// overlap, each after the beginning-of-text token. TEXT_TOO_SHORT for an empty text.
+TEMPERA_API enum tempera_status
+tempera_evaluate(const struct tempera_model *model, const struct tempera_tokenizer *tokenizer,
+                 const char *text, size_t nbytes, size_t context,
+                 struct tempera_evaluation *evaluation, const struct tempera_executor *executor,
+                 struct tempera_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
