@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+# The command and the examples: over the public headers alone.
+
+if(TEMPERA_COMMAND)
+    find_package(PkgConfig REQUIRED)
+    pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+    file(GLOB sources CONFIGURE_DEPENDS cli/*.c)
+    if(sources)
+        add_executable(tempera-command ${sources})
+        set_target_properties(tempera-command PROPERTIES OUTPUT_NAME tempera)
+        target_link_libraries(tempera-command PRIVATE tempera-lm PkgConfig::JANSSON m)
+    endif()
+endif()
+
+if(TEMPERA_EXAMPLES)
+    file(GLOB sources CONFIGURE_DEPENDS examples/*.c)
+    foreach(source IN LISTS sources)
+        cmake_path(GET source STEM name)
+        add_executable(${name} ${source})
+        target_link_libraries(${name} PRIVATE tempera-lm m)
+    endforeach()
+endif()

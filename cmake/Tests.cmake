@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+# One ctest for each tests/test_*.c and each tests/cli/*.sh, and those on the project itself.
+
+file(GLOB sources CONFIGURE_DEPENDS tests/test_*.c)
+foreach(source IN LISTS sources)
+    cmake_path(GET source STEM name)
+    add_executable(${name} ${source})
+    set_target_properties(${name} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+    target_include_directories(${name} PRIVATE src tests)
+    target_compile_definitions(${name} PRIVATE TEMPERA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    target_link_libraries(${name} PRIVATE tempera-lm tempera Threads::Threads m)
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+endforeach()
+
+# A script finds the command in $TEMPERA and an empty folder of its own in $TMPDIR.
+file(GLOB scripts CONFIGURE_DEPENDS tests/cli/*.sh)
+if(TARGET tempera-command)
+    foreach(script IN LISTS scripts)
+        cmake_path(GET script STEM name)
+        add_test(NAME cli_${name}
+                 COMMAND sh -c "rm -rf \"$TMPDIR\" && mkdir -p \"$TMPDIR\" && exec sh \"$0\"" ${script})
+        set_tests_properties(cli_${name} PROPERTIES
+            TIMEOUT 300
+            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+            ENVIRONMENT "TEMPERA=$<TARGET_FILE:tempera-command>;TMPDIR=${PROJECT_BINARY_DIR}/tests/cli/${name}")
+    endforeach()
+endif()
