@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// tempera eval: how well a model predicts a text.
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <tempera/train.h>
+
+#include "commands.h"
+#include "support.h"
+
+static int evaluate(const struct cli_session *session, const char *path, uint64_t context,
+                    bool json)
+{
+    size_t nbytes;
+    char *text = cli_read_file("eval", path, &nbytes);
+    if (text == NULL)
+        return CLI_FAILED;
+    struct tempera_evaluation result;
+    struct tempera_error error = {0};
+    enum tempera_status status =
+        tempera_evaluate(session->model, session->tokenizer, text, nbytes, (size_t)context,
+                         &result, session->executor, &error);
+    free(text);
+    if (status != TEMPERA_OK)
+        return cli_failed("eval", status, &error);
+    if (json)
+        return cli_json_print(
+            "eval", json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:I}", "model", session->path, "text",
+                              path, "bits_per_byte", cli_json_number(result.bits_per_byte),
+                              "perplexity", cli_json_number(result.perplexity), "loss",
+                              cli_json_number(result.loss), "tokens", (json_int_t)result.tokens,
+                              "bytes", (json_int_t)result.bytes));
+    printf("%s on %s\n  bits per byte  %.4f\n  perplexity     %.3f per token (loss %.4f nats)\n"
+           "  size           %llu bytes, %llu tokens (%.2f bytes a token)\n",
+           session->path, path, result.bits_per_byte, result.perplexity, result.loss,
+           (unsigned long long)result.bytes, (unsigned long long)result.tokens,
+           (double)result.bytes / (double)result.tokens);
+    return CLI_OK;
+}
+
+static int run(int argc, char **argv)
+{
+    const char *model = NULL, *isa = NULL;
+    uint64_t context = 0, threads = 0;
+    bool json = false;
+    const struct cli_option options[] = {
+        {"model", 'm', CLI_TEXT, &model, "FILE", "a GGUF model; the one that ships", 0, 0},
+        {"context", 0, CLI_COUNT, &context, "N", "tokens a window; 0: the model's; 0", 0, 1e9},
+        {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors; 0", 0, 1024},
+        {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
+        {"json", 0, CLI_FLAG, &json, NULL, "print JSON", 0, 0},
+    };
+    const size_t n_options = sizeof options / sizeof *options;
+    struct cli_texts words = {NULL, 0};
+    struct cli_session session;
+    int exit_code;
+    bool ok = cli_options_parse(&cli_eval, options, n_options, argc, argv, &words, &exit_code);
+    if (ok && words.count != 1) {
+        cli_error("tempera eval: name one text to measure on ('-' for stdin)");
+        exit_code = CLI_USAGE;
+        ok = false;
+    }
+    if (ok) {
+        exit_code = CLI_FAILED;
+        if (cli_session_open(&session, "eval", model, threads, isa)) {
+            exit_code = evaluate(&session, words.items[0], context, json);
+            cli_session_close(&session);
+        }
+    }
+    cli_options_free(options, n_options, &words);
+    return exit_code;
+}
+
+const struct cli_command cli_eval = {
+    .name = "eval",
+    .summary = "bits per byte and perplexity of a model on a text",
+    .arguments = "TEXT",
+    .details = "Measures the cross-entropy of the text under the model, in windows that do not "
+               "overlap.\nBits per byte compare across tokenizers; perplexity does not.",
+    .example = "tempera eval -m my.gguf held-out.txt --json",
+    .run = run,
+};

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: MIT
+// tempera explain: what temperature and the filters do to the next token's distribution.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tempera/model.h>
+
+#include "commands.h"
+#include "sampling.h"
+#include "support.h"
+
+enum { BAR_WIDTH = 20, MOST_TEMPERATURES = 8 };
+
+// The scores after a prompt and everything computed from them.
+struct analysis {
+    const struct cli_session *session;
+    size_t vocab;
+    float *logits;   // [vocab]
+    int32_t *order;  // [vocab], likeliest first, ties by id
+    const float *temperatures; // [n_temperatures]
+    size_t n_temperatures;
+    float *probs;    // [n_temperatures, vocab]
+    double *entropy; // [n_temperatures], bits
+};
+
+// Where a filter cut: from the distribution with all stages up to it.
+struct cut {
+    const char *name;
+    double parameter;
+    size_t kept;
+    double mass; // share of the mass before this stage that stays
+    int32_t last; // the least likely token that is left
+};
+
+// ------------------------------------------------------------------------------------------------
+// Computing
+
+static enum tempera_status prompt_logits(struct analysis *a, const char *prompt)
+{
+    const struct tempera_tokenizer *tokenizer = a->session->tokenizer;
+    size_t nbytes = strlen(prompt), n_ids = 0;
+    int32_t *ids = cli_realloc(NULL, (nbytes + 1) * sizeof *ids);
+    enum tempera_status status =
+        tempera_tokenizer_encode(tokenizer, prompt, nbytes, ids, nbytes, &n_ids);
+    if (status == TEMPERA_OK && n_ids == 0)
+        ids[n_ids++] = tempera_tokenizer_bos(tokenizer);
+    struct tempera_decoder *decoder = NULL;
+    if (status == TEMPERA_OK)
+        status = tempera_decoder_open(&decoder, a->session->model, 0, a->session->executor);
+    if (status == TEMPERA_OK)
+        status = tempera_decoder_append(decoder, ids, n_ids, a->logits);
+    tempera_decoder_close(&decoder);
+    free(ids);
+    return status;
+}
+
+static const float *order_scores; // qsort has no context argument in C11
+
+static int compare_tokens(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    if (order_scores[x] != order_scores[y])
+        return order_scores[x] < order_scores[y] ? 1 : -1;
+    return x < y ? -1 : x > y;
+}
+
+static enum tempera_status compute_temperatures(struct analysis *a)
+{
+    struct tempera_matrix logits = tempera_matrix_const_f32(a->logits, 1, a->vocab);
+    for (size_t t = 0; t < a->n_temperatures; t++) {
+        float *row = a->probs + t * a->vocab;
+        struct tempera_matrix probs = tempera_matrix_f32(row, 1, a->vocab);
+        struct tempera_softmax_options options = tempera_softmax_options_default();
+        options.temperature = a->temperatures[t];
+        enum tempera_status status = tempera_softmax(&logits, &options, &probs, NULL, NULL);
+        if (status != TEMPERA_OK)
+            return status;
+        a->entropy[t] = cli_entropy_bits(row, a->vocab);
+    }
+    for (size_t i = 0; i < a->vocab; i++)
+        a->order[i] = (int32_t)i;
+    order_scores = a->logits;
+    qsort(a->order, a->vocab, sizeof *a->order, compare_tokens);
+    return TEMPERA_OK;
+}
+
+// The distribution after the first n stages, into probs[vocab]; returns how many are left.
+static enum tempera_status probs_after(const struct analysis *a, const struct tempera_stage *stages,
+                                       size_t n, float *probs, size_t *kept)
+{
+    struct tempera_matrix logits = tempera_matrix_const_f32(a->logits, 1, a->vocab);
+    struct tempera_matrix out = tempera_matrix_f32(probs, 1, a->vocab);
+    struct tempera_sampler sampler = tempera_sampler_of(stages, n);
+    struct tempera_sample_row row = {.sampler = &sampler};
+    struct tempera_sample_result result;
+    size_t nbytes = tempera_sample_scratch_nbytes(&logits, NULL);
+    void *scratch = aligned_alloc(64, (nbytes + 63) / 64 * 64);
+    if (scratch == NULL)
+        return TEMPERA_OUT_OF_MEMORY;
+    enum tempera_status status =
+        tempera_sampler_probs(&logits, &row, &out, &result, scratch, nbytes, NULL);
+    *kept = (size_t)result.n_kept;
+    free(scratch);
+    return status;
+}
+
+static const char *stage_name(const struct tempera_stage *stage, double *parameter)
+{
+    switch (stage->kind) {
+    case TEMPERA_STAGE_TOP_K:
+        *parameter = stage->u.top_k;
+        return "top-k";
+    case TEMPERA_STAGE_TOP_P:
+        *parameter = (double)stage->u.top_p;
+        return "top-p";
+    case TEMPERA_STAGE_MIN_P:
+        *parameter = (double)stage->u.min_p;
+        return "min-p";
+    default:
+        return NULL; // cuts nothing
+    }
+}
+
+// cuts[n_cuts] of the chain; before and after are [vocab] buffers.
+static enum tempera_status compute_cuts(const struct analysis *a,
+                                        const struct tempera_sampler *sampler, struct cut *cuts,
+                                        size_t *n_cuts, float *before, float *after)
+{
+    size_t kept;
+    *n_cuts = 0;
+    enum tempera_status status = probs_after(a, NULL, 0, before, &kept);
+    for (size_t s = 0; s < sampler->n_stages && status == TEMPERA_OK; s++) {
+        struct cut cut = {.last = -1};
+        cut.name = stage_name(&sampler->stages[s], &cut.parameter);
+        status = probs_after(a, sampler->stages, s + 1, after, &cut.kept);
+        for (size_t i = 0; i < a->vocab && cut.name != NULL; i++) {
+            int32_t token = a->order[i];
+            if (after[token] > 0) {
+                cut.mass += (double)before[token];
+                cut.last = token;
+            }
+        }
+        if (cut.name != NULL)
+            cuts[(*n_cuts)++] = cut;
+        memcpy(before, after, a->vocab * sizeof *before);
+    }
+    return status;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Showing
+
+static void token_text(const struct analysis *a, int32_t id, char *text, size_t nbytes_text)
+{
+    size_t nbytes;
+    const uint8_t *bytes = tempera_tokenizer_token(a->session->tokenizer, id, &nbytes);
+    cli_quote(bytes, nbytes, text, nbytes_text);
+}
+
+static void print_table(const struct analysis *a, size_t top)
+{
+    printf("%5s  %-18s %9s", "rank", "token", "logit");
+    for (size_t t = 0; t < a->n_temperatures; t++) {
+        char heading[24];
+        snprintf(heading, sizeof heading, "T = %g", (double)a->temperatures[t]);
+        printf("  %9s", heading);
+    }
+    putchar('\n');
+    for (size_t i = 0; i < top && i < a->vocab; i++) {
+        char token[64];
+        token_text(a, a->order[i], token, sizeof token);
+        printf("%5zu  %-18s %9.4f", i + 1, token, (double)a->logits[a->order[i]]);
+        for (size_t t = 0; t < a->n_temperatures; t++)
+            printf("  %7.3f %%", 100 * (double)a->probs[t * a->vocab + (size_t)a->order[i]]);
+        putchar('\n');
+    }
+}
+
+static void print_text(const struct analysis *a, const struct cut *cuts, size_t n_cuts, size_t top)
+{
+    print_table(a, top);
+    putchar('\n');
+    for (size_t t = 0; t < a->n_temperatures; t++) {
+        char bar[3 * BAR_WIDTH + 4];
+        double most = log2((double)a->vocab);
+        cli_bar(a->entropy[t] / most, BAR_WIDTH, bar);
+        printf("T = %-5g entropy %7.3f bits of %.3f, as many as %9.1f equal tokens  %s\n",
+               (double)a->temperatures[t], a->entropy[t], most, exp2(a->entropy[t]), bar);
+    }
+    putchar('\n');
+    for (size_t i = 0; i < n_cuts; i++) {
+        char token[64];
+        token_text(a, cuts[i].last, token, sizeof token);
+        printf("%s %-5g keeps %7zu tokens, %7.3f %% of the mass before it; the last one is %s\n",
+               cuts[i].name, cuts[i].parameter, cuts[i].kept, 100 * cuts[i].mass, token);
+    }
+}
+
+static json_t *to_json(const struct analysis *a, const struct cut *cuts, size_t n_cuts, size_t top,
+                       const char *prompt)
+{
+    json_t *tokens = json_array(), *entropies = json_array(), *stages = json_array();
+    for (size_t i = 0; i < top && i < a->vocab; i++) {
+        size_t id = (size_t)a->order[i], nbytes;
+        const uint8_t *bytes =
+            tempera_tokenizer_token(a->session->tokenizer, (int32_t)id, &nbytes);
+        json_t *probs = json_array();
+        for (size_t t = 0; t < a->n_temperatures; t++)
+            json_array_append_new(probs, cli_json_number((double)a->probs[t * a->vocab + id]));
+        json_array_append_new(
+            tokens, json_pack("{s:I, s:o, s:o, s:o}", "id", (json_int_t)id, "text",
+                              cli_json_text((const char *)bytes, nbytes), "logit",
+                              cli_json_number((double)a->logits[id]), "probabilities", probs));
+    }
+    for (size_t t = 0; t < a->n_temperatures; t++)
+        json_array_append_new(entropies, cli_json_number(a->entropy[t]));
+    for (size_t i = 0; i < n_cuts; i++)
+        json_array_append_new(
+            stages, json_pack("{s:s, s:o, s:I, s:o, s:I}", "stage", cuts[i].name, "parameter",
+                              cli_json_number(cuts[i].parameter), "kept", (json_int_t)cuts[i].kept,
+                              "mass", cli_json_number(cuts[i].mass), "last_token",
+                              (json_int_t)cuts[i].last));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "prompt", cli_json_text(prompt, strlen(prompt)),
+                     "temperatures", cli_json_numbers(a->temperatures, a->n_temperatures),
+                     "entropy_bits", entropies, "tokens", tokens, "stages", stages);
+}
+
+static int explain(const struct cli_session *session, const char *prompt,
+                   const struct cli_numbers *temperatures, struct cli_sampling *sampling,
+                   size_t top, bool json)
+{
+    size_t vocab = tempera_model_get_config(session->model)->vocab_size;
+    size_t n = temperatures->count;
+    float *floats = cli_realloc(NULL, (n + 3) * vocab * sizeof *floats);
+    struct analysis a = {
+        .session = session,
+        .vocab = vocab,
+        .logits = floats,
+        .order = cli_realloc(NULL, vocab * sizeof *a.order),
+        .temperatures = temperatures->items,
+        .n_temperatures = n,
+        .probs = floats + 3 * vocab,
+        .entropy = cli_realloc(NULL, n * sizeof *a.entropy),
+    };
+    struct cut cuts[CLI_SAMPLING_STAGES];
+    size_t n_cuts = 0;
+    struct tempera_sampler sampler = cli_sampling_build(sampling);
+    enum tempera_status status = prompt_logits(&a, prompt);
+    if (status == TEMPERA_OK)
+        status = compute_temperatures(&a);
+    if (status == TEMPERA_OK)
+        status = compute_cuts(&a, &sampler, cuts, &n_cuts, floats + vocab, floats + 2 * vocab);
+    int exit_code = CLI_OK;
+    if (status != TEMPERA_OK)
+        exit_code = cli_failed("explain", status, NULL);
+    else if (json)
+        exit_code = cli_json_print("explain", to_json(&a, cuts, n_cuts, top, prompt));
+    else
+        print_text(&a, cuts, n_cuts, top);
+    free(floats);
+    free(a.order);
+    free(a.entropy);
+    return exit_code;
+}
+
+static int run(int argc, char **argv)
+{
+    const char *model = NULL, *prompt = "", *isa = NULL;
+    struct cli_sampling sampling = cli_sampling_default();
+    struct cli_numbers temperatures = {NULL, 0};
+    struct cli_texts words = {NULL, 0};
+    uint64_t top = 10, threads = 0;
+    bool json = false;
+    const struct cli_option options[] = {
+        {"model", 'm', CLI_TEXT, &model, "FILE", "a GGUF model; the one that ships", 0, 0},
+        {"prompt", 'p', CLI_TEXT, &prompt, "TEXT", "the text before the token to explain", 0, 0},
+        {"temperature", 't', CLI_NUMBERS, &temperatures, "T,...", "0.5,1,2 unless given", 0,
+         INFINITY},
+        {"top", 0, CLI_COUNT, &top, "N", "tokens to list; 10", 1, 1e9},
+        CLI_SAMPLING_OPTIONS(&sampling),
+        {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors; 0", 0, 1024},
+        {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
+        {"json", 0, CLI_FLAG, &json, NULL, "print JSON", 0, 0},
+    };
+    const size_t n_options = sizeof options / sizeof *options;
+    int exit_code;
+    bool ok = cli_options_parse(&cli_explain, options, n_options, argc, argv, &words, &exit_code);
+    if (ok && words.count > 0) {
+        cli_error("tempera explain: '%s' is no option; the prompt goes after -p, in quotes",
+                  words.items[0]);
+        exit_code = CLI_USAGE;
+        ok = false;
+    }
+    if (ok && temperatures.count == 0) {
+        static const float usual[] = {0.5f, 1, 2};
+        temperatures.items = memcpy(cli_realloc(NULL, sizeof usual), usual, sizeof usual);
+        temperatures.count = sizeof usual / sizeof *usual;
+    }
+    if (ok && temperatures.count > MOST_TEMPERATURES) {
+        cli_error("tempera explain: at most %d temperatures at once", MOST_TEMPERATURES);
+        exit_code = CLI_USAGE;
+        ok = false;
+    }
+    if (ok) {
+        struct cli_session session;
+        exit_code = CLI_FAILED;
+        if (cli_session_open(&session, "explain", model, threads, isa)) {
+            exit_code = explain(&session, prompt, &temperatures, &sampling, (size_t)top, json);
+            cli_session_close(&session);
+        }
+    }
+    cli_options_free(options, n_options, &words);
+    return exit_code;
+}
+
+const struct cli_command cli_explain = {
+    .name = "explain",
+    .summary = "what temperature and the filters do to the next token",
+    .arguments = "",
+    .details = "Shows the likeliest next tokens after a prompt with their raw scores, their "
+               "probability at each\ntemperature, the entropy, and where top-k, top-p and min-p "
+               "cut (applied at T = 1, in this order).",
+    .example = "tempera explain -p \"Humpty Dumpty sat on a\" -t 0.5,1,2",
+    .run = run,
+};

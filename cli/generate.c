@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+// tempera generate: text at a temperature, streaming, seeded.
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <tempera/model.h>
+
+#include "commands.h"
+#include "sampling.h"
+#include "support.h"
+
+// What the callback gathers: the text to print at once or to keep for JSON, and the numbers.
+struct output {
+    bool json;
+    bool failed; // stdout can't be written
+    char *text;
+    size_t nbytes;
+    json_t *tokens; // ids
+    double entropy_sum;
+    size_t n_tokens;
+};
+
+static bool on_token(void *context, const struct tempera_generated *generated)
+{
+    struct output *out = context;
+    if (generated->logits != NULL) {
+        out->entropy_sum += (double)generated->entropy_bits;
+        out->n_tokens++;
+    }
+    if (!out->json) {
+        size_t written = fwrite(generated->text, 1, generated->nbytes, stdout);
+        out->failed = written != generated->nbytes || fflush(stdout) != 0;
+        return !out->failed;
+    }
+    if (generated->logits != NULL)
+        json_array_append_new(out->tokens, json_integer(generated->token));
+    out->text = cli_realloc(out->text, out->nbytes + generated->nbytes + 1);
+    memcpy(out->text + out->nbytes, generated->text, generated->nbytes);
+    out->nbytes += generated->nbytes;
+    return true;
+}
+
+// Seeds that fit JSON's and a person's integers: 32 bits from the system.
+static uint64_t random_seed(void)
+{
+    uint32_t seed;
+    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
+        seed = (uint32_t)time(NULL);
+    return seed;
+}
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static int report_text(const struct output *out, uint64_t seed, double seconds)
+{
+    if (out->failed || fputc('\n', stdout) == EOF || fflush(stdout) != 0) {
+        cli_error("tempera generate: can't write the text: %s", strerror(errno));
+        return CLI_FAILED;
+    }
+    if (isatty(STDERR_FILENO) && isatty(STDOUT_FILENO))
+        fprintf(stderr, "[%zu tokens, %.0f tokens/s, mean entropy %.2f bits, --seed %llu]\n",
+                out->n_tokens, (double)out->n_tokens / seconds,
+                out->n_tokens > 0 ? out->entropy_sum / (double)out->n_tokens : 0.0,
+                (unsigned long long)seed);
+    return CLI_OK;
+}
+
+static int report_json(struct output *out, const char *prompt, uint64_t seed, float temperature)
+{
+    size_t n = out->n_tokens;
+    json_t *object =
+        json_pack("{s:o, s:o, s:o, s:I, s:o, s:o}", "prompt", cli_json_text(prompt, strlen(prompt)),
+                  "text", cli_json_text(out->text, out->nbytes), "tokens", out->tokens, "seed",
+                  (json_int_t)seed, "temperature", cli_json_number((double)temperature),
+                  "mean_entropy_bits", cli_json_number(n > 0 ? out->entropy_sum / (double)n : 0));
+    out->tokens = NULL;
+    return cli_json_print("generate", object);
+}
+
+static int generate(const struct cli_session *session, const char *prompt,
+                    const struct tempera_generate_options *options, bool json, float temperature)
+{
+    struct tempera_decoder *decoder = NULL;
+    struct tempera_error error = {0};
+    struct output out = {.json = json};
+    size_t n_tokens = 0;
+    double start = seconds_now();
+    enum tempera_status status =
+        tempera_decoder_open(&decoder, session->model, 0, session->executor);
+    if (status == TEMPERA_OK) {
+        if (json)
+            out.tokens = json_array();
+        else
+            fputs(prompt, stdout);
+        status = tempera_generate(decoder, session->tokenizer, prompt, strlen(prompt), options,
+                                  on_token, &out, &n_tokens, &error);
+    }
+    int exit_code;
+    if (status != TEMPERA_OK)
+        exit_code = cli_failed("generate", status, &error);
+    else if (json)
+        exit_code = report_json(&out, prompt, options->seed, temperature);
+    else
+        exit_code = report_text(&out, options->seed, seconds_now() - start);
+    tempera_decoder_close(&decoder);
+    json_decref(out.tokens);
+    free(out.text);
+    return exit_code;
+}
+
+static int run(int argc, char **argv)
+{
+    const char *model = NULL, *prompt = "", *isa = NULL;
+    struct cli_sampling sampling = cli_sampling_default();
+    struct cli_texts stops = {NULL, 0}, words = {NULL, 0};
+    uint64_t seed = UINT64_MAX, max_tokens = 200, threads = 0; // a seed of UINT64_MAX: not given
+    bool raw = false, json = false;
+    const struct cli_option options[] = {
+        {"model", 'm', CLI_TEXT, &model, "FILE", "a GGUF model; the one that ships", 0, 0},
+        {"prompt", 'p', CLI_TEXT, &prompt, "TEXT", "the text to go on from", 0, 0},
+        {"temperature", 't', CLI_NUMBER, &sampling.temperature, "T",
+         "0: always the top token; 0.8", 0, INFINITY},
+        CLI_SAMPLING_OPTIONS(&sampling),
+        {"seed", 0, CLI_COUNT, &seed, "N", "same seed, same text; random", 0, 9e15},
+        {"max-tokens", 0, CLI_COUNT, &max_tokens, "N", "0: until the end of text; 200", 0, 1e12},
+        {"stop", 0, CLI_TEXTS, &stops, "TEXT", "end before TEXT; may be repeated", 0, 0},
+        {"raw", 0, CLI_FLAG, &raw, NULL, "keep the prompt's last token as it is", 0, 0},
+        {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors; 0", 0, 1024},
+        {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
+        {"json", 0, CLI_FLAG, &json, NULL, "print JSON at the end", 0, 0},
+    };
+    const size_t n_options = sizeof options / sizeof *options;
+    struct cli_session session;
+    int exit_code;
+    bool ok = cli_options_parse(&cli_generate, options, n_options, argc, argv, &words, &exit_code);
+    if (ok && words.count > 0) {
+        cli_error("tempera generate: '%s' is no option; the prompt goes after -p, in quotes",
+                  words.items[0]);
+        exit_code = CLI_USAGE;
+        ok = false;
+    }
+    if (ok) {
+        exit_code = CLI_FAILED;
+        ok = cli_session_open(&session, "generate", model, threads, isa);
+    }
+    if (ok) {
+        struct tempera_generate_options how = tempera_generate_options_default();
+        how.sampler = cli_sampling_build(&sampling);
+        how.seed = seed == UINT64_MAX ? random_seed() : seed;
+        how.max_tokens = (size_t)max_tokens;
+        how.stops = stops.items;
+        how.n_stops = stops.count;
+        how.raw = raw;
+        how.slide = true;
+        exit_code = generate(&session, prompt, &how, json, sampling.temperature);
+        cli_session_close(&session);
+    }
+    cli_options_free(options, n_options, &words);
+    return exit_code;
+}
+
+const struct cli_command cli_generate = {
+    .name = "generate",
+    .summary = "text from a prompt, at a temperature",
+    .arguments = "",
+    .details = "Continues the prompt token by token. Stages act in this order: penalties, top-k, "
+               "top-p, min-p,\ntemperature last. A prompt that ends inside a word is completed.",
+    .example = "tempera generate -p \"Humpty D\" -t 0.2 --max-tokens 60 --seed 1",
+    .run = run,
+};

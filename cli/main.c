@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// The `tempera` command: finds the subcommand and runs it. Each subcommand is one file here and
+// uses the public API only, so whatever it does a C program can do.
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <tempera/tempera.h>
+
+#include "commands.h"
+#include "support.h"
+
+static const struct cli_command *const commands[] = {
+    &cli_softmax, &cli_train, &cli_generate, &cli_explain, &cli_eval, &cli_info,
+};
+
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static void print_usage(FILE *file)
+{
+    fprintf(file, "tempera %s: a language model's scores, from softmax to the next token\n\n"
+                  "Usage: tempera COMMAND [options]\n\nCommands:\n",
+            tempera_version());
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        fprintf(file, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    fprintf(file, "\n'tempera COMMAND --help' shows the options of one and an example.\n\n"
+                  "Example:\n  tempera softmax 2 1 0.1\n");
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN); // a closed pipe is a write error, reported like any other
+    if (argc < 2) {
+        print_usage(stderr);
+        return CLI_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        print_usage(stdout);
+        return CLI_OK;
+    }
+    if (strcmp(name, "--version") == 0) {
+        printf("tempera %s\n", tempera_version());
+        return CLI_OK;
+    }
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (strcmp(name, commands[i]->name) == 0)
+            return commands[i]->run(argc - 1, argv + 1);
+    cli_error("tempera: there is no command '%s'; 'tempera --help' lists them", name);
+    return CLI_USAGE;
+}

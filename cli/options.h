@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// The command line: one table of options a subcommand, from which both the parsing and the help
+// come. A negative number is a number, never an option: `tempera softmax -1 2` works.
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 }; // exit codes
+
+enum cli_kind {
+    CLI_FLAG,    // bool
+    CLI_TEXT,    // const char *
+    CLI_TEXTS,   // struct cli_texts; may be given several times
+    CLI_NUMBER,  // float in [low, high]
+    CLI_NUMBERS, // struct cli_numbers in [low, high]; several times, or with commas between
+    CLI_COUNT,   // uint64_t in [low, high]
+};
+
+struct cli_texts {
+    const char **items; // [count], freed by cli_options_free
+    size_t count;
+};
+
+struct cli_numbers {
+    float *items; // [count], freed by cli_options_free
+    size_t count;
+};
+
+struct cli_option {
+    const char *name; // without the dashes
+    char letter;      // 0: none
+    enum cli_kind kind;
+    void *value;          // what kind says; keeps its default when the option isn't given
+    const char *argument; // "FILE", shown in the help; NULL for a flag
+    const char *help;     // one line
+    double low, high;     // of numbers
+};
+
+struct cli_command {
+    const char *name;
+    const char *summary;   // one line
+    const char *arguments; // "NUMBER..."
+    const char *details;   // a paragraph for the help
+    const char *example;   // a line that works as it stands
+    int (*run)(int argc, char **argv);
+};
+
+// Parses argv[1..argc). Arguments that are no options go to *positionals. Returns true to go on;
+// false when the command is over: after --help (printed to stdout, *exit_code CLI_OK) or an error
+// (printed to stderr, CLI_USAGE).
+bool cli_options_parse(const struct cli_command *command, const struct cli_option *options,
+                       size_t n_options, int argc, char **argv, struct cli_texts *positionals,
+                       int *exit_code);
+
+// Frees the lists that parsing made.
+void cli_options_free(const struct cli_option *options, size_t n_options,
+                      struct cli_texts *positionals);
+
+// A number as a user writes it: decimal, "inf" and "-inf"; nothing before or after it.
+bool cli_parse_number(const char *text, double *value);
+
+#endif

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// What the subcommands share: messages, memory, whole files, threads, the default model, JSON.
+#ifndef CLI_SUPPORT_H
+#define CLI_SUPPORT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tempera/model.h>
+#include <tempera/tempera.h>
+#include <tempera/tokenizer.h>
+
+// Prints a line to stderr.
+void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+// Prints "tempera COMMAND: message" for a failed library call (the status's own text where the
+// error has no message) and returns the exit code CLI_FAILED.
+int cli_failed(const char *command, enum tempera_status status, const struct tempera_error *error);
+
+// Allocation that ends the program with a message when memory is out.
+void *cli_realloc(void *pointer, size_t nbytes);
+char *cli_strdup(const char *text);
+
+// Reads a whole file ("-": stdin) to malloc'ed memory with a NUL behind it. On failure prints why
+// and returns NULL.
+char *cli_read_file(const char *command, const char *path, size_t *nbytes);
+
+// The model that ships with the command, found next to the command itself: in the installation
+// or in the source tree it was built in. NULL, with a message, if it isn't there. Freed by the
+// caller.
+char *cli_default_model(const char *command);
+
+// Restricts the kernels to the named level; NULL: nothing. Prints what is wrong.
+bool cli_set_isa(const char *command, const char *name);
+
+// A model with its tokenizer and threads, opened for one subcommand.
+struct cli_session {
+    struct tempera_model *model;
+    struct tempera_tokenizer *tokenizer;
+    struct tempera_thread_pool *pool;
+    const struct tempera_executor *executor;
+    char *path;
+};
+
+// path NULL: the default model; threads 0: all processors. Prints what is wrong and returns false
+// with everything closed.
+bool cli_session_open(struct cli_session *session, const char *command, const char *path,
+                      uint64_t threads, const char *isa);
+void cli_session_close(struct cli_session *session);
+
+// ------------------------------------------------------------------------------------------------
+// JSON. Infinities are the strings "inf" and "-inf"; numbers read back to the same float.
+
+json_t *cli_json_number(double value);
+json_t *cli_json_numbers(const float *values, size_t count);
+// Bytes as a JSON string; bytes that are no UTF-8 become U+FFFD.
+json_t *cli_json_text(const char *bytes, size_t nbytes);
+// Prints object and a newline to stdout, frees it, and returns the exit code.
+int cli_json_print(const char *command, json_t *object);
+
+// ------------------------------------------------------------------------------------------------
+// Text in a terminal
+
+// A bar of `width` cells for share in [0, 1], in eighths of a cell. text: 3 * width + 4 bytes.
+void cli_bar(double share, size_t width, char *text);
+
+// Bytes of a token as something that fits on one line: quoted, control bytes as \n, \x0a. text:
+// nbytes_text bytes.
+void cli_quote(const uint8_t *bytes, size_t nbytes, char *text, size_t nbytes_text);
+
+// Entropy in bits of a distribution.
+double cli_entropy_bits(const float *probs, size_t count);
+
+#endif

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: MIT
+// tempera train: a model from the user's own text. What isn't given is picked from the text's
+// size and the time; Ctrl-C finishes the step, saves and says how to go on.
+#include <errno.h>
+#include <libgen.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <tempera/train.h>
+
+#include "commands.h"
+#include "support.h"
+
+// Everything one run holds, so that one function can let go of it.
+struct run {
+    // from the command line
+    struct cli_texts texts;
+    const char *out, *heldout_path, *sample_prompt, *dtype_name, *isa;
+    float minutes, learning_rate, min_learning_rate, weight_decay;
+    uint64_t steps, layers, dim, heads, kv_heads, hidden, context, batch, vocab, threads, seed;
+    uint64_t warmup, evaluate_every, sample_every, checkpoint_every;
+    bool resume, quiet;
+    // made on the way
+    char *text, *heldout, *checkpoint_path, *log_path, *name;
+    size_t nbytes, heldout_nbytes;
+    enum tempera_dtype dtype;
+    struct tempera_thread_pool *pool;
+    const struct tempera_executor *executor;
+    struct tempera_tokenizer *tokenizer;
+    struct tempera_model *model;
+    struct tempera_decoder *decoder; // for samples
+    struct tempera_trainer *trainer;
+    bool has_progress_line;
+    double last_line; // seconds
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+}
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Progress and samples
+
+static void format_duration(double seconds, char *text, size_t nbytes)
+{
+    unsigned long total = seconds > 0 ? (unsigned long)(seconds + 0.5) : 0;
+    if (total >= 3600)
+        snprintf(text, nbytes, "%luh%02lum", total / 3600, total / 60 % 60);
+    else
+        snprintf(text, nbytes, "%lum%02lus", total / 60, total % 60);
+}
+
+static void end_progress_line(struct run *run)
+{
+    if (run->has_progress_line)
+        fputc('\n', stderr);
+    run->has_progress_line = false;
+}
+
+// One line that is redrawn in a terminal; elsewhere a line every ten seconds and at evaluations.
+static bool on_progress(void *context, const struct tempera_train_report *report)
+{
+    struct run *run = context;
+    bool terminal = isatty(STDERR_FILENO), last = report->step == report->steps;
+    double now = seconds_now();
+    double pause = terminal ? 0.2 : 10;
+    if (!run->quiet && (report->evaluated || last || now - run->last_line >= pause)) {
+        char left[32], heldout[64] = "";
+        format_duration(report->seconds_left, left, sizeof left);
+        if (report->evaluated)
+            snprintf(heldout, sizeof heldout, "  held-out %.4f (%.4f bits/byte)",
+                     report->heldout_loss, report->heldout_bits_per_byte);
+        fprintf(stderr, "%sstep %llu/%llu  loss %.4f%s  %.0f tokens/s  %s left%s",
+                terminal ? "\r\033[K" : "", (unsigned long long)report->step,
+                (unsigned long long)report->steps, report->loss, heldout,
+                report->tokens_per_second, left, terminal && !report->evaluated ? "" : "\n");
+        run->has_progress_line = terminal && !report->evaluated;
+        run->last_line = now;
+    }
+    return !interrupted;
+}
+
+static bool print_generated(void *context, const struct tempera_generated *generated)
+{
+    (void)context;
+    fwrite(generated->text, 1, generated->nbytes, stderr);
+    return !interrupted;
+}
+
+static void on_sample(void *context, const struct tempera_train_report *report)
+{
+    struct run *run = context;
+    if (run->quiet || interrupted)
+        return;
+    if (run->decoder == NULL && tempera_decoder_open(&run->decoder, run->model, 0, run->executor))
+        return; // no memory for a sample is no reason to end a training
+    tempera_decoder_rewind(run->decoder, 0);
+    struct tempera_generate_options options = tempera_generate_options_default();
+    options.seed = report->step;
+    options.max_tokens = 48;
+    end_progress_line(run);
+    fprintf(stderr, "--- step %llu: %s", (unsigned long long)report->step, run->sample_prompt);
+    tempera_generate(run->decoder, run->tokenizer, run->sample_prompt, strlen(run->sample_prompt),
+                     &options, print_generated, NULL, NULL, NULL);
+    fprintf(stderr, "\n---\n");
+}
+
+// ------------------------------------------------------------------------------------------------
+// Set-up
+
+static char *with_ending(const char *path, const char *ending)
+{
+    size_t length = strlen(path);
+    if (length > 5 && strcmp(path + length - 5, ".gguf") == 0)
+        length -= 5;
+    size_t nbytes = length + strlen(ending) + 1;
+    char *joined = cli_realloc(NULL, nbytes);
+    snprintf(joined, nbytes, "%.*s%s", (int)length, path, ending);
+    return joined;
+}
+
+static char *base_name(const char *path)
+{
+    char *stem = with_ending(path, "");
+    char *name = cli_strdup(basename(stem));
+    free(stem);
+    return name;
+}
+
+// Hours of training must not end in a folder that can't be written to.
+static bool check_writable(const char *path)
+{
+    char *copy = cli_strdup(path);
+    const char *folder = dirname(copy);
+    bool ok = access(folder, W_OK | X_OK) == 0 &&
+              (access(path, F_OK) != 0 || access(path, W_OK) == 0);
+    if (!ok)
+        cli_error("tempera train: can't write '%s': %s; choose another -o", path, strerror(errno));
+    free(copy);
+    return ok;
+}
+
+// All texts in one, a blank line between two.
+static bool read_texts(struct run *run)
+{
+    for (size_t i = 0; i < run->texts.count; i++) {
+        size_t nbytes;
+        char *text = cli_read_file("train", run->texts.items[i], &nbytes);
+        if (text == NULL)
+            return false;
+        size_t gap = i > 0 ? 2 : 0;
+        run->text = cli_realloc(run->text, run->nbytes + gap + nbytes + 1);
+        memcpy(run->text + run->nbytes, "\n\n", gap);
+        memcpy(run->text + run->nbytes + gap, text, nbytes);
+        run->nbytes += gap + nbytes;
+        run->text[run->nbytes] = '\0';
+        free(text);
+    }
+    if (run->nbytes == 0) {
+        cli_error("tempera train: '%s' is empty; give a text to learn from", run->texts.items[0]);
+        return false;
+    }
+    if (run->heldout_path != NULL) {
+        run->heldout = cli_read_file("train", run->heldout_path, &run->heldout_nbytes);
+        return run->heldout != NULL;
+    }
+    return true;
+}
+
+static struct tempera_model_config config_from(const struct run *run)
+{
+    struct tempera_model_config config = tempera_model_config_default();
+    config.vocab_size = (uint32_t)run->vocab;
+    config.context_length = (uint32_t)run->context;
+    config.n_layers = (uint32_t)run->layers;
+    config.dim = (uint32_t)run->dim;
+    config.n_heads = (uint32_t)run->heads;
+    config.n_kv_heads = (uint32_t)run->kv_heads;
+    config.hidden_dim = (uint32_t)run->hidden;
+    return config;
+}
+
+static struct tempera_train_options options_from(const struct run *run)
+{
+    struct tempera_train_options options = {.struct_size = sizeof options};
+    options.steps = run->steps;
+    options.batch = (size_t)run->batch;
+    options.context = (size_t)run->context;
+    options.learning_rate = run->learning_rate;
+    options.min_learning_rate = run->min_learning_rate;
+    options.warmup_steps = run->warmup;
+    options.weight_decay = run->weight_decay;
+    options.seed = run->seed;
+    options.evaluate_every = run->evaluate_every;
+    options.sample_every = run->sample_every;
+    options.checkpoint_every = run->checkpoint_every;
+    return options;
+}
+
+static enum tempera_status start_new(struct run *run, struct tempera_train_options *options,
+                                     struct tempera_error *error)
+{
+    struct tempera_model_config config = config_from(run);
+    *options = options_from(run);
+    size_t n_threads = run->executor->n_threads;
+    enum tempera_status status = tempera_train_plan(run->nbytes, (double)run->minutes, n_threads,
+                                                    &config, options, error);
+    if (status != TEMPERA_OK)
+        return status;
+    fprintf(stderr,
+            "%zu bytes of text: vocabulary %u, %u layers, dim %u, %u heads (%u kv), hidden %u, "
+            "context %zu\n%.2f million parameters, %llu steps of %zu x %zu tokens, %zu threads\n",
+            run->nbytes, config.vocab_size, config.n_layers, config.dim, config.n_heads,
+            config.n_kv_heads, config.hidden_dim, options->context,
+            1e-6 * (double)tempera_model_config_n_parameters(&config),
+            (unsigned long long)options->steps, options->batch, options->context, n_threads);
+    if (config.vocab_size == 257)
+        status = tempera_tokenizer_bytes(&run->tokenizer);
+    else
+        status = tempera_tokenizer_train(&run->tokenizer, run->text, run->nbytes,
+                                         config.vocab_size, error);
+    if (status == TEMPERA_OK)
+        status = tempera_model_create(&run->model, &config, run->seed, error);
+    return status;
+}
+
+// A resume takes everything from the checkpoint but the number of steps, if that is given.
+static enum tempera_status start_again(struct run *run, struct tempera_train_options *options,
+                                       struct tempera_error *error)
+{
+    enum tempera_status status = tempera_checkpoint_open(run->checkpoint_path, &run->model,
+                                                         &run->tokenizer, options, error);
+    if (run->steps != 0)
+        options->steps = run->steps;
+    return status;
+}
+
+static enum tempera_status open_trainer(struct run *run, struct tempera_error *error)
+{
+    struct tempera_train_options options;
+    enum tempera_status status = tempera_thread_pool_open(&run->pool, (size_t)run->threads);
+    if (status != TEMPERA_OK)
+        return status;
+    run->executor = tempera_thread_pool_executor(run->pool);
+    status = run->resume ? start_again(run, &options, error) : start_new(run, &options, error);
+    if (status != TEMPERA_OK)
+        return status;
+    options.checkpoint_path = run->checkpoint_path;
+    options.log_path = run->log_path;
+    struct tempera_corpus corpus = {run->text, run->nbytes, run->heldout, run->heldout_nbytes};
+    status = tempera_trainer_open(&run->trainer, run->model, run->tokenizer, &corpus, &options,
+                                  run->executor, error);
+    if (status == TEMPERA_OK && run->resume)
+        status = tempera_trainer_resume(run->trainer, run->checkpoint_path, error);
+    return status;
+}
+
+// ------------------------------------------------------------------------------------------------
+// The run
+
+static void print_resume_command(const struct run *run)
+{
+    fprintf(stderr, "stopped; everything is saved. Go on with:\n  tempera train");
+    for (size_t i = 0; i < run->texts.count; i++)
+        fprintf(stderr, " %s", run->texts.items[i]);
+    if (run->heldout_path != NULL)
+        fprintf(stderr, " --held-out %s", run->heldout_path);
+    fprintf(stderr, " -o %s --resume\n", run->out);
+}
+
+static int train(struct run *run)
+{
+    struct tempera_error error = {0};
+    enum tempera_status status = open_trainer(run, &error);
+    if (status != TEMPERA_OK)
+        return cli_failed("train", status, &error);
+    struct sigaction action = {.sa_handler = on_interrupt};
+    action.sa_flags = (int)SA_RESETHAND; // a second Ctrl-C ends at once; the checkpoint survives
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    struct tempera_train_callbacks callbacks = {run, on_progress, on_sample};
+    enum tempera_status ended = tempera_trainer_run(run->trainer, &callbacks, &error);
+    end_progress_line(run);
+    if (ended != TEMPERA_OK && ended != TEMPERA_STOPPED)
+        return cli_failed("train", ended, &error);
+    status = tempera_model_save(run->out, run->model, run->tokenizer, run->dtype, run->name,
+                                &error);
+    if (status != TEMPERA_OK) {
+        cli_failed("train", status, &error);
+        fprintf(stderr, "the training itself is safe in %s: once that is mended, the same command "
+                        "with --resume writes the model\n",
+                run->checkpoint_path);
+        return CLI_FAILED;
+    }
+    if (ended == TEMPERA_STOPPED)
+        print_resume_command(run);
+    fprintf(stderr, "wrote %s (%s); try: tempera generate -m %s -p \"%s\"\n", run->out,
+            tempera_dtype_name(run->dtype), run->out, run->sample_prompt);
+    return CLI_OK;
+}
+
+static bool parse_dtype(struct run *run)
+{
+    static const enum tempera_dtype dtypes[] = {TEMPERA_F16, TEMPERA_F32, TEMPERA_BF16};
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
+        run->dtype = dtypes[i];
+        if (strcmp(run->dtype_name, tempera_dtype_name(run->dtype)) == 0)
+            return true;
+    }
+    cli_error("tempera train: --dtype must be f16, f32 or bf16, not '%s'", run->dtype_name);
+    return false;
+}
+
+static void close_run(struct run *run)
+{
+    tempera_trainer_close(&run->trainer);
+    tempera_decoder_close(&run->decoder);
+    tempera_model_close(&run->model);
+    tempera_tokenizer_close(&run->tokenizer);
+    tempera_thread_pool_close(&run->pool);
+    free(run->text);
+    free(run->heldout);
+    free(run->checkpoint_path);
+    free(run->log_path);
+    free(run->name);
+}
+
+static int run_checked(struct run *run)
+{
+    if (run->texts.count == 0) {
+        cli_error("tempera train: name one text or more to train on");
+        return CLI_USAGE;
+    }
+    if (run->out == NULL) {
+        cli_error("tempera train: name the model to write with -o, such as -o my.gguf");
+        return CLI_USAGE;
+    }
+    if (!parse_dtype(run))
+        return CLI_USAGE;
+    if (!cli_set_isa("train", run->isa) || !check_writable(run->out) || !read_texts(run))
+        return CLI_FAILED;
+    run->checkpoint_path = with_ending(run->out, ".state.gguf");
+    run->log_path = with_ending(run->out, ".log.jsonl");
+    run->name = base_name(run->out);
+    if (run->resume && access(run->checkpoint_path, R_OK) != 0) {
+        cli_error("tempera train: no checkpoint '%s' to resume from; leave --resume out to begin",
+                  run->checkpoint_path);
+        return CLI_FAILED;
+    }
+    return train(run);
+}
+
+static int run(int argc, char **argv)
+{
+    struct run r = {.sample_prompt = "", .dtype_name = "f16"};
+    const struct cli_option options[] = {
+        {"out", 'o', CLI_TEXT, &r.out, "FILE", "the model to write (GGUF)", 0, 0},
+        {"minutes", 0, CLI_NUMBER, &r.minutes, "M", "time to plan for; 5", 0, 1e6},
+        {"held-out", 0, CLI_TEXT, &r.heldout_path, "FILE",
+         "text to measure on; a twentieth of the text", 0, 0},
+        {"resume", 0, CLI_FLAG, &r.resume, NULL, "go on from the checkpoint beside -o", 0, 0},
+        {"steps", 0, CLI_COUNT, &r.steps, "N", "optimiser steps in all", 0, 1e15},
+        {"layers", 0, CLI_COUNT, &r.layers, "N", "of the model", 0, 4096},
+        {"dim", 0, CLI_COUNT, &r.dim, "N", "width of the model", 0, 1 << 20},
+        {"heads", 0, CLI_COUNT, &r.heads, "N", "attention heads", 0, 1 << 16},
+        {"kv-heads", 0, CLI_COUNT, &r.kv_heads, "N", "key and value heads; as heads", 0, 1 << 16},
+        {"hidden", 0, CLI_COUNT, &r.hidden, "N", "width of the feed-forward part", 0, 1 << 20},
+        {"context", 0, CLI_COUNT, &r.context, "N", "tokens a sequence", 0, 1 << 20},
+        {"batch", 0, CLI_COUNT, &r.batch, "N", "sequences a step", 0, 1 << 16},
+        {"vocab", 0, CLI_COUNT, &r.vocab, "N", "tokens; 257 means bytes", 0, 1 << 24},
+        {"lr", 0, CLI_NUMBER, &r.learning_rate, "R", "learning rate after warm-up", 0, 1},
+        {"min-lr", 0, CLI_NUMBER, &r.min_learning_rate, "R", "learning rate at the end", 0, 1},
+        {"warmup", 0, CLI_COUNT, &r.warmup, "N", "steps of warm-up", 0, 1e15},
+        {"weight-decay", 0, CLI_NUMBER, &r.weight_decay, "D", "on matrices", 0, 10},
+        {"evaluate-every", 0, CLI_COUNT, &r.evaluate_every, "N", "steps", 0, 1e15},
+        {"sample-every", 0, CLI_COUNT, &r.sample_every, "N", "steps", 0, 1e15},
+        {"checkpoint-every", 0, CLI_COUNT, &r.checkpoint_every, "N", "steps", 0, 1e15},
+        {"prompt", 'p', CLI_TEXT, &r.sample_prompt, "TEXT", "what samples go on from", 0, 0},
+        {"dtype", 0, CLI_TEXT, &r.dtype_name, "TYPE", "of the model written: f16, f32, bf16; f16",
+         0, 0},
+        {"seed", 0, CLI_COUNT, &r.seed, "N", "same seed, same curve; 0", 0, 9e15},
+        {"threads", 0, CLI_COUNT, &r.threads, "N", "0: all processors; 0", 0, 1024},
+        {"isa", 0, CLI_TEXT, &r.isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
+        {"quiet", 'q', CLI_FLAG, &r.quiet, NULL, "no progress, no samples", 0, 0},
+    };
+    const size_t n_options = sizeof options / sizeof *options;
+    int exit_code;
+    if (cli_options_parse(&cli_train, options, n_options, argc, argv, &r.texts, &exit_code))
+        exit_code = run_checked(&r);
+    close_run(&r);
+    cli_options_free(options, n_options, &r.texts);
+    return exit_code;
+}
+
+const struct cli_command cli_train = {
+    .name = "train",
+    .summary = "train a model on your own text",
+    .arguments = "TEXT... -o MODEL.gguf",
+    .details = "Trains a small Llama-architecture model. Sizes that aren't given are picked from "
+               "the text's size\nand --minutes. Beside MODEL.gguf: MODEL.state.gguf, the "
+               "checkpoint for --resume, and\nMODEL.log.jsonl, the loss log.",
+    .example = "tempera train my-book.txt -o my.gguf --minutes 20",
+    .run = run,
+};
