@@ -25,7 +25,7 @@
 
 enum {
     MAX_THREADS = 0xffff,
-    SPIN_LIMIT = 2000, // about 50 microseconds of pauses
+    SPIN_LIMIT = 2000, // pauses: some tens of microseconds, about what a wake-up takes
 };
 
 // The fields of the state word, from the lowest bit.
