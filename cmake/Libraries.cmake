@@ -32,6 +32,8 @@ tempera_library(tempera ROOMS base parallel simd kernels score sampler)
 target_link_libraries(tempera PRIVATE Threads::Threads)
 
 tempera_library(tempera-lm ROOMS base gguf tokenizer matmul model train)
+# A build of OpenBLAS that can be called from several threads, which Debian's serial one can't:
+# src/matmul refuses that when it runs.
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
 target_link_libraries(tempera-lm PUBLIC tempera PRIVATE PkgConfig::OPENBLAS m)

@@ -18,5 +18,7 @@ if(TEMPERA_EXAMPLES)
         cmake_path(GET source STEM name)
         add_executable(${name} ${source})
         target_link_libraries(${name} PRIVATE tempera-lm m)
+        # An example of the score path alone loads no matrix library.
+        target_link_options(${name} PRIVATE LINKER:--as-needed)
     endforeach()
 endif()

@@ -27,3 +27,19 @@ if(TARGET tempera-command)
             ENVIRONMENT "TEMPERA=$<TARGET_FILE:tempera-command>;TMPDIR=${PROJECT_BINARY_DIR}/tests/cli/${name}")
     endforeach()
 endif()
+
+# The project itself.
+set(hygiene ${PROJECT_SOURCE_DIR}/tests/hygiene)
+add_test(NAME hygiene_headers
+         COMMAND sh ${hygiene}/headers.sh ${CMAKE_C_COMPILER} ${PROJECT_SOURCE_DIR})
+add_test(NAME hygiene_includes COMMAND sh ${hygiene}/includes.sh ${PROJECT_SOURCE_DIR})
+add_test(NAME hygiene_style COMMAND sh ${hygiene}/style.sh ${PROJECT_SOURCE_DIR})
+# A sanitizer adds symbols of its own and has to be linked by whoever uses the libraries.
+if(NOT TEMPERA_SANITIZE)
+    add_test(NAME hygiene_symbols
+             COMMAND sh ${hygiene}/symbols.sh ${CMAKE_NM} ${CMAKE_C_COMPILER}
+                     ${CMAKE_ARCHIVE_OUTPUT_DIRECTORY}
+                     ${PROJECT_BINARY_DIR}/CMakeFiles/tempera.dir/src)
+    add_test(NAME install COMMAND sh ${PROJECT_SOURCE_DIR}/tests/install/run.sh
+                                  ${PROJECT_BINARY_DIR} ${CMAKE_C_COMPILER})
+endif()

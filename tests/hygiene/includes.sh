@@ -1,0 +1,59 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Dependencies point one way, read off the #include lines: includes.sh SOURCE_DIR
+#
+# A room of src/ includes private headers of itself and of the rooms before it in its library;
+# libtempera-lm sees libtempera through public headers, and base. What stands outside src/ sees
+# public headers only. A third-party header has one room.
+set -u
+cd "$1" || exit 1
+
+folders="src cli examples"
+[ -d bench ] && folders="$folders bench"
+# shellcheck disable=SC2086 # words
+grep -rE --include='*.[ch]' '^[[:space:]]*#[[:space:]]*include' $folders | awk '
+    function refuse(why) { print $0 ": " why; failures++ }
+    function known(list, word) { return index(" " list " ", " " word " ") > 0 }
+
+    BEGIN {
+        score = "base parallel simd kernels score sampler"
+        lm = "base gguf tokenizer matmul model train"
+        lm_headers = "gguf tokenizer model train"
+        n = split(score, rooms)
+        for (i = 1; i <= n; i++) { before = before " " rooms[i]; may_use[rooms[i]] = before }
+        n = split(lm, rooms)
+        before = ""
+        for (i = 1; i <= n; i++) { before = before " " rooms[i]; may_use[rooms[i]] = before }
+    }
+    {
+        file = $0; sub(/:.*/, "", file)
+        target = $0; sub(/^[^<"]*/, "", target); sub(/[>"][^>"]*$/, "", target)
+        quoted = target ~ /^"/
+        target = substr(target, 2)
+        split(file, path, "/")
+        inside = path[1] == "src"
+        room = inside ? path[2] : "none"
+        n_includes++
+
+        if (target ~ /\.\./) refuse("goes up a folder")
+        if (inside && !(room in may_use)) refuse("unknown room " room)
+
+        if (quoted && inside) {
+            from = target; sub(/\/.*/, "", from)
+            if (target !~ /\//) refuse("name the room: \"" room "/" target "\"")
+            else if (!known(may_use[room], from)) refuse(room " must not use " from)
+        } else if (quoted) {
+            if (target ~ /\//) refuse("only headers of its own folder, and <tempera/...>")
+        } else if (target ~ /^tempera\//) {
+            header = target; gsub(/tempera\/|\.h/, "", header)
+            if (known(score, room) && known(lm_headers, header))
+                refuse("libtempera must not know libtempera-lm")
+        } else {
+            if (target ~ /blas|dnnl/ && room != "matmul") refuse("belongs to src/matmul")
+            if (target ~ /jansson/ && path[1] != "cli") refuse("belongs to cli")
+        }
+    }
+    END {
+        print n_includes + 0 " includes, " failures + 0 " failures"
+        exit !(n_includes > 20 && failures == 0)
+    }'
