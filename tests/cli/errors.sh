@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+# Bad input: the exit code and a message that says what to do.
+. tests/cli/helpers
+
+small="--layers 1 --dim 16 --heads 2 --hidden 32 --context 32 --batch 2 --vocab 257 --steps 2"
+head -c 3000 "$SOURCE/data/rhymes.txt" >text.txt
+
+# Training: the text.
+run 2 train -o m.gguf
+err_has "name one text"
+run 2 train text.txt
+err_has "-o"
+run 1 train no-such.txt -o m.gguf
+err_has "no-such.txt"
+: >empty.txt
+run 1 train empty.txt -o m.gguf
+err_has "empty"
+printf 'Too short.' >short.txt
+run 1 train short.txt -o m.gguf $small
+err_has "context"
+run 1 train text.txt -o m.gguf --vocab 60000 --steps 2
+err_has "vocabulary"
+run 2 train text.txt -o m.gguf --dtype q4
+err_has "f16, f32 or bf16"
+run 2 train text.txt -o m.gguf --layers x
+run 2 train text.txt -o m.gguf --layers -1
+run 1 train text.txt -o m.gguf $small --dim 15
+err_has "dim"
+
+# Training: the output.
+run 1 train text.txt -o no-such-folder/m.gguf $small
+err_has "no-such-folder"
+run 1 train text.txt -o m.gguf $small --resume
+err_has "no checkpoint"
+[ ! -e m.gguf ] || fail "a failed training left a model"
+
+# A full disk: the message says so, and the old model stays. A small file system needs root.
+if [ "$(id -u)" -eq 0 ] && mkdir disk && mount -t tmpfs -o size=64k tmpfs disk 2>/dev/null; then
+    echo old >disk/m.gguf
+    run 1 train text.txt -o disk/m.gguf $small
+    err_has "space"
+    checks=$((checks + 1))
+    [ "$(cat disk/m.gguf)" = old ] || fail "a full disk lost the old model"
+    umount disk
+else
+    echo "SKIPPED: the full disk (no right to mount a small file system)"
+fi
+
+# Models.
+run 1 generate -m no-such.gguf -p a
+err_has "no-such.gguf"
+run 1 generate -m text.txt -p a
+err_has "GGUF"
+run 1 eval -m text.txt text.txt
+run 1 info -m empty.txt
+run 1 explain -m text.txt -p a
+head -c 100000 /dev/urandom >noise.gguf
+run 1 generate -m noise.gguf -p a
+err_has "GGUF"
+
+run 0 train text.txt -o m.gguf $small --quiet
+head -c 1000 m.gguf >cut.gguf
+run 1 generate -m cut.gguf -p a
+run 2 generate -m m.gguf -t -1
+err_has "--temperature"
+run 2 generate -m m.gguf -t abc
+run 2 generate -m m.gguf --top-p 1.5
+run 2 generate -m m.gguf stray
+err_has "-p"
+run 2 eval -m m.gguf
+run 1 eval -m m.gguf empty.txt
+run 1 eval -m m.gguf no-such.txt
+run 2 explain -m m.gguf -t 1,2,3,4,5,6,7,8,9 -p a
+run 2 generate -m m.gguf --seed -5
+
+finish

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+# The main job on a tiny model: train, generate, explain, eval, info; resume gives the same bits.
+. tests/cli/helpers
+
+rhymes="$SOURCE/data/rhymes.txt"
+head -c 4000 "$rhymes" >text.txt
+small="--layers 2 --dim 32 --heads 2 --hidden 64 --context 64 --batch 4 --vocab 257 --threads 2"
+
+run 0 train text.txt -o whole.gguf $small --steps 40 --quiet --dtype f32
+err_has "wrote whole.gguf"
+[ "$(wc -l <whole.log.jsonl)" -ge 40 ] || fail "the loss log has a line a step"
+
+# Stopped half-way by Ctrl-C, then resumed: the same model, the same log.
+"$TEMPERA" train text.txt -o parts.gguf $small --steps 40 --checkpoint-every 1 --dtype f32 \
+    >out 2>err </dev/null &
+pid=$!
+while [ ! -s parts.log.jsonl ] && kill -0 $pid 2>/dev/null; do sleep 0.05; done
+kill -INT $pid 2>/dev/null
+wait $pid || fail "an interrupted training ends with exit code $?"
+last="interrupted train"
+run 0 train text.txt -o parts.gguf --resume --quiet --dtype f32 --threads 1
+same whole.log.jsonl parts.log.jsonl
+# (the files' own names, general.name, differ: compare what they say)
+run 0 eval -m whole.gguf text.txt --json
+grep -v -e '"model"' out >whole.eval
+run 0 eval -m parts.gguf text.txt --json
+grep -v -e '"model"' out >parts.eval
+same whole.eval parts.eval
+out_has '"bits_per_byte"'
+out_has '"perplexity"'
+out_has '"bytes": 4000'
+
+run 0 generate -m whole.gguf -p "Humpty" -t 0 --max-tokens 20
+out_has "Humpty"
+run 0 generate -m whole.gguf -p "Humpty" --seed 7 --max-tokens 20 --json
+cp out first.json
+out_has '"seed": 7'
+out_has '"text"'
+out_has '"tokens"'
+run 0 generate -m whole.gguf -p "Humpty" --seed 7 --max-tokens 20 --json --threads 1
+same out first.json
+run 0 generate -m whole.gguf -p "" -t inf --max-tokens 5 --seed 1
+
+run 0 explain -m whole.gguf -p "Humpty" -t 0,0.5,1,inf --top 3
+out_has "entropy"
+out_has "top-k 40"
+out_has "top-p 0.95"
+out_has "min-p 0.05"
+run 0 explain -m whole.gguf -p "Humpty" --json
+out_has '"stages"'
+out_has '"entropy_bits"'
+
+run 0 info -m whole.gguf
+out_has "layers"
+run 0 info -m whole.gguf --json
+out_has '"layers": 2'
+
+finish

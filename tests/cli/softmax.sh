@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+. tests/cli/helpers
+
+# The worked example of the README.
+run 0 softmax 2 1 0.1
+out_has "65.90 %"
+out_has "24.24 %"
+out_has " 9.86 %"
+
+run 0 softmax 2 1 0.1 --json
+out_has '"temperature": 1'
+out_has '"probabilities"'
+out_has '0.659001112'
+out_has '"logprobs"'
+out_has '"entropy_bits"'
+
+# A negative number is a number, wherever it stands.
+run 0 softmax -1 2 --json
+out_has '0.0474258736'
+run 0 softmax -t 2 -1 -2.5e1 -inf --json
+out_has '"-inf"'
+
+# The ends of temperature: ties at the top, and all equal.
+run 0 softmax 3 3 1 -t 0 --json
+out_has '0.5'
+run 0 softmax 3 2 1 0 -t inf --json
+out_has '0.25'
+out_has '"temperature": "inf"'
+
+# Scores from a file and from stdin.
+printf '2, 1\n0.1\n' >scores.txt
+run 0 softmax -f scores.txt
+out_has "65.90 %"
+"$TEMPERA" softmax <scores.txt >out 2>err || fail "scores from stdin"
+out_has "65.90 %"
+awk 'BEGIN { for (i = 0; i < 262144; i++) print i % 100 }' >many.txt
+run 0 softmax -f many.txt
+out_has "(the 24 most likely of 262144)"
+
+# What is wrong is said, with the exit code of its kind.
+run 2 softmax 2 1 -t abc
+err_has "--temperature must be a number from 0 up, or inf, not 'abc'"
+out_is_empty
+run 2 softmax 2 1 -t -1
+err_has "not '-1'"
+run 2 softmax 2 1 -t nan
+run 2 softmax 2 x1
+err_has "'x1'"
+run 2 softmax
+err_has "try 'tempera softmax 2 1 0.1'"
+run 1 softmax nan 1
+err_has "NaN"
+run 1 softmax -- -inf -inf
+run 1 softmax -f no-such-file
+err_has "no-such-file"
+: >empty.txt
+run 2 softmax -f empty.txt
+printf '1 2\n3 four\n' >bad.txt
+run 1 softmax -f bad.txt
+err_has "'four' (line 2)"
+printf '1\0002' >binary.txt
+run 1 softmax -f binary.txt
+err_has "binary"
+run 2 softmax --no-such 1
+err_has "--no-such"
+run 2 softmax 1 -t
+err_has "needs a value"
+
+finish
