@@ -4,11 +4,11 @@
 #
 # A room of src/ includes private headers of itself and of the rooms before it in its library;
 # libtempera-lm sees libtempera through public headers, and base. What stands outside src/ sees
-# public headers only. A third-party header has one room.
+# public headers only, and those of libtempera know nothing of libtempera-lm. A third-party header has one room.
 set -u
 cd "$1" || exit 1
 
-folders="src cli examples"
+folders="include src cli examples"
 [ -d bench ] && folders="$folders bench"
 # shellcheck disable=SC2086 # words
 grep -rE --include='*.[ch]' '^[[:space:]]*#[[:space:]]*include' $folders | awk '
@@ -33,6 +33,11 @@ grep -rE --include='*.[ch]' '^[[:space:]]*#[[:space:]]*include' $folders | awk '
         split(file, path, "/")
         inside = path[1] == "src"
         room = inside ? path[2] : "none"
+        below_lm = known(score, room)
+        if (path[1] == "include") {
+            sub(/\.h$/, "", path[3])
+            below_lm = !known(lm_headers, path[3])
+        }
         n_includes++
 
         if (target ~ /\.\./) refuse("goes up a folder")
@@ -42,11 +47,13 @@ grep -rE --include='*.[ch]' '^[[:space:]]*#[[:space:]]*include' $folders | awk '
             from = target; sub(/\/.*/, "", from)
             if (target !~ /\//) refuse("name the room: \"" room "/" target "\"")
             else if (!known(may_use[room], from)) refuse(room " must not use " from)
+        } else if (quoted && path[1] == "include") {
+            refuse("a public header includes <tempera/...>")
         } else if (quoted) {
             if (target ~ /\//) refuse("only headers of its own folder, and <tempera/...>")
         } else if (target ~ /^tempera\//) {
             header = target; gsub(/tempera\/|\.h/, "", header)
-            if (known(score, room) && known(lm_headers, header))
+            if (below_lm && known(lm_headers, header))
                 refuse("libtempera must not know libtempera-lm")
         } else {
             if (target ~ /blas|dnnl/ && room != "matmul") refuse("belongs to src/matmul")
