@@ -288,7 +288,7 @@ static void workers_take_no_signals(void)
 int main(void)
 {
     static const struct check_test tests[] = {
-        {"serial_runs_every_task_once", serial_runs_every_task_in_order},
+        {"serial_runs_every_task_once", serial_runs_every_task_once},
         {"pool_runs_every_task_once", pool_runs_every_task_once},
         {"pool_wakes_from_sleep", pool_wakes_from_sleep},
         {"pool_runs_tasks_at_the_same_time", pool_runs_tasks_at_the_same_time},
