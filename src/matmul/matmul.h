@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// Matrix products in f32, through OpenBLAS, cut into fixed panels.
+//
+// Each panel is one single-threaded library call and one task of the caller's executor. The
+// panels depend on the product's shape alone, so the bits do not depend on the number of threads.
+// Why OpenBLAS, and which of its builds: docs/MATMUL.md.
+#ifndef TEMPERA_MATMUL_H
+#define TEMPERA_MATMUL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <tempera/parallel.h>
+#include <tempera/status.h>
+
+// C[M, N] = op(A)[M, K] op(B)[K, N], plus C when accumulate. All row-major; strides in elements.
+// A is stored [M, K], or [K, M] when a_transposed; B is stored [K, N], or [N, K] when
+// b_transposed (how weights lie: [outputs, inputs]). C must not overlap A or B.
+struct tempera_matmul {
+    size_t M, N, K;
+    const float *a;
+    const float *b;
+    float *c;
+    size_t a_stride, b_stride, c_stride;
+    bool a_transposed, b_transposed;
+    bool accumulate;
+};
+
+// Readies the library, once for the process: one thread a call. UNSAFE_LIBRARY if the build at
+// hand can't be called from several threads. To be called before the first product.
+enum tempera_status tempera_matmul_start(void);
+
+// Runs the panels on the executor (NULL: here). Sizes of 0 are fine: K = 0 gives 0.
+void tempera_matmul(const struct tempera_matmul *product, const struct tempera_executor *executor);
+
+// The whole product in this thread, as one piece: for small ones inside a task.
+void tempera_matmul_serial(const struct tempera_matmul *product);
+
+#endif
