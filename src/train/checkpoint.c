@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: MIT
+// The training state as one GGUF file: a model file of f32 weights with its tokenizer, plus
+//
+//     tempera.train.*                options, step, digests of text and log, and of all of this
+//     tempera.train.moment1, 2       tensors [n_parameters], in the order of the weights
+//
+// Its digest covers every bit that training depends on, so a damaged file is found before any of
+// it is used. The rename inside tempera_gguf_save is the commit point; the log is synced before.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "train/digest.h"
+#include "train/trainer.h"
+
+enum { STATE_VERSION = 1 };
+
+static const char version_key[] = "tempera.train.version";
+static const char digest_key[] = "tempera.train.digest";
+static const char moment1_name[] = "tempera.train.moment1";
+static const char moment2_name[] = "tempera.train.moment2";
+
+// ------------------------------------------------------------------------------------------------
+// The numbers of a state, and how each is called in the file
+
+struct state {
+    uint64_t step, steps, batch, context, warmup_steps, seed;
+    uint64_t evaluate_every, sample_every, checkpoint_every;
+    uint64_t text_digest, heldout_digest, log_nbytes, log_digest;
+    float learning_rate, min_learning_rate, weight_decay, beta1, beta2, epsilon, clip_norm;
+};
+
+struct field {
+    const char *key;
+    size_t offset;
+    bool must_match; // of a trainer that takes up the state
+};
+
+static const struct field u64_fields[] = {
+    {"tempera.train.step", offsetof(struct state, step), false},
+    {"tempera.train.steps", offsetof(struct state, steps), false},
+    {"tempera.train.batch", offsetof(struct state, batch), true},
+    {"tempera.train.context", offsetof(struct state, context), true},
+    {"tempera.train.warmup_steps", offsetof(struct state, warmup_steps), true},
+    {"tempera.train.seed", offsetof(struct state, seed), true},
+    {"tempera.train.evaluate_every", offsetof(struct state, evaluate_every), false},
+    {"tempera.train.sample_every", offsetof(struct state, sample_every), false},
+    {"tempera.train.checkpoint_every", offsetof(struct state, checkpoint_every), false},
+    {"tempera.train.text_digest", offsetof(struct state, text_digest), false},
+    {"tempera.train.heldout_digest", offsetof(struct state, heldout_digest), false},
+    {"tempera.train.log_nbytes", offsetof(struct state, log_nbytes), false},
+    {"tempera.train.log_digest", offsetof(struct state, log_digest), false},
+};
+
+static const struct field f32_fields[] = {
+    {"tempera.train.learning_rate", offsetof(struct state, learning_rate), true},
+    {"tempera.train.min_learning_rate", offsetof(struct state, min_learning_rate), true},
+    {"tempera.train.weight_decay", offsetof(struct state, weight_decay), true},
+    {"tempera.train.beta1", offsetof(struct state, beta1), true},
+    {"tempera.train.beta2", offsetof(struct state, beta2), true},
+    {"tempera.train.epsilon", offsetof(struct state, epsilon), true},
+    {"tempera.train.clip_norm", offsetof(struct state, clip_norm), true},
+};
+
+enum {
+    N_U64 = sizeof u64_fields / sizeof *u64_fields,
+    N_F32 = sizeof f32_fields / sizeof *f32_fields,
+};
+
+static uint64_t u64_of(const struct state *state, size_t i)
+{
+    uint64_t value;
+    memcpy(&value, (const char *)state + u64_fields[i].offset, sizeof value);
+    return value;
+}
+
+static float f32_of(const struct state *state, size_t i)
+{
+    float value;
+    memcpy(&value, (const char *)state + f32_fields[i].offset, sizeof value);
+    return value;
+}
+
+static struct state state_of(const struct tempera_trainer *t)
+{
+    const struct tempera_train_options *o = &t->options;
+    struct state state = {
+        .step = t->step,
+        .steps = o->steps,
+        .batch = o->batch,
+        .context = o->context,
+        .warmup_steps = o->warmup_steps,
+        .seed = o->seed,
+        .evaluate_every = o->evaluate_every,
+        .sample_every = o->sample_every,
+        .checkpoint_every = o->checkpoint_every,
+        .text_digest = t->text_digest,
+        .heldout_digest = t->heldout_digest,
+        .log_nbytes = t->log.nbytes,
+        .log_digest = t->log.digest,
+        .learning_rate = o->learning_rate,
+        .min_learning_rate = o->min_learning_rate,
+        .weight_decay = o->weight_decay,
+        .beta1 = o->beta1,
+        .beta2 = o->beta2,
+        .epsilon = o->epsilon,
+        .clip_norm = o->clip_norm,
+    };
+    return state;
+}
+
+// ------------------------------------------------------------------------------------------------
+// The digest of everything
+
+static uint64_t digest_config(uint64_t digest, const struct tempera_model_config *config)
+{
+    const uint32_t sizes[] = {config->vocab_size, config->context_length,  config->n_layers,
+                              config->dim,        config->n_heads,         config->n_kv_heads,
+                              config->hidden_dim, config->tied_embeddings};
+    digest = tempera_digest(digest, sizes, sizeof sizes);
+    digest = tempera_digest(digest, &config->rms_epsilon, sizeof config->rms_epsilon);
+    return tempera_digest(digest, &config->rope_base, sizeof config->rope_base);
+}
+
+static uint64_t digest_tokenizer(uint64_t digest, const struct tempera_tokenizer *tokenizer)
+{
+    size_t n = tempera_tokenizer_n_tokens(tokenizer);
+    for (size_t i = 0; i < n; i++) {
+        size_t nbytes;
+        const uint8_t *bytes = tempera_tokenizer_token(tokenizer, (int32_t)i, &nbytes);
+        bool special = tempera_tokenizer_is_special(tokenizer, (int32_t)i);
+        digest = tempera_digest(digest, &nbytes, sizeof nbytes);
+        digest = tempera_digest(digest, bytes, nbytes);
+        digest = tempera_digest(digest, &special, sizeof special);
+    }
+    return digest;
+}
+
+// values: weights, first and second moments, [n] each.
+static uint64_t digest_all(const struct state *state, const struct tempera_model_config *config,
+                           const struct tempera_tokenizer *tokenizer,
+                           const float *const values[3], size_t n)
+{
+    uint64_t digest = TEMPERA_DIGEST_EMPTY;
+    for (size_t i = 0; i < N_U64; i++) {
+        uint64_t value = u64_of(state, i);
+        digest = tempera_digest(digest, &value, sizeof value);
+    }
+    for (size_t i = 0; i < N_F32; i++) {
+        float value = f32_of(state, i);
+        digest = tempera_digest(digest, &value, sizeof value);
+    }
+    digest = digest_config(digest, config);
+    digest = digest_tokenizer(digest, tokenizer);
+    for (size_t i = 0; i < 3; i++)
+        digest = tempera_digest(digest, values[i], n * sizeof(float));
+    return digest;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Saving
+
+static enum tempera_status write_state(const struct tempera_trainer *t,
+                                       struct tempera_gguf_writer *writer)
+{
+    const struct state state = state_of(t);
+    const float *const values[3] = {t->weights, t->first, t->second};
+    enum tempera_status status =
+        tempera_model_to_gguf(t->model, writer, TEMPERA_F32, "tempera training state");
+    if (status == TEMPERA_OK)
+        status = tempera_tokenizer_to_gguf(t->tokenizer, writer);
+    if (status == TEMPERA_OK)
+        status = tempera_gguf_set_u32(writer, version_key, STATE_VERSION);
+    for (size_t i = 0; status == TEMPERA_OK && i < N_U64; i++)
+        status = tempera_gguf_set_u64(writer, u64_fields[i].key, u64_of(&state, i));
+    for (size_t i = 0; status == TEMPERA_OK && i < N_F32; i++)
+        status = tempera_gguf_set_f32(writer, f32_fields[i].key, f32_of(&state, i));
+    if (status == TEMPERA_OK)
+        status = tempera_gguf_set_u64(
+            writer, digest_key,
+            digest_all(&state, tempera_model_get_config(t->model), t->tokenizer, values, t->n));
+    const uint64_t dims[] = {t->n};
+    if (status == TEMPERA_OK)
+        status = tempera_gguf_add_tensor(writer, moment1_name, TEMPERA_F32, 1, dims, t->first);
+    if (status == TEMPERA_OK)
+        status = tempera_gguf_add_tensor(writer, moment2_name, TEMPERA_F32, 1, dims, t->second);
+    return status;
+}
+
+enum tempera_status tempera_trainer_save(const struct tempera_trainer *t, const char *path,
+                                         struct tempera_error *error)
+{
+    if (error != NULL)
+        *error = (struct tempera_error){.status = TEMPERA_OK};
+    if (t == NULL || path == NULL)
+        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+    enum tempera_status status = tempera_loss_log_sync(&t->log, error);
+    if (status != TEMPERA_OK)
+        return status;
+    struct tempera_gguf_writer *writer;
+    status = tempera_gguf_writer_open(&writer);
+    if (status != TEMPERA_OK)
+        return tempera_train_fail(error, status, "no memory for the training state");
+    status = write_state(t, writer);
+    if (status == TEMPERA_OK)
+        status = tempera_gguf_save(writer, path, error);
+    else
+        tempera_train_fail(error, status, "the training state could not be put together: %s",
+                           tempera_status_text(status));
+    tempera_gguf_writer_close(&writer);
+    return status;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Reading
+
+static enum tempera_status read_state(const struct tempera_gguf *gguf, const char *path,
+                                      struct state *state, uint64_t *digest,
+                                      struct tempera_error *error)
+{
+    uint32_t version;
+    if (tempera_gguf_get_u32(gguf, version_key, &version) != TEMPERA_OK)
+        return tempera_train_fail(error, TEMPERA_STATE_MISMATCH,
+                                  "'%s' holds no training state that can be taken up", path);
+    if (version != STATE_VERSION)
+        return tempera_train_fail(error, TEMPERA_STATE_MISMATCH,
+                                  "'%s' holds a training state of version %u; this program reads "
+                                  "version %d",
+                                  path, (unsigned)version, STATE_VERSION);
+    const char *missing = NULL;
+    for (size_t i = 0; i < N_U64; i++) {
+        uint64_t value = 0;
+        if (tempera_gguf_get_u64(gguf, u64_fields[i].key, &value) != TEMPERA_OK)
+            missing = u64_fields[i].key;
+        memcpy((char *)state + u64_fields[i].offset, &value, sizeof value);
+    }
+    for (size_t i = 0; i < N_F32; i++) {
+        float value = 0;
+        if (tempera_gguf_get_f32(gguf, f32_fields[i].key, &value) != TEMPERA_OK)
+            missing = f32_fields[i].key;
+        memcpy((char *)state + f32_fields[i].offset, &value, sizeof value);
+    }
+    if (tempera_gguf_get_u64(gguf, digest_key, digest) != TEMPERA_OK)
+        missing = digest_key;
+    if (missing != NULL)
+        return tempera_train_fail(error, TEMPERA_STATE_MISMATCH,
+                                  "'%s' lacks '%s': not a training state, or a damaged one", path,
+                                  missing);
+    return TEMPERA_OK;
+}
+
+static enum tempera_status read_values(const struct tempera_trainer *t,
+                                       const struct tempera_gguf *gguf, float *const values[3],
+                                       struct tempera_error *error)
+{
+    size_t count;
+    const struct tempera_parameter *table = tempera_model_parameters(t->model, &count);
+    for (size_t i = 0; i < count + 2; i++) {
+        bool moment = i >= count;
+        const char *name = !moment       ? table[i].name
+                           : i == count ? moment1_name
+                                        : moment2_name;
+        float *out = moment ? values[1 + i - count] : values[0] + table[i].offset;
+        size_t n = moment ? t->n : table[i].rows * table[i].cols;
+        const struct tempera_gguf_tensor *tensor = tempera_gguf_find_tensor(gguf, name);
+        if (tensor == NULL || tensor->n_elements != n || tensor->type != TEMPERA_F32)
+            return tempera_train_fail(error, TEMPERA_STATE_MISMATCH,
+                                      "the state has no tensor '%s' of %zu f32 values: it belongs "
+                                      "to a model of another shape, or is damaged",
+                                      name, n);
+        enum tempera_status status = tempera_gguf_read_f32(gguf, tensor, out, n, error);
+        if (status != TEMPERA_OK)
+            return status;
+    }
+    return TEMPERA_OK;
+}
+
+// What a trainer has to share with the run whose state it takes up.
+static enum tempera_status compare(const struct tempera_trainer *t, const struct state *saved,
+                                   struct tempera_error *error)
+{
+    const enum tempera_status mismatch = TEMPERA_STATE_MISMATCH;
+    const struct state own = state_of(t);
+    for (size_t i = 0; i < N_U64; i++)
+        if (u64_fields[i].must_match && u64_of(saved, i) != u64_of(&own, i))
+            return tempera_train_fail(error, mismatch, "%s is %llu in the state and %llu here",
+                                      u64_fields[i].key, (unsigned long long)u64_of(saved, i),
+                                      (unsigned long long)u64_of(&own, i));
+    for (size_t i = 0; i < N_F32; i++)
+        if (f32_fields[i].must_match && f32_of(saved, i) != f32_of(&own, i))
+            return tempera_train_fail(error, mismatch, "%s is %.9g in the state and %.9g here",
+                                      f32_fields[i].key, (double)f32_of(saved, i),
+                                      (double)f32_of(&own, i));
+    if (saved->text_digest != own.text_digest)
+        return tempera_train_fail(error, mismatch,
+                                  "the state belongs to another text: name the texts that the "
+                                  "training began with, in the same order");
+    if (saved->heldout_digest != own.heldout_digest)
+        return tempera_train_fail(error, mismatch,
+                                  "the state belongs to another held-out text than the one given");
+    if (saved->step > own.steps)
+        return tempera_train_fail(error, mismatch,
+                                  "the state has done %llu steps, more than the %llu asked for",
+                                  (unsigned long long)saved->step, (unsigned long long)own.steps);
+    return TEMPERA_OK;
+}
+
+// Reads and checks all of it into values, before anything of the trainer is touched.
+static enum tempera_status read_checked(const struct tempera_trainer *t,
+                                        const struct tempera_gguf *gguf, const char *path,
+                                        struct state *state, float *const values[3],
+                                        struct tempera_error *error)
+{
+    uint64_t digest;
+    enum tempera_status status = read_state(gguf, path, state, &digest, error);
+    if (status == TEMPERA_OK)
+        status = read_values(t, gguf, values, error);
+    if (status == TEMPERA_OK)
+        status = compare(t, state, error);
+    if (status != TEMPERA_OK)
+        return status;
+    const float *const read_only[3] = {values[0], values[1], values[2]};
+    const struct tempera_model_config *config = tempera_model_get_config(t->model);
+    if (digest_all(state, config, t->tokenizer, read_only, t->n) != digest)
+        return tempera_train_fail(error, TEMPERA_STATE_MISMATCH,
+                                  "the state '%s' belongs to a model of another shape or with "
+                                  "another tokenizer, or is damaged",
+                                  path);
+    return TEMPERA_OK;
+}
+
+enum tempera_status tempera_trainer_resume(struct tempera_trainer *t, const char *path,
+                                           struct tempera_error *error)
+{
+    if (error != NULL)
+        *error = (struct tempera_error){.status = TEMPERA_OK};
+    if (t == NULL || path == NULL)
+        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+    struct tempera_gguf *gguf = NULL;
+    enum tempera_status status = tempera_gguf_open(&gguf, path, error);
+    if (status != TEMPERA_OK)
+        return status;
+    struct state state = {0};
+    float *block = tempera_alloc(3 * t->n, sizeof *block);
+    if (block == NULL) {
+        status = tempera_train_fail(error, TEMPERA_OUT_OF_MEMORY, "no memory to read the state");
+        goto done;
+    }
+    float *const values[3] = {block, block + t->n, block + 2 * t->n};
+    status = read_checked(t, gguf, path, &state, values, error);
+    if (status == TEMPERA_OK && t->log.path != NULL)
+        status = tempera_loss_log_resume(&t->log, state.log_nbytes, state.log_digest, error);
+    if (status != TEMPERA_OK)
+        goto done;
+    memcpy(t->weights, values[0], t->n * sizeof *block);
+    memcpy(t->first, values[1], t->n * sizeof *block);
+    memcpy(t->second, values[2], t->n * sizeof *block);
+    t->step = state.step;
+done:
+    free(block);
+    tempera_gguf_close(&gguf);
+    return status;
+}
+
+static void options_of(const struct state *state, struct tempera_train_options *options)
+{
+    *options = (struct tempera_train_options){
+        .struct_size = sizeof *options,
+        .steps = state->steps,
+        .batch = (size_t)state->batch,
+        .context = (size_t)state->context,
+        .learning_rate = state->learning_rate,
+        .min_learning_rate = state->min_learning_rate,
+        .warmup_steps = state->warmup_steps,
+        .weight_decay = state->weight_decay,
+        .beta1 = state->beta1,
+        .beta2 = state->beta2,
+        .epsilon = state->epsilon,
+        .clip_norm = state->clip_norm,
+        .seed = state->seed,
+        .evaluate_every = state->evaluate_every,
+        .sample_every = state->sample_every,
+        .checkpoint_every = state->checkpoint_every,
+    };
+}
+
+enum tempera_status
+tempera_checkpoint_open(const char *path, struct tempera_model **model,
+                        struct tempera_tokenizer **tokenizer,
+                        struct tempera_train_options *options, struct tempera_error *error)
+{
+    if (error != NULL)
+        *error = (struct tempera_error){.status = TEMPERA_OK};
+    if (path == NULL || model == NULL || tokenizer == NULL || options == NULL)
+        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+    *model = NULL;
+    *tokenizer = NULL;
+    struct tempera_gguf *gguf;
+    enum tempera_status status = tempera_gguf_open(&gguf, path, error);
+    if (status != TEMPERA_OK)
+        return status;
+    struct state state;
+    uint64_t digest;
+    struct tempera_train_options found;
+    status = read_state(gguf, path, &state, &digest, error);
+    if (status == TEMPERA_OK) {
+        options_of(&state, &found);
+        status = tempera_train_options_check(&found, error);
+    }
+    if (status == TEMPERA_OK)
+        status = tempera_model_from_gguf(model, gguf, error);
+    if (status == TEMPERA_OK)
+        status = tempera_tokenizer_from_gguf(tokenizer, gguf, error);
+    if (status == TEMPERA_OK) {
+        *options = found;
+    } else {
+        tempera_tokenizer_close(tokenizer);
+        tempera_model_close(model);
+    }
+    tempera_gguf_close(&gguf);
+    return status;
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// The loss of a model on a text, in nats a token and in bits a byte. Bits a byte compare models
+// whose tokenizers differ: a larger vocabulary makes fewer, harder tokens of the same bytes.
+#include <math.h>
+#include <stdlib.h>
+
+#include <tempera/loss.h>
+
+#include "train/trainer.h"
+
+enum { BATCH = 8 };
+
+// Window by window: what the model reads is `bos` and the tokens but the last, what it has to
+// predict are the tokens. A last window that isn't full is padded with targets that don't count.
+static void fill_window(const int32_t *tokens, size_t n, int32_t bos, size_t context,
+                        int32_t *inputs, int32_t *targets)
+{
+    for (size_t t = 0; t < context; t++) {
+        inputs[t] = t == 0 ? bos : t <= n ? tokens[t - 1] : bos;
+        targets[t] = t < n ? tokens[t] : TEMPERA_IGNORE_INDEX;
+    }
+}
+
+enum tempera_status tempera_measure(const struct tempera_model *model,
+                                    struct tempera_workspace *workspace, const int32_t *tokens,
+                                    size_t n, int32_t bos, size_t batch, size_t context,
+                                    int32_t *scratch, double *nats,
+                                    const struct tempera_executor *executor)
+{
+    int32_t *inputs = scratch, *targets = scratch + batch * context;
+    *nats = 0;
+    for (size_t at = 0; at < n;) {
+        size_t rows = 0;
+        for (; rows < batch && at < n; rows++) {
+            size_t length = n - at < context ? n - at : context;
+            fill_window(tokens + at, length, bos, context, inputs + rows * context,
+                        targets + rows * context);
+            at += length;
+        }
+        double loss;
+        size_t count;
+        enum tempera_status status =
+            tempera_model_loss(model, workspace, inputs, targets, rows, context, NULL, 1, &loss,
+                               &count, executor);
+        if (status >= TEMPERA_INVALID_ARGUMENT)
+            return status;
+        *nats += loss * (double)count;
+    }
+    return TEMPERA_OK;
+}
+
+static void fill_evaluation(struct tempera_evaluation *evaluation, double nats, size_t n_tokens,
+                            size_t nbytes)
+{
+    evaluation->loss = nats / (double)n_tokens;
+    evaluation->perplexity = exp(evaluation->loss);
+    evaluation->bits_per_byte = nats / (log(2) * (double)nbytes);
+    evaluation->tokens = n_tokens;
+    evaluation->bytes = nbytes;
+}
+
+enum tempera_status
+tempera_evaluate(const struct tempera_model *model, const struct tempera_tokenizer *tokenizer,
+                 const char *text, size_t nbytes, size_t context,
+                 struct tempera_evaluation *evaluation, const struct tempera_executor *executor,
+                 struct tempera_error *error)
+{
+    if (error != NULL)
+        *error = (struct tempera_error){.status = TEMPERA_OK};
+    if (model == NULL || tokenizer == NULL || evaluation == NULL || (text == NULL && nbytes > 0))
+        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+    if (nbytes == 0)
+        return tempera_train_fail(error, TEMPERA_TEXT_TOO_SHORT, "the text is empty");
+    size_t longest = tempera_model_get_config(model)->context_length;
+    if (context > longest)
+        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT,
+                                  "a context of %zu is more than the model's %zu", context,
+                                  longest);
+    if (context == 0)
+        context = longest;
+    int32_t bos = tempera_tokenizer_bos(tokenizer);
+    if (bos < 0)
+        return tempera_train_fail(error, TEMPERA_UNSUPPORTED,
+                                  "the tokenizer has no beginning-of-text token");
+
+    struct tempera_workspace *workspace = NULL;
+    int32_t *ids = NULL, *scratch = NULL;
+    size_t n_ids;
+    enum tempera_status status = tempera_data_encode(tokenizer, text, nbytes, &ids, &n_ids);
+    if (status != TEMPERA_OK)
+        goto done;
+    if (n_ids < context)
+        context = n_ids;
+    size_t batch = (n_ids + context - 1) / context;
+    batch = batch < BATCH ? batch : BATCH;
+    status = tempera_workspace_open(&workspace, model, batch, context, false);
+    if (status != TEMPERA_OK)
+        goto done;
+    scratch = malloc(2 * batch * context * sizeof *scratch);
+    if (scratch == NULL) {
+        status = TEMPERA_OUT_OF_MEMORY;
+        goto done;
+    }
+    double nats;
+    status = tempera_measure(model, workspace, ids, n_ids, bos, batch, context, scratch, &nats,
+                             executor);
+    if (status == TEMPERA_OK)
+        fill_evaluation(evaluation, nats, n_ids, nbytes);
+done:
+    free(scratch);
+    free(ids);
+    tempera_workspace_close(&workspace);
+    if (status != TEMPERA_OK)
+        return tempera_train_fail(error, status, "the text could not be measured: %s",
+                                  tempera_status_text(status));
+    return TEMPERA_OK;
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// The loss log: one JSON object a line, written through to the file after every step.
+#ifndef TEMPERA_TRAIN_LOG_H
+#define TEMPERA_TRAIN_LOG_H
+
+#include <stdint.h>
+
+#include <tempera/train.h>
+
+// The training state remembers length and digest of the log, so that a resume can cut off what
+// was written after the state and can tell another log from its own.
+struct tempera_loss_log {
+    const char *path; // borrowed; NULL: no log is kept
+    int fd;           // -1: not open
+    uint64_t nbytes;
+    uint64_t digest;
+};
+
+// A log that isn't open yet.
+struct tempera_loss_log tempera_loss_log_of(const char *path);
+
+// Creates the file, or empties it.
+enum tempera_status tempera_loss_log_create(struct tempera_loss_log *log,
+                                            struct tempera_error *error);
+
+// Opens the log of a state with this length and digest and cuts it there. A file that isn't there
+// or is empty is begun anew. STATE_MISMATCH if it is another log.
+enum tempera_status tempera_loss_log_resume(struct tempera_loss_log *log, uint64_t nbytes,
+                                            uint64_t digest, struct tempera_error *error);
+
+// Appends a line. If that fails, the file is cut back to what it was.
+enum tempera_status tempera_loss_log_append(struct tempera_loss_log *log,
+                                            const struct tempera_train_report *report,
+                                            struct tempera_error *error);
+
+// Everything is on the disk.
+enum tempera_status tempera_loss_log_sync(const struct tempera_loss_log *log,
+                                          struct tempera_error *error);
+
+void tempera_loss_log_close(struct tempera_loss_log *log);
+
+// Writes the shortest decimal, of at least 15 digits tried, that reads back as `value`, with a
+// point in any locale; infinities and NaN, which JSON lacks, as strings. Returns its length.
+enum { TEMPERA_NUMBER_NBYTES = 32 };
+int tempera_format_number(double value, char text[TEMPERA_NUMBER_NBYTES]);
+
+#endif

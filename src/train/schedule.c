@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// Linear warm-up, then half a cosine (Loshchilov, Hutter 2016, arXiv 1608.03983, no restarts).
+#include "train/schedule.h"
+
+#include <math.h>
+
+double tempera_schedule_at(const struct tempera_train_options *options, uint64_t k)
+{
+    double high = (double)options->learning_rate, low = (double)options->min_learning_rate;
+    uint64_t warmup = options->warmup_steps;
+    if (k <= warmup)
+        return high * ((double)k / (double)warmup);
+    const double pi = 3.14159265358979323846;
+    double share = (double)(k - warmup) / (double)(options->steps - warmup); // (0, 1]
+    return low + (high - low) * (0.5 * (1 + cos(pi * share)));
+}
