@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+// Cross-entropy from logits, forward and backward in one call. The contract, with every edge, is
+// in include/tempera/loss.h; the arithmetic of ordinary rows is in kernels/.
+#include <tempera/loss.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "base/exp.h"
+#include "base/fpenv.h"
+#include "kernels/kernels.h"
+#include "score/rows.h"
+
+struct tempera_cross_entropy_options tempera_cross_entropy_options_default(void)
+{
+    return (struct tempera_cross_entropy_options){
+        .struct_size = sizeof(struct tempera_cross_entropy_options),
+        .temperature = 1,
+        .ignore_index = TEMPERA_IGNORE_INDEX,
+        .reduction = TEMPERA_REDUCTION_MEAN,
+        .gradient_scale = 1,
+    };
+}
+
+// Rows are reduced in at most this many blocks, each summed in order, then the blocks in order:
+// the sum's bits depend on the number of rows alone, and no memory is needed but a small array.
+enum { MOST_BLOCKS = 64 };
+
+struct loss_job {
+    const struct tempera_kernels *kernels;
+    const struct tempera_matrix *logits;
+    const int32_t *classes;
+    const struct tempera_matrix *soft; // targets, if classes is NULL
+    struct tempera_cross_entropy_options options;
+    struct tempera_cross_entropy_outputs outputs;
+    double scale; // of the gradient of a row's loss
+    size_t rows_per_block;
+    double block_loss[MOST_BLOCKS];
+    enum tempera_status block_status[MOST_BLOCKS];
+};
+
+// ------------------------------------------------------------------------------------------------
+// One row
+
+struct row_result {
+    enum tempera_status status;
+    double loss;
+    double logsumexp;
+};
+
+static void zero_gradient(float *g, size_t n)
+{
+    if (g != NULL)
+        memset(g, 0, n * sizeof *g);
+}
+
+static bool is_ignored(const struct loss_job *job, size_t r)
+{
+    return job->classes != NULL && job->classes[r] == job->options.ignore_index;
+}
+
+// True if some target has mass on a score that is -inf, or finite beside a +inf one.
+static bool target_is_masked(const struct loss_job *job, size_t r, const float *z, float max)
+{
+    if (job->classes != NULL) {
+        float score = z[job->classes[r]];
+        return score == -INFINITY || (max == INFINITY && score != INFINITY);
+    }
+    const float *q = tempera_matrix_row(job->soft, r);
+    for (size_t i = 0; i < job->soft->cols; i++)
+        if (q[i] != 0 && (z[i] == -INFINITY || (max == INFINITY && z[i] != INFINITY)))
+            return true;
+    return false;
+}
+
+// All mass sits evenly on k scores of +inf, the target's among them: p = 1/k.
+static void infinite_row(const struct loss_job *job, size_t r, const float *z, size_t k,
+                         double total, float *g, struct row_result *result)
+{
+    const float *q = job->classes == NULL ? tempera_matrix_row(job->soft, r) : NULL;
+    size_t n = job->logits->cols;
+    result->loss = total * tempera_log((double)k);
+    result->logsumexp = INFINITY;
+    for (size_t i = 0; g != NULL && i < n; i++) {
+        double p = z[i] == INFINITY ? 1.0 / (double)k : 0;
+        double target = q != NULL ? (double)q[i] : (double)(i == (size_t)job->classes[r]);
+        g[i] = (float)(job->scale * (total * p - target));
+    }
+}
+
+static double total_of(const float *q, size_t n)
+{
+    double total = 0;
+    for (size_t i = 0; i < n; i++)
+        total += (double)q[i];
+    return total;
+}
+
+static void finite_row(const struct loss_job *job, size_t r, const float *z, float max,
+                       double total, float *g, struct row_result *result)
+{
+    const struct tempera_kernels *k = job->kernels;
+    const float *q = job->classes == NULL ? tempera_matrix_row(job->soft, r) : NULL;
+    float T = job->options.temperature;
+    size_t n = job->logits->cols;
+    double S = k->sum_exp(z, NULL, n, max, T), ln_S = tempera_log(S);
+    result->logsumexp = (double)max / (double)T + ln_S;
+    if (q != NULL) {
+        result->loss = k->soft_loss(z, q, n, max, T, ln_S);
+        if (g != NULL)
+            k->gradient(z, q, n, max, T, S, total, job->scale, g);
+        return;
+    }
+    size_t y = (size_t)job->classes[r];
+    double distance = ((double)z[y] - (double)max) / (double)T;
+    result->loss = ln_S - distance;
+    if (g != NULL) {
+        k->gradient(z, NULL, n, max, T, S, 1, job->scale, g);
+        g[y] = (float)(job->scale * (tempera_exp(distance) / S - 1));
+    }
+}
+
+static struct row_result compute_row(const struct loss_job *job, size_t r)
+{
+    const float *z = tempera_matrix_row(job->logits, r);
+    const struct tempera_matrix *d_logits = job->outputs.d_logits;
+    float *g = d_logits != NULL ? tempera_matrix_row(d_logits, r) : NULL;
+    size_t n = job->logits->cols;
+    double total = job->classes != NULL ? 1 : total_of(tempera_matrix_row(job->soft, r), n);
+    struct row_result result = {TEMPERA_OK, 0, 0};
+    struct tempera_row row = job->kernels->find(z, NULL, n);
+    if (row.has_nan || total != total) {
+        result = (struct row_result){TEMPERA_NAN_INPUT, NAN, NAN};
+        if (g != NULL)
+            tempera_row_fill_nan(g, n);
+    } else if (row.n_finite == 0 || target_is_masked(job, r, z, row.max)) {
+        result.status = row.n_finite == 0 ? TEMPERA_ALL_MASKED : TEMPERA_TARGET_MASKED;
+        result.loss = INFINITY;
+        result.logsumexp = row.max;
+        if (row.n_finite > 0 && row.max < INFINITY)
+            result.logsumexp =
+                (double)row.max / (double)job->options.temperature +
+                tempera_log(job->kernels->sum_exp(z, NULL, n, row.max, job->options.temperature));
+        zero_gradient(g, n);
+    } else if (row.max == INFINITY) {
+        infinite_row(job, r, z, row.n_max, total, g, &result);
+    } else {
+        finite_row(job, r, z, row.max, total, g, &result);
+    }
+    return result;
+}
+
+// A computed NaN may have any payload; what is written is the canonical one.
+static void store(float *out, size_t r, double value)
+{
+    if (out == NULL)
+        return;
+    if (value != value)
+        tempera_row_fill_nan(&out[r], 1);
+    else
+        out[r] = (float)value;
+}
+
+static double do_row(const struct loss_job *job, size_t r, enum tempera_status *worst)
+{
+    struct row_result result = {TEMPERA_OK, 0, 0};
+    if (!is_ignored(job, r)) {
+        result = compute_row(job, r);
+    } else {
+        if (job->outputs.d_logits != NULL)
+            zero_gradient(tempera_matrix_row(job->outputs.d_logits, r), job->logits->cols);
+    }
+    store(job->outputs.row_loss, r, result.loss);
+    store(job->outputs.row_logsumexp, r, result.logsumexp);
+    if (job->outputs.row_status != NULL)
+        job->outputs.row_status[r] = result.status;
+    if (result.status > *worst)
+        *worst = result.status;
+    return result.loss;
+}
+
+// ------------------------------------------------------------------------------------------------
+// All rows
+
+static void sum_block(struct loss_job *job, size_t block)
+{
+    size_t first = block * job->rows_per_block, n_rows = job->logits->rows;
+    size_t end = n_rows - first < job->rows_per_block ? n_rows : first + job->rows_per_block;
+    double sum = 0;
+    enum tempera_status worst = TEMPERA_OK;
+    for (size_t r = first; r < end; r++)
+        sum += do_row(job, r, &worst);
+    job->block_loss[block] = sum;
+    job->block_status[block] = worst;
+}
+
+static void run_block(void *context, size_t block)
+{
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    sum_block(context, block);
+    tempera_fpenv_leave(env);
+}
+
+static enum tempera_status check_outputs(const struct loss_job *job)
+{
+    const struct tempera_cross_entropy_outputs *out = &job->outputs;
+    size_t rows = job->logits->rows;
+    if (out->d_logits != NULL) {
+        enum tempera_status status = tempera_matrix_check(out->d_logits);
+        TEMPERA_CHECK(status == TEMPERA_OK, status);
+        TEMPERA_CHECK(tempera_matrix_same_shape(job->logits, out->d_logits) &&
+                          tempera_matrix_may_write(out->d_logits, job->logits),
+                      TEMPERA_INVALID_ARGUMENT);
+        TEMPERA_CHECK(job->soft == NULL || job->soft->data != out->d_logits->data,
+                      TEMPERA_INVALID_ARGUMENT);
+        TEMPERA_CHECK(job->soft == NULL || tempera_matrix_may_write(out->d_logits, job->soft),
+                      TEMPERA_INVALID_ARGUMENT);
+    }
+    const float *const vectors[] = {out->row_loss, out->row_logsumexp};
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
+        TEMPERA_CHECK(vectors[i] == NULL || tempera_matrix_is_apart(job->logits, vectors[i], rows,
+                                                                    sizeof *vectors[i]),
+                      TEMPERA_INVALID_ARGUMENT);
+    return TEMPERA_OK;
+}
+
+static enum tempera_status check_arguments(const struct loss_job *job)
+{
+    const struct tempera_cross_entropy_options *options = &job->options;
+    TEMPERA_CHECK((job->classes != NULL) != (job->soft != NULL), TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(options->temperature > 0 && options->temperature < INFINITY,
+                  TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(options->gradient_scale - options->gradient_scale == 0,
+                  TEMPERA_INVALID_ARGUMENT); // no NaN, no infinity
+    TEMPERA_CHECK((unsigned)options->reduction <= TEMPERA_REDUCTION_NONE,
+                  TEMPERA_INVALID_ARGUMENT);
+    enum tempera_status status = tempera_matrix_check(job->logits);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    if (job->soft != NULL) {
+        status = tempera_matrix_check(job->soft);
+        TEMPERA_CHECK(status == TEMPERA_OK, status);
+        TEMPERA_CHECK(tempera_matrix_same_shape(job->logits, job->soft), TEMPERA_INVALID_ARGUMENT);
+    }
+    return check_outputs(job);
+}
+
+// Rows that count; TARGET_OUT_OF_RANGE if a class is neither ignored nor a column.
+static enum tempera_status count_rows(const struct loss_job *job, size_t *count)
+{
+    *count = job->logits->rows;
+    for (size_t r = 0; job->classes != NULL && r < job->logits->rows; r++) {
+        int32_t y = job->classes[r];
+        if (y == job->options.ignore_index)
+            --*count;
+        else
+            TEMPERA_CHECK(y >= 0 && (size_t)y < job->logits->cols, TEMPERA_TARGET_OUT_OF_RANGE);
+    }
+    return TEMPERA_OK;
+}
+
+static void reduce(const struct loss_job *job, size_t n_blocks, size_t count, double *loss)
+{
+    double sum = 0;
+    for (size_t block = 0; block < n_blocks; block++)
+        sum += job->block_loss[block];
+    if (job->options.reduction == TEMPERA_REDUCTION_MEAN && count > 0)
+        sum /= (double)count;
+    *loss = sum == sum ? sum : NAN;
+}
+
+// Runs behind a call of its own, after the floating-point modes are set.
+static double gradient_scale(const struct tempera_cross_entropy_options *options, size_t count)
+{
+    double scale = (double)options->gradient_scale / (double)options->temperature;
+    if (options->reduction == TEMPERA_REDUCTION_MEAN && count > 0)
+        scale /= (double)count;
+    return scale;
+}
+
+enum tempera_status
+tempera_cross_entropy(const struct tempera_matrix *logits, const struct tempera_targets *targets,
+                      const struct tempera_cross_entropy_options *options,
+                      const struct tempera_cross_entropy_outputs *outputs,
+                      const struct tempera_executor *executor)
+{
+    TEMPERA_CHECK(targets != NULL && outputs != NULL, TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(outputs->struct_size >= sizeof *outputs, TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(options == NULL || options->struct_size >= sizeof *options,
+                  TEMPERA_INVALID_ARGUMENT);
+    struct loss_job job = {.kernels = tempera_kernels(),
+                           .logits = logits,
+                           .classes = targets->classes,
+                           .soft = targets->probs,
+                           .outputs = *outputs};
+    job.options = options != NULL ? *options : tempera_cross_entropy_options_default();
+    enum tempera_status status = check_arguments(&job);
+    size_t count;
+    if (status == TEMPERA_OK)
+        status = count_rows(&job, &count);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    job.scale = gradient_scale(&job.options, count);
+    job.rows_per_block = logits->rows / MOST_BLOCKS + (logits->rows % MOST_BLOCKS != 0);
+    size_t n_blocks = logits->rows == 0
+                          ? 0
+                          : (logits->rows + job.rows_per_block - 1) / job.rows_per_block;
+    tempera_parallel_for(executor, n_blocks, run_block, &job);
+    if (outputs->loss != NULL)
+        reduce(&job, n_blocks, count, outputs->loss);
+    tempera_fpenv_leave(env);
+    if (outputs->count != NULL)
+        *outputs->count = count;
+    for (size_t block = 0; block < n_blocks; block++)
+        if (job.block_status[block] > status)
+            status = job.block_status[block];
+    return status;
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// What all functions over the rows of a matrix share: checking the matrices, and running a
+// function on each row with the caller's executor.
+#ifndef TEMPERA_SCORE_ROWS_H
+#define TEMPERA_SCORE_ROWS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tempera/matrix.h>
+#include <tempera/parallel.h>
+#include <tempera/status.h>
+
+#define TEMPERA_CHECK(condition, status)                                                           \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            return (status);                                                                       \
+    } while (0)
+
+enum { TEMPERA_CANONICAL_NAN = 0x7FC00000 };
+
+// OK for a matrix that can be worked on (of 0 rows, too), else INVALID_ARGUMENT or UNSUPPORTED.
+enum tempera_status tempera_matrix_check(const struct tempera_matrix *matrix);
+
+bool tempera_matrix_same_shape(const struct tempera_matrix *a, const struct tempera_matrix *b);
+
+// True if writing `out` can't disturb reading `in`: no common element, or exactly the same matrix.
+bool tempera_matrix_may_write(const struct tempera_matrix *out, const struct tempera_matrix *in);
+
+// True if values[count] of `nbytes` each lies outside the matrix's memory.
+bool tempera_matrix_is_apart(const struct tempera_matrix *matrix, const void *values, size_t count,
+                             size_t nbytes);
+
+static inline float *tempera_matrix_row(const struct tempera_matrix *matrix, size_t row)
+{
+    return (float *)matrix->data + row * matrix->row_stride;
+}
+
+// Sets a row to the canonical NaN, by its bits.
+void tempera_row_fill_nan(float *row, size_t cols);
+
+// Does one row and returns its status. Runs with the default floating-point environment.
+typedef enum tempera_status tempera_row_function(const void *context, size_t row);
+
+// Runs function on rows [0, n_rows) in tasks of a size that depends on the shape alone. Fills
+// row_status if it isn't NULL; returns the worst.
+enum tempera_status tempera_rows_run(size_t n_rows, size_t n_cols, tempera_row_function *function,
+                                     const void *context, enum tempera_status *row_status,
+                                     const struct tempera_executor *executor);
+
+#endif

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+// What the processor and the operating system can run.
+#ifndef TEMPERA_SIMD_CPU_H
+#define TEMPERA_SIMD_CPU_H
+
+#include <stdint.h>
+
+// A set of enum tempera_isa bits, asked of the processor afresh.
+uint32_t tempera_simd_detect(void);
+
+#endif
