@@ -242,7 +242,8 @@ int main(void)
         {"too short a text says what is needed", too_short_a_text_says_what_is_needed},
         {"an epoch sees every token at most once", an_epoch_sees_every_token_at_most_once},
         {"a step depends on seed and number alone", a_step_depends_on_seed_and_number_alone},
-        {"the shortest text is seen from every offset", the_shortest_text_is_seen_from_every_offset},
+        {"the shortest text is seen from every offset",
+         the_shortest_text_is_seen_from_every_offset},
     };
     return CHECK_RUN(tests);
 }

@@ -213,8 +213,9 @@ static void log_lines_are_json_and_are_cut_back(void)
                          "\"gradient_norm\":2}\n";
     CHECK_EQ_SIZE(nbytes, sizeof first - 1);
     char expected[512];
-    snprintf(expected, sizeof expected, "%s%.*s,\"heldout_loss\":6,\"heldout_bits_per_byte\":2.5}\n",
-             first, (int)(sizeof first - 3), first);
+    snprintf(expected, sizeof expected,
+             "%s%.*s,\"heldout_loss\":6,\"heldout_bits_per_byte\":2.5}\n", first,
+             (int)(sizeof first - 3), first);
     CHECK_EQ_STR(read_whole(path), expected);
     CHECK_STATUS(tempera_loss_log_resume(&log, nbytes, digest, &error), TEMPERA_OK);
     CHECK_EQ_STR(read_whole(path), first);
@@ -283,6 +284,7 @@ static void wrong_options_are_named(void)
     BAD(beta2, -0.5f);
     BAD(epsilon, 0);
     BAD(clip_norm, NAN);
+#undef BAD
     for (size_t i = 0; i < n; i++) {
         CHECK_STATUS(tempera_train_options_check(&bad[i].options, &error),
                      TEMPERA_INVALID_ARGUMENT);

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: MIT
+// The trainer: the same bits at any number of threads, learning, evaluation, stopping, and what
+// happens when it goes wrong.
+#include <unistd.h>
+
+#include "test_train_setup.h"
+#include "train/trainer.h"
+
+enum { WORDY = 1200 };
+
+// ------------------------------------------------------------------------------------------------
+// Bits
+
+static void threads_never_show_in_the_bits(void)
+{
+    char *text = wordy_text(WORDY, 1);
+    static const size_t counts[] = {0, 1, 2, 3, 7};
+    struct training first = {0};
+    double losses[12] = {0}, norms[12] = {0}, heldout = 0;
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        struct training t = training_small(text, WORDY);
+        CHECK_STATUS(training_begin(&t, counts[i], NULL), TEMPERA_OK);
+        for (size_t step = 0; step < 12; step++) {
+            struct tempera_train_report report;
+            CHECK_STATUS(tempera_trainer_step(t.trainer, &report, NULL), TEMPERA_OK);
+            if (i == 0)
+                losses[step] = report.loss, norms[step] = report.gradient_norm;
+            CHECK_MEM(&report.loss, &losses[step], sizeof report.loss);
+            CHECK_MEM(&report.gradient_norm, &norms[step], sizeof report.gradient_norm);
+        }
+        struct tempera_train_report report;
+        CHECK_STATUS(tempera_trainer_evaluate(t.trainer, &report, NULL), TEMPERA_OK);
+        if (i == 0) {
+            heldout = report.heldout_loss;
+            first = t;
+            continue;
+        }
+        CHECK_MEM(&report.heldout_loss, &heldout, sizeof heldout);
+        CHECK_MEM(t.trainer->weights, first.trainer->weights, t.trainer->n * sizeof(float));
+        CHECK_MEM(t.trainer->second, first.trainer->second, t.trainer->n * sizeof(float));
+        training_end(&t);
+    }
+    training_end(&first);
+    free(text);
+}
+
+static void the_seed_of_the_data_shows(void)
+{
+    double losses[2];
+    char *text = wordy_text(WORDY, 1);
+    for (uint64_t seed = 0; seed < 2; seed++) {
+        struct training t = training_small(text, WORDY);
+        t.options.seed = seed;
+        CHECK_STATUS(training_begin(&t, 1, NULL), TEMPERA_OK);
+        struct tempera_train_report report;
+        CHECK_STATUS(tempera_trainer_step(t.trainer, &report, NULL), TEMPERA_OK);
+        losses[seed] = report.loss;
+        training_end(&t);
+    }
+    CHECK(losses[0] != losses[1]);
+    free(text);
+}
+
+// ------------------------------------------------------------------------------------------------
+// A step
+
+static void a_report_has_the_numbers(void)
+{
+    char *text = wordy_text(WORDY, 1);
+    struct training t = training_small(text, WORDY);
+    CHECK_STATUS(training_begin(&t, 1, NULL), TEMPERA_OK);
+    struct tempera_train_report report;
+    for (uint64_t step = 1; step <= 12; step++) {
+        CHECK_STATUS(tempera_trainer_step(t.trainer, &report, NULL), TEMPERA_OK);
+        CHECK_EQ_U64(report.step, step);
+        CHECK_EQ_U64(report.steps, 12);
+        CHECK_EQ_U64(report.tokens, step * 3 * 16);
+        CHECK(report.loss > 0 && report.gradient_norm > 0 && report.tokens_per_second > 0);
+        CHECK(report.seconds_left >= 0 && !report.evaluated);
+        if (step <= 4)
+            CHECK_NEAR(report.learning_rate, (double)3e-3f * (double)step / 4, 1e-17);
+    }
+    CHECK_NEAR(report.learning_rate, (double)3e-4f, 1e-17);
+    struct tempera_error error;
+    CHECK_STATUS(tempera_trainer_step(t.trainer, &report, &error), TEMPERA_INVALID_ARGUMENT);
+    CHECK(strstr(error.message, "12") != NULL);
+    training_end(&t);
+    free(text);
+}
+
+// Weights after a step with clipping are those of a step whose gradients were scaled by hand.
+static void clipping_scales_to_the_norm(void)
+{
+    char *text = wordy_text(WORDY, 1);
+    struct training t = training_small(text, WORDY);
+    t.options.clip_norm = 0.125f;
+    t.options.epsilon = 1; // so that the size of a gradient shows in the step
+    CHECK_STATUS(training_begin(&t, 1, NULL), TEMPERA_OK);
+    struct tempera_train_report report;
+    CHECK_STATUS(tempera_trainer_step(t.trainer, &report, NULL), TEMPERA_OK);
+    CHECK(report.gradient_norm > 0.125); // as it was before
+    double sum = 0;
+    for (size_t i = 0; i < t.trainer->n; i++) // m = (1 - beta1) * clipped gradient
+        sum += (double)t.trainer->first[i] * (double)t.trainer->first[i];
+    CHECK_NEAR(sqrt(sum), 0.1 * 0.125, 0.1 * 0.125 * 1e-6);
+    training_end(&t);
+    free(text);
+}
+
+static void divergence_leaves_the_weights_alone(void)
+{
+    struct training t = training_small(humpty, sizeof humpty - 1);
+    CHECK_STATUS(training_begin(&t, 2, NULL), TEMPERA_OK);
+    struct tempera_train_report report;
+    CHECK_STATUS(tempera_trainer_step(t.trainer, &report, NULL), TEMPERA_OK);
+    size_t nbytes = t.trainer->n * sizeof(float);
+    float *before = malloc(nbytes);
+    static const float poisons[] = {NAN, INFINITY, 3e38f};
+    for (size_t i = 0; i < sizeof poisons / sizeof *poisons; i++) {
+        float kept = t.trainer->weights[t.trainer->n / 2];
+        t.trainer->weights[t.trainer->n / 2] = poisons[i];
+        memcpy(before, t.trainer->weights, nbytes);
+        struct tempera_error error;
+        CHECK_STATUS(tempera_trainer_step(t.trainer, &report, &error), TEMPERA_TRAINING_DIVERGED);
+        CHECK(strstr(error.message, "step 2") != NULL &&
+              strstr(error.message, "learning rate") != NULL);
+        CHECK_MEM(t.trainer->weights, before, nbytes);
+        t.trainer->weights[t.trainer->n / 2] = kept;
+    }
+    CHECK_STATUS(tempera_trainer_step(t.trainer, &report, NULL), TEMPERA_OK); // and goes on
+    CHECK_EQ_U64(report.step, 2);
+    free(before);
+    training_end(&t);
+}
+
+// ------------------------------------------------------------------------------------------------
+// The loop
+
+struct calls {
+    uint64_t n_progress, n_sample, n_evaluated, stop_at;
+};
+
+static bool count_progress(void *context, const struct tempera_train_report *report)
+{
+    struct calls *calls = context;
+    calls->n_progress++;
+    calls->n_evaluated += report->evaluated;
+    return report->step != calls->stop_at;
+}
+
+static void count_sample(void *context, const struct tempera_train_report *report)
+{
+    struct calls *calls = context;
+    calls->n_sample++;
+    CHECK(report->step % 4 == 0);
+}
+
+static void the_loop_calls_back_and_stops(void)
+{
+    char *text = wordy_text(WORDY, 1);
+    struct training t = training_small(text, WORDY);
+    t.options.sample_every = 4;
+    struct calls calls = {.stop_at = 7};
+    struct tempera_train_callbacks callbacks = {&calls, count_progress, count_sample};
+    CHECK_STATUS(training_begin(&t, 1, NULL), TEMPERA_OK);
+    CHECK_STATUS(tempera_trainer_run(t.trainer, &callbacks, NULL), TEMPERA_STOPPED);
+    CHECK_EQ_U64(calls.n_progress, 7);
+    CHECK_EQ_U64(calls.n_sample, 1);
+    CHECK_EQ_U64(calls.n_evaluated, 1);
+    calls.stop_at = 12; // a stop after the last step is no stop
+    CHECK_STATUS(tempera_trainer_run(t.trainer, &callbacks, NULL), TEMPERA_OK);
+    CHECK_EQ_U64(calls.n_progress, 12);
+    CHECK_EQ_U64(calls.n_evaluated, 3);
+    CHECK_STATUS(tempera_trainer_run(t.trainer, NULL, NULL), TEMPERA_OK); // nothing left to do
+    training_end(&t);
+    free(text);
+}
+
+// The loop is its steps and no more: evaluating, logging and saving change no bit.
+static void the_loop_equals_its_steps(void)
+{
+    char *text = wordy_text(WORDY, 1);
+    struct training t = training_small(text, WORDY), s = t;
+    t.options.log_path = "test_train.log.jsonl";
+    t.options.checkpoint_path = "test_train.state.gguf";
+    t.options.checkpoint_every = 5;
+    CHECK_STATUS(training_begin(&t, 2, NULL), TEMPERA_OK);
+    CHECK_STATUS(training_begin(&s, 1, NULL), TEMPERA_OK);
+    CHECK_STATUS(tempera_trainer_run(t.trainer, NULL, NULL), TEMPERA_OK);
+    struct tempera_train_report report;
+    for (int i = 0; i < 12; i++)
+        CHECK_STATUS(tempera_trainer_step(s.trainer, &report, NULL), TEMPERA_OK);
+    CHECK_MEM(t.trainer->weights, s.trainer->weights, t.trainer->n * sizeof(float));
+    size_t n_lines = 0, nbytes;
+    char *log = read_file("test_train.log.jsonl", &nbytes);
+    for (size_t i = 0; i < nbytes; i++)
+        n_lines += log[i] == '\n';
+    CHECK_EQ_SIZE(n_lines, 12);
+    free(log);
+    training_end(&t);
+    training_end(&s);
+    remove("test_train.log.jsonl");
+    remove("test_train.state.gguf");
+    free(text);
+}
+
+static void bad_arguments_are_refused(void)
+{
+    struct tempera_error error = {0};
+    struct training t = training_small(humpty, sizeof humpty - 1);
+    t.options.context = 33;
+    CHECK_STATUS(training_begin(&t, 0, &error), TEMPERA_INVALID_ARGUMENT);
+    CHECK(t.trainer == NULL && strstr(error.message, "33") && strstr(error.message, "32"));
+    t.options.context = 16;
+    t.corpus.nbytes = 15;
+    CHECK_STATUS(training_begin(&t, 0, &error), TEMPERA_TEXT_TOO_SHORT);
+    CHECK(strstr(error.message, "15 tokens") != NULL);
+    t.corpus.nbytes = sizeof humpty - 1;
+    t.options.log_path = "no/such/folder/log";
+    CHECK_STATUS(training_begin(&t, 0, &error), TEMPERA_OK);
+    CHECK_STATUS(tempera_trainer_run(t.trainer, NULL, &error), TEMPERA_IO_ERROR);
+    struct tempera_train_report report;
+    CHECK_STATUS(tempera_trainer_evaluate(t.trainer, &report, &error), TEMPERA_TEXT_TOO_SHORT);
+    CHECK_STATUS(tempera_trainer_step(NULL, &report, &error), TEMPERA_INVALID_ARGUMENT);
+    CHECK_STATUS(tempera_trainer_run(NULL, NULL, &error), TEMPERA_INVALID_ARGUMENT);
+    training_end(&t);
+    tempera_trainer_close(NULL);
+    tempera_trainer_close(&t.trainer);
+}
+
+// ------------------------------------------------------------------------------------------------
+// Evaluation
+
+// One window at a time through tempera_model_loss, in natural order.
+static double nats_by_hand(const struct training *t, const char *text, size_t nbytes, size_t T)
+{
+    struct tempera_workspace *workspace = NULL;
+    CHECK_STATUS(tempera_workspace_open(&workspace, t->model, 1, T, false), TEMPERA_OK);
+    int32_t *ids = malloc((nbytes + 1) * sizeof *ids);
+    size_t n;
+    CHECK_STATUS(tempera_tokenizer_encode(t->tokenizer, text, nbytes, ids + 1, nbytes, &n),
+                 TEMPERA_OK);
+    double nats = 0;
+    for (size_t at = 0; at < n; at += T) {
+        size_t length = n - at < T ? n - at : T, count;
+        double loss;
+        ids[at] = tempera_tokenizer_bos(t->tokenizer);
+        CHECK_STATUS(tempera_model_loss(t->model, workspace, ids + at, ids + at + 1, 1, length,
+                                        NULL, 1, &loss, &count, NULL),
+                     TEMPERA_OK);
+        nats += loss * (double)count;
+    }
+    free(ids);
+    tempera_workspace_close(&workspace);
+    return nats;
+}
+
+static void evaluation_is_the_sum_over_windows(void)
+{
+    struct training t = training_small(humpty, sizeof humpty - 1);
+    CHECK_STATUS(training_begin(&t, 2, NULL), TEMPERA_OK);
+    const struct tempera_executor *executor = tempera_thread_pool_executor(t.pool);
+    char *text = wordy_text(700, 5);
+    static const size_t lengths[] = {1, 2, 31, 32, 33, 255, 256, 257, 700};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        struct tempera_evaluation e;
+        size_t n = lengths[i];
+        CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, text, n, 0, &e, executor, NULL),
+                     TEMPERA_OK);
+        double nats = nats_by_hand(&t, text, n, 32);
+        double bound = 1e-5 * nats; // batches of another shape round f32 scores elsewhere
+        CHECK_NEAR(e.loss * (double)n, nats, bound);
+        CHECK_NEAR(e.perplexity, exp(e.loss), 1e-12 * e.perplexity);
+        CHECK_NEAR(e.bits_per_byte, e.loss / log(2), 1e-12 * e.bits_per_byte);
+        CHECK_EQ_U64(e.tokens, n);
+        CHECK_EQ_U64(e.bytes, n);
+    }
+    free(text);
+    training_end(&t);
+}
+
+static void held_out_loss_is_that_of_the_blocks(void)
+{
+    char *text = wordy_text(WORDY, 1);
+    struct training t = training_small(text, WORDY);
+    CHECK_STATUS(training_begin(&t, 1, NULL), TEMPERA_OK);
+    struct tempera_train_report report;
+    CHECK_STATUS(tempera_trainer_evaluate(t.trainer, &report, NULL), TEMPERA_OK);
+    double nats = 0;
+    size_t n_blocks = WORDY / 16 / 20;
+    for (size_t i = 0; i < n_blocks; i++)
+        nats += nats_by_hand(&t, text + (20 * i + 19) * 16, 16, 16);
+    double loss = nats / (double)(n_blocks * 16);
+    CHECK(report.evaluated);
+    CHECK_NEAR(report.heldout_loss, loss, 1e-5 * loss);
+    CHECK_NEAR(report.heldout_bits_per_byte, loss / log(2), 1e-5 * loss);
+    training_end(&t);
+    free(text);
+}
+
+static void bad_evaluations_are_refused(void)
+{
+    struct training t = training_small(humpty, sizeof humpty - 1);
+    CHECK_STATUS(training_begin(&t, 0, NULL), TEMPERA_OK);
+    struct tempera_evaluation e;
+    struct tempera_error error;
+    CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, "", 0, 0, &e, NULL, &error),
+                 TEMPERA_TEXT_TOO_SHORT);
+    CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, "abc", 3, 33, &e, NULL, &error),
+                 TEMPERA_INVALID_ARGUMENT);
+    CHECK_STATUS(tempera_evaluate(NULL, t.tokenizer, "abc", 3, 0, &e, NULL, &error),
+                 TEMPERA_INVALID_ARGUMENT);
+    training_end(&t);
+}
+
+// ------------------------------------------------------------------------------------------------
+// Learning
+
+struct said {
+    char text[512];
+    size_t nbytes;
+};
+
+static bool keep_said(void *context, const struct tempera_generated *generated)
+{
+    struct said *said = context;
+    if (said->nbytes + generated->nbytes < sizeof said->text) {
+        memcpy(said->text + said->nbytes, generated->text, generated->nbytes);
+        said->nbytes += generated->nbytes;
+    }
+    return true;
+}
+
+// Through every room: a rhyme is learnt by heart in seconds, and said from its beginning.
+static void a_rhyme_is_learnt_by_heart(void)
+{
+    size_t n = sizeof humpty - 1;
+    struct training t = {.corpus = {humpty, n, NULL, 0}};
+    t.options.struct_size = sizeof t.options;
+    struct tempera_model_config config = tempera_model_config_default();
+    struct tempera_error error = {0};
+    CHECK_STATUS(tempera_train_plan(n, 1, 2, &config, &t.options, &error), TEMPERA_OK);
+    CHECK_STATUS(tempera_model_create(&t.model, &config, 1, &error), TEMPERA_OK);
+    CHECK_STATUS(training_begin(&t, 2, &error), TEMPERA_OK);
+    CHECK_STATUS(tempera_trainer_run(t.trainer, NULL, &error), TEMPERA_OK);
+    struct tempera_evaluation e;
+    CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, humpty, n, 0, &e, NULL, &error),
+                 TEMPERA_OK);
+    CHECK(e.loss < 0.5);
+
+    struct tempera_decoder *decoder;
+    CHECK_STATUS(tempera_decoder_open(&decoder, t.model, 0, NULL), TEMPERA_OK);
+    struct tempera_stage greedy = tempera_stage_temperature(0);
+    struct tempera_generate_options options = tempera_generate_options_default();
+    options.sampler = tempera_sampler_of(&greedy, 1);
+    struct said said = {.nbytes = 0};
+    CHECK_STATUS(tempera_generate(decoder, t.tokenizer, "Humpty D", 8, &options, keep_said, &said,
+                                  NULL, &error),
+                 TEMPERA_OK);
+    said.text[said.nbytes] = '\0';
+    static const char expected[] = "umpty sat on a wall,\nHumpty Dumpty had a great fall.\n";
+    said.text[said.nbytes < sizeof expected - 1 ? said.nbytes : sizeof expected - 1] = '\0';
+    CHECK_EQ_STR(said.text, expected);
+    tempera_decoder_close(&decoder);
+    training_end(&t);
+}
+
+int main(void)
+{
+    static const struct check_test tests[] = {
+        {"threads never show in the bits", threads_never_show_in_the_bits},
+        {"the seed of the data shows", the_seed_of_the_data_shows},
+        {"a report has the numbers", a_report_has_the_numbers},
+        {"clipping scales to the norm", clipping_scales_to_the_norm},
+        {"divergence leaves the weights alone", divergence_leaves_the_weights_alone},
+        {"the loop calls back and stops", the_loop_calls_back_and_stops},
+        {"the loop equals its steps", the_loop_equals_its_steps},
+        {"bad arguments are refused", bad_arguments_are_refused},
+        {"evaluation is the sum over windows", evaluation_is_the_sum_over_windows},
+        {"held-out loss is that of the blocks", held_out_loss_is_that_of_the_blocks},
+        {"bad evaluations are refused", bad_evaluations_are_refused},
+        {"a rhyme is learnt by heart", a_rhyme_is_learnt_by_heart},
+    };
+    return CHECK_RUN(tests);
+}
