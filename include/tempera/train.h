@@ -29,8 +29,8 @@ struct tempera_train_options {
     size_t batch;           // sequences a step
     size_t context;         // tokens a sequence; at most the model's context_length
     float learning_rate;    // at the end of warm-up
-    float min_learning_rate; // at the end of the cosine
-    uint64_t warmup_steps;  // linear from 0
+    float min_learning_rate; // of the last step, at the end of the cosine
+    uint64_t warmup_steps;  // step k of them has the rate learning_rate * k / warmup_steps
     float weight_decay;     // on matrices only (Loshchilov, Hutter 2017, arXiv 1711.05101)
     float beta1, beta2, epsilon;
     float clip_norm;        // gradients are scaled down to this global norm; 0: off
@@ -38,7 +38,7 @@ struct tempera_train_options {
     uint64_t evaluate_every; // steps; 0: at the end only
     uint64_t sample_every;   // steps; 0: never
     uint64_t checkpoint_every; // steps; 0: at the end and on a stop only
-    const char *checkpoint_path; // NULL: no checkpoints
+    const char *checkpoint_path; // NULL: no checkpoints. Both paths are copied.
     const char *log_path;        // loss log, one JSON object a line; NULL: none
 };
 
@@ -47,8 +47,9 @@ struct tempera_train_options {
 TEMPERA_API struct tempera_train_options tempera_train_options_default(void);
 
 // What the command picks when the user says nothing: a model shape, vocabulary and steps for a
-// text of this size and this much time on this many threads. Every field that is not 0 in *config
-// or *options is kept. vocab_size 257 means bytes.
+// text of this size and this much time (0: 5 minutes) on this many threads. Every field that is
+// not 0 in *config or *options is kept; what is kept may make the training longer than the time.
+// vocab_size 257 means bytes. On an error (TEXT_TOO_SHORT, INVALID_ARGUMENT) nothing is written.
 TEMPERA_API enum tempera_status tempera_train_plan(size_t text_nbytes, double minutes,
                                                    size_t n_threads,
                                                    struct tempera_model_config *config,
@@ -56,7 +57,8 @@ TEMPERA_API enum tempera_status tempera_train_plan(size_t text_nbytes, double mi
                                                    struct tempera_error *error);
 
 // Texts to train on and to measure on. heldout NULL: the trainer keeps back a part of the tokens
-// itself (every twentieth block of context tokens).
+// itself, every twentieth block of `context` tokens; nothing of a text of fewer than 60 blocks,
+// which is learnt whole and not measured.
 struct tempera_corpus {
     const char *text;
     size_t nbytes;
@@ -67,7 +69,8 @@ struct tempera_corpus {
 struct tempera_trainer;
 
 // Model, tokenizer and executor are borrowed until the close; the text is not needed after the
-// call. TEXT_TOO_SHORT names the least size for this context.
+// call. The trainer changes the model's weights. Status: TEXT_TOO_SHORT says how many tokens the
+// text gives and how many the context needs; INVALID_ARGUMENT names the option; OUT_OF_MEMORY.
 TEMPERA_API enum tempera_status
 tempera_trainer_open(struct tempera_trainer **trainer, struct tempera_model *model,
                      const struct tempera_tokenizer *tokenizer, const struct tempera_corpus *corpus,
@@ -83,20 +86,22 @@ struct tempera_train_report {
     double loss;          // of this step's batch, nats a token
     double gradient_norm; // before clipping
     double learning_rate;
-    double tokens_per_second; // over the last steps
-    double seconds_left;
-    bool evaluated;             // the two below are from this step
+    double tokens_per_second; // of the last ten steps or so, without evaluations and checkpoints
+    double seconds_left;      // at that speed
+    bool evaluated;           // the two below were measured after this step
     double heldout_loss;        // nats a token
     double heldout_bits_per_byte;
 };
 
-// One step: batch, loss, gradients, clip, AdamW. TRAINING_DIVERGED leaves the weights as they
-// were before the step.
+// One step: batch, loss, gradients, clip, AdamW; no evaluation, log or checkpoint. INVALID_ARGUMENT
+// when all steps are done. TRAINING_DIVERGED (the loss or a gradient isn't finite) leaves weights
+// and step as they were.
 TEMPERA_API enum tempera_status tempera_trainer_step(struct tempera_trainer *trainer,
                                                      struct tempera_train_report *report,
                                                      struct tempera_error *error);
 
-// The held-out loss now.
+// The held-out loss now; of the other fields of *report, those of counts and time are set.
+// TEXT_TOO_SHORT if nothing is held out.
 TEMPERA_API enum tempera_status tempera_trainer_evaluate(struct tempera_trainer *trainer,
                                                          struct tempera_train_report *report,
                                                          struct tempera_error *error);
@@ -109,7 +114,10 @@ struct tempera_train_callbacks {
     void (*sample)(void *context, const struct tempera_train_report *report);
 };
 
-// Steps until options.steps, with evaluation, log and checkpoints. STOPPED if progress said so.
+// Steps until options.steps, with evaluation, log and checkpoints; held-out loss is also measured
+// after the last step. callbacks may be NULL. STOPPED if progress said so before the last step.
+// A log at log_path is begun anew, unless a state was taken up before. After an error of a log or
+// checkpoint (IO_ERROR, DISK_FULL) the last checkpoint is whole, and is what to go on from.
 TEMPERA_API enum tempera_status tempera_trainer_run(struct tempera_trainer *trainer,
                                                     const struct tempera_train_callbacks *callbacks,
                                                     struct tempera_error *error);
@@ -119,9 +127,10 @@ TEMPERA_API enum tempera_status tempera_trainer_run(struct tempera_trainer *trai
 TEMPERA_API enum tempera_status tempera_trainer_save(const struct tempera_trainer *trainer,
                                                      const char *path, struct tempera_error *error);
 
-// Takes up a state saved by a trainer of the same model shape, text and options (steps may be
-// larger): weights, moments, position; cuts the loss log back to where the state was.
-// STATE_MISMATCH says what differs.
+// Takes up a state saved by a trainer of the same model shape, tokenizer, text and options (steps
+// may be larger, the *_every and paths may differ): weights, moments, position. The loss log is
+// cut back to where the state was; one that is gone is begun anew. STATE_MISMATCH says what
+// differs, or that the file is damaged: then nothing has changed.
 TEMPERA_API enum tempera_status tempera_trainer_resume(struct tempera_trainer *trainer,
                                                        const char *path,
                                                        struct tempera_error *error);
