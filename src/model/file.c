@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+// A model from a GGUF file and back. Everything is checked against the file's own tensors before
+// a byte is allocated for weights.
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "model/model.h"
+
+// ------------------------------------------------------------------------------------------------
+// Reading keys
+
+static enum tempera_status need_u32(const struct tempera_gguf *gguf, const char *key,
+                                    uint32_t *value, struct tempera_error *error)
+{
+    enum tempera_status status = tempera_gguf_get_u32(gguf, key, value);
+    if (status == TEMPERA_OK)
+        return TEMPERA_OK;
+    return tempera_model_fail(error, TEMPERA_BAD_MODEL, "the model's key %s %s", key,
+                              status == TEMPERA_NOT_FOUND ? "is missing"
+                                                          : "is no integer of 32 bits");
+}
+
+// Leaves *value alone if there is no such key.
+static enum tempera_status may_u32(const struct tempera_gguf *gguf, const char *key,
+                                   uint32_t *value, struct tempera_error *error)
+{
+    uint32_t found;
+    enum tempera_status status = tempera_gguf_get_u32(gguf, key, &found);
+    if (status == TEMPERA_NOT_FOUND)
+        return TEMPERA_OK;
+    status = need_u32(gguf, key, &found, error);
+    if (status == TEMPERA_OK)
+        *value = found;
+    return status;
+}
+
+static enum tempera_status need_f32(const struct tempera_gguf *gguf, const char *key, bool needed,
+                                    float *value, struct tempera_error *error)
+{
+    enum tempera_status status = tempera_gguf_get_f32(gguf, key, value);
+    if (status == TEMPERA_OK || (status == TEMPERA_NOT_FOUND && !needed))
+        return TEMPERA_OK;
+    return tempera_model_fail(error, TEMPERA_BAD_MODEL, "the model's key %s %s", key,
+                              status == TEMPERA_NOT_FOUND ? "is missing" : "is no number");
+}
+
+static enum tempera_status check_architecture(const struct tempera_gguf *gguf,
+                                              struct tempera_error *error)
+{
+    const char *name;
+    size_t nbytes;
+    if (tempera_gguf_get_string(gguf, "general.architecture", &name, &nbytes) != TEMPERA_OK)
+        return tempera_model_fail(error, TEMPERA_BAD_MODEL,
+                                  "the key general.architecture is missing: this isn't a model");
+    if (nbytes != 5 || memcmp(name, "llama", 5) != 0)
+        return tempera_model_fail(error, TEMPERA_UNSUPPORTED,
+                                  "a model of the architecture '%.40s'; only 'llama' is known",
+                                  name);
+    if (tempera_gguf_find_tensor(gguf, "rope_freqs.weight") != NULL)
+        return tempera_model_fail(error, TEMPERA_UNSUPPORTED,
+                                  "the model stretches its rotary positions "
+                                  "(rope_freqs.weight), which isn't supported");
+    return TEMPERA_OK;
+}
+
+// The vocabulary is what the embedding says; the optional key must agree.
+static enum tempera_status read_vocab(const struct tempera_gguf *gguf,
+                                      struct tempera_model_config *c, struct tempera_error *error)
+{
+    const struct tempera_gguf_tensor *embedding =
+        tempera_gguf_find_tensor(gguf, "token_embd.weight");
+    if (embedding == NULL)
+        return tempera_model_fail(error, TEMPERA_BAD_MODEL,
+                                  "the model's tensor token_embd.weight is missing");
+    uint64_t vocab = embedding->dims[1];
+    if (embedding->n_dims != 2 || vocab > UINT32_MAX)
+        return tempera_model_fail(error, TEMPERA_BAD_MODEL, "token_embd.weight is no matrix");
+    c->vocab_size = (uint32_t)vocab;
+    uint32_t said = c->vocab_size;
+    enum tempera_status status = may_u32(gguf, "llama.vocab_size", &said, error);
+    if (status == TEMPERA_OK && said != c->vocab_size)
+        return tempera_model_fail(error, TEMPERA_BAD_MODEL,
+                                  "llama.vocab_size is %u, but token_embd.weight has %u rows",
+                                  said, c->vocab_size);
+    return status;
+}
+
+static enum tempera_status check_rope(const struct tempera_gguf *gguf,
+                                      const struct tempera_model_config *c,
+                                      struct tempera_error *error)
+{
+    uint32_t head_dim = c->dim / c->n_heads, said = head_dim;
+    enum tempera_status status = may_u32(gguf, "llama.rope.dimension_count", &said, error);
+    if (status == TEMPERA_OK && said != head_dim)
+        return tempera_model_fail(error, TEMPERA_UNSUPPORTED,
+                                  "llama.rope.dimension_count is %u; only whole heads (%u) are "
+                                  "supported",
+                                  said, head_dim);
+    return status;
+}
+
+static enum tempera_status read_config(const struct tempera_gguf *gguf,
+                                       struct tempera_model_config *c, struct tempera_error *error)
+{
+    *c = tempera_model_config_default();
+    const struct {
+        const char *key;
+        uint32_t *value;
+    } needed[] = {
+        {"llama.context_length", &c->context_length},
+        {"llama.embedding_length", &c->dim},
+        {"llama.block_count", &c->n_layers},
+        {"llama.feed_forward_length", &c->hidden_dim},
+        {"llama.attention.head_count", &c->n_heads},
+    };
+    enum tempera_status status = check_architecture(gguf, error);
+    for (size_t i = 0; i < sizeof needed / sizeof *needed && status == TEMPERA_OK; i++)
+        status = need_u32(gguf, needed[i].key, needed[i].value, error);
+    c->n_kv_heads = c->n_heads;
+    if (status == TEMPERA_OK)
+        status = may_u32(gguf, "llama.attention.head_count_kv", &c->n_kv_heads, error);
+    if (status == TEMPERA_OK)
+        status = need_f32(gguf, "llama.attention.layer_norm_rms_epsilon", true, &c->rms_epsilon,
+                          error);
+    if (status == TEMPERA_OK)
+        status = need_f32(gguf, "llama.rope.freq_base", false, &c->rope_base, error);
+    if (status == TEMPERA_OK)
+        status = read_vocab(gguf, c, error);
+    if (status != TEMPERA_OK)
+        return status;
+    c->tied_embeddings = tempera_gguf_find_tensor(gguf, "output.weight") == NULL;
+    struct tempera_error why = {0};
+    if (tempera_model_config_check(c, &why) != TEMPERA_OK)
+        return tempera_model_fail(error, TEMPERA_BAD_MODEL, "the model's shape is wrong: %s",
+                                  why.message);
+    return check_rope(gguf, c, error);
+}
+
+// ------------------------------------------------------------------------------------------------
+// Reading tensors
+
+static enum tempera_status check_tensor(const struct tempera_gguf *gguf,
+                                        const struct tempera_parameter *p,
+                                        struct tempera_error *error)
+{
+    const struct tempera_gguf_tensor *t = tempera_gguf_find_tensor(gguf, p->name);
+    if (t == NULL)
+        return tempera_model_fail(error, TEMPERA_BAD_MODEL, "the model's tensor %s is missing",
+                                  p->name);
+    if (t->dims[0] != p->cols || t->dims[1] != p->rows || t->dims[2] != 1 || t->dims[3] != 1)
+        return tempera_model_fail(error, TEMPERA_BAD_MODEL,
+                                  "the model's tensor %s has %" PRIu64 " rows of %" PRIu64
+                                  "; the model's shape asks for %zu of %zu",
+                                  p->name, t->dims[1], t->dims[0], p->rows, p->cols);
+    if (t->type != TEMPERA_F32 && t->type != TEMPERA_F16 && t->type != TEMPERA_BF16)
+        return tempera_model_fail(error, TEMPERA_UNSUPPORTED,
+                                  "the model's tensor %s has type %u; only F32, F16 and BF16 can "
+                                  "be read",
+                                  p->name, t->type);
+    return TEMPERA_OK;
+}
+
+// Before any memory is taken for weights, every tensor must be there with its right shape: the
+// file itself is then as large as the model says. The layers' names are not all made at once, so
+// that a wrong count of layers costs nothing.
+static enum tempera_status check_tensors(const struct tempera_gguf *gguf,
+                                         const struct tempera_model_config *config,
+                                         struct tempera_error *error)
+{
+    const size_t per_layer = 9;
+    if (config->n_layers > tempera_gguf_n_tensors(gguf) / per_layer)
+        return tempera_model_fail(error, TEMPERA_BAD_MODEL,
+                                  "llama.block_count is %u, but the file has only %zu tensors",
+                                  config->n_layers, tempera_gguf_n_tensors(gguf));
+    size_t count;
+    struct tempera_parameter *table = tempera_parameter_table(config, &count);
+    if (table == NULL)
+        return tempera_model_fail(error, TEMPERA_OUT_OF_MEMORY, "no memory for a table of tensors");
+    enum tempera_status status = TEMPERA_OK;
+    for (size_t i = 0; i < count && status == TEMPERA_OK; i++)
+        status = check_tensor(gguf, &table[i], error);
+    free(table);
+    return status;
+}
+
+enum tempera_status tempera_model_from_gguf(struct tempera_model **model,
+                                            const struct tempera_gguf *gguf,
+                                            struct tempera_error *error)
+{
+    struct tempera_model_config config;
+    struct tempera_model *m = NULL;
+    enum tempera_status status = read_config(gguf, &config, error);
+    if (status == TEMPERA_OK)
+        status = check_tensors(gguf, &config, error);
+    if (status != TEMPERA_OK)
+        return status;
+    status = tempera_model_alloc(&m, &config);
+    if (status != TEMPERA_OK)
+        return tempera_model_fail(error, status, "no memory for a model of %zu parameters",
+                                  tempera_model_config_n_parameters(&config));
+    for (size_t i = 0; i < m->n_table && status == TEMPERA_OK; i++) {
+        const struct tempera_parameter *p = &m->table[i];
+        status = tempera_gguf_read_f32(gguf, tempera_gguf_find_tensor(gguf, p->name), p->data,
+                                       p->rows * p->cols, error);
+    }
+    if (status != TEMPERA_OK)
+        tempera_model_close(&m);
+    else
+        *model = m;
+    return status;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Writing
+
+static enum tempera_status set_keys(const struct tempera_model *model,
+                                    struct tempera_gguf_writer *writer, enum tempera_dtype dtype,
+                                    const char *name)
+{
+    const struct tempera_model_config *c = &model->config;
+    // general.file_type: 0 all F32, 1 mostly F16, 32 mostly BF16
+    uint32_t file_type = dtype == TEMPERA_F32 ? 0 : dtype == TEMPERA_F16 ? 1 : 32;
+    const struct {
+        const char *key;
+        uint32_t value;
+    } integers[] = {
+        {"general.file_type", file_type},
+        {"general.quantization_version", 2},
+        {"llama.vocab_size", c->vocab_size},
+        {"llama.context_length", c->context_length},
+        {"llama.embedding_length", c->dim},
+        {"llama.block_count", c->n_layers},
+        {"llama.feed_forward_length", c->hidden_dim},
+        {"llama.attention.head_count", c->n_heads},
+        {"llama.attention.head_count_kv", c->n_kv_heads},
+        {"llama.rope.dimension_count", c->dim / c->n_heads},
+    };
+    enum tempera_status status =
+        tempera_gguf_set_string(writer, "general.architecture", "llama", 5);
+    if (status == TEMPERA_OK)
+        status = tempera_gguf_set_string(writer, "general.name", name, strlen(name));
+    for (size_t i = 0; i < sizeof integers / sizeof *integers && status == TEMPERA_OK; i++)
+        status = tempera_gguf_set_u32(writer, integers[i].key, integers[i].value);
+    if (status == TEMPERA_OK)
+        status = tempera_gguf_set_f32(writer, "llama.attention.layer_norm_rms_epsilon",
+                                      c->rms_epsilon);
+    if (status == TEMPERA_OK)
+        status = tempera_gguf_set_f32(writer, "llama.rope.freq_base", c->rope_base);
+    return status;
+}
+
+enum tempera_status tempera_model_to_gguf(const struct tempera_model *model,
+                                          struct tempera_gguf_writer *writer,
+                                          enum tempera_dtype dtype, const char *name)
+{
+    if (tempera_dtype_nbytes(dtype) == 0 || name == NULL)
+        return TEMPERA_INVALID_ARGUMENT;
+    enum tempera_status status = set_keys(model, writer, dtype, name);
+    for (size_t i = 0; i < model->n_table && status == TEMPERA_OK; i++) {
+        const struct tempera_parameter *p = &model->table[i];
+        const uint64_t dims[2] = {p->cols, p->rows};
+        bool vector = strstr(p->name, "norm") != NULL;
+        status = tempera_gguf_add_tensor(writer, p->name, vector ? TEMPERA_F32 : dtype,
+                                         vector ? 1 : 2, dims, p->data);
+    }
+    return status;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Model and tokenizer together
+
+enum tempera_status tempera_model_load(const char *path, struct tempera_model **model,
+                                       struct tempera_tokenizer **tokenizer,
+                                       struct tempera_error *error)
+{
+    struct tempera_gguf *gguf = NULL;
+    struct tempera_tokenizer *t = NULL;
+    struct tempera_model *m = NULL;
+    enum tempera_status status = tempera_gguf_open(&gguf, path, error);
+    if (status == TEMPERA_OK)
+        status = tempera_model_from_gguf(&m, gguf, error);
+    if (status == TEMPERA_OK)
+        status = tempera_tokenizer_from_gguf(&t, gguf, error);
+    if (status == TEMPERA_OK && tempera_tokenizer_n_tokens(t) > m->config.vocab_size)
+        status = tempera_model_fail(error, TEMPERA_BAD_MODEL,
+                                    "the tokenizer has %zu tokens, the model only %u",
+                                    tempera_tokenizer_n_tokens(t), m->config.vocab_size);
+    tempera_gguf_close(&gguf);
+    if (status != TEMPERA_OK) {
+        tempera_model_close(&m);
+        tempera_tokenizer_close(&t);
+        return status;
+    }
+    *model = m;
+    *tokenizer = t;
+    return TEMPERA_OK;
+}
+
+enum tempera_status tempera_model_save(const char *path, const struct tempera_model *model,
+                                       const struct tempera_tokenizer *tokenizer,
+                                       enum tempera_dtype dtype, const char *name,
+                                       struct tempera_error *error)
+{
+    struct tempera_gguf_writer *writer = NULL;
+    enum tempera_status status = tempera_gguf_writer_open(&writer);
+    if (status == TEMPERA_OK)
+        status = tempera_model_to_gguf(model, writer, dtype, name);
+    if (status == TEMPERA_OK)
+        status = tempera_tokenizer_to_gguf(tokenizer, writer);
+    if (status != TEMPERA_OK)
+        tempera_model_fail(error, status, "%s", tempera_status_text(status));
+    else
+        status = tempera_gguf_save(writer, path, error);
+    tempera_gguf_writer_close(&writer);
+    return status;
+}
