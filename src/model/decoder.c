@@ -7,8 +7,8 @@
 #include "base/memory.h"
 #include "model/attention.h"
 #include "model/layers.h"
-#include "model/products.h"
 #include "model/model.h"
+#include "model/products.h"
 
 enum { CHUNK = 64 };
 
@@ -105,6 +105,11 @@ size_t tempera_decoder_length(const struct tempera_decoder *decoder)
 size_t tempera_decoder_capacity(const struct tempera_decoder *decoder)
 {
     return decoder->capacity;
+}
+
+const struct tempera_model_config *tempera_decoder_config(const struct tempera_decoder *decoder)
+{
+    return &decoder->model->config;
 }
 
 enum tempera_status tempera_decoder_rewind(struct tempera_decoder *decoder, size_t length)

@@ -42,6 +42,9 @@ enum tempera_status tempera_model_alloc(struct tempera_model **model,
 struct tempera_parameter *tempera_parameter_table(const struct tempera_model_config *config,
                                                   size_t *count);
 
+// The shape of the model that a decoder runs.
+const struct tempera_model_config *tempera_decoder_config(const struct tempera_decoder *decoder);
+
 // Fills *error, if there is one, and returns `status`.
 __attribute__((format(printf, 3, 4))) enum tempera_status
 tempera_model_fail(struct tempera_error *error, enum tempera_status status, const char *format,
