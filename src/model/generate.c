@@ -50,6 +50,7 @@ struct generation {
     size_t nbytes, capacity;
     int32_t last_token;
     bool ended;
+    bool refused; // the callback said stop and isn't called again
 };
 
 // ------------------------------------------------------------------------------------------------
@@ -269,8 +270,8 @@ static void show(struct generation *g, struct tempera_generated *generated, bool
         shown = g->nbytes - may_become_stop(g);
     generated->text = g->text;
     generated->nbytes = shown;
-    if (!g->callback(g->context, generated))
-        g->ended = true;
+    g->refused = !g->callback(g->context, generated);
+    g->ended |= g->refused;
     if (stopped) {
         g->ended = true;
         g->nbytes = 0;
@@ -311,7 +312,7 @@ static enum tempera_status step(struct generation *g)
 static void flush(struct generation *g)
 {
     struct tempera_generated generated = {.token = -1};
-    if (!reserve_text(g, 0))
+    if (g->refused || !reserve_text(g, 0))
         return;
     g->nbytes += tempera_utf8_flush(&g->holdback, g->text + g->nbytes);
     if (g->nbytes > 0)
