@@ -115,7 +115,7 @@ static void divergence_leaves_the_weights_alone(void)
     CHECK_STATUS(tempera_trainer_step(t.trainer, &report, NULL), TEMPERA_OK);
     size_t nbytes = t.trainer->n * sizeof(float);
     float *before = malloc(nbytes);
-    static const float poisons[] = {NAN, INFINITY, 3e38f};
+    static const float poisons[] = {NAN, INFINITY, -INFINITY};
     for (size_t i = 0; i < sizeof poisons / sizeof *poisons; i++) {
         float kept = t.trainer->weights[t.trainer->n / 2];
         t.trainer->weights[t.trainer->n / 2] = poisons[i];
