@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// The history of a sequence, in a block without pointers: a head and a ring of the last tokens.
+#include <string.h>
+
+#include "sampler/sampler.h"
+
+enum { STATE_VERSION = 1, LARGEST_WINDOW = 1 << 28 };
+
+static int32_t *ring(struct tempera_sampler_state *state)
+{
+    return (int32_t *)(state + 1);
+}
+
+static const int32_t *const_ring(const struct tempera_sampler_state *state)
+{
+    return (const int32_t *)(state + 1);
+}
+
+static size_t block_nbytes(uint32_t window)
+{
+    size_t nbytes = sizeof(struct tempera_sampler_state) + window * sizeof(int32_t);
+    return (nbytes + 7) / 8 * 8;
+}
+
+static uint32_t longest_window(const struct tempera_sampler *sampler)
+{
+    int32_t longest = 0;
+    for (size_t i = 0; i < sampler->n_stages; i++)
+        if (sampler->stages[i].kind == TEMPERA_STAGE_PENALTIES &&
+            sampler->stages[i].u.penalties.window > longest)
+            longest = sampler->stages[i].u.penalties.window;
+    return (uint32_t)longest;
+}
+
+size_t tempera_sampler_state_nbytes(const struct tempera_sampler *sampler)
+{
+    if (tempera_sampler_check(sampler, NULL) != TEMPERA_OK)
+        return 0;
+    uint32_t window = longest_window(sampler);
+    return window <= LARGEST_WINDOW ? block_nbytes(window) : 0;
+}
+
+enum tempera_status tempera_sampler_state_init(struct tempera_sampler_state *state, size_t nbytes,
+                                               const struct tempera_sampler *sampler)
+{
+    size_t needed = tempera_sampler_state_nbytes(sampler);
+    if (state == NULL || needed == 0 || (uintptr_t)state % 8 != 0)
+        return TEMPERA_INVALID_ARGUMENT;
+    if (nbytes < needed)
+        return TEMPERA_BUFFER_TOO_SMALL;
+    memset(state, 0, needed);
+    state->nbytes = (uint32_t)needed;
+    state->version = STATE_VERSION;
+    state->window = longest_window(sampler);
+    return TEMPERA_OK;
+}
+
+static bool is_sound(const struct tempera_sampler_state *state)
+{
+    return state->version == STATE_VERSION && state->window <= LARGEST_WINDOW &&
+           state->nbytes == block_nbytes(state->window);
+}
+
+enum tempera_status tempera_sampler_accept(struct tempera_sampler_state *state, int32_t token)
+{
+    if (state == NULL || token < 0)
+        return TEMPERA_INVALID_ARGUMENT;
+    if (!is_sound(state))
+        return TEMPERA_STATE_MISMATCH;
+    if (state->window > 0)
+        ring(state)[state->step % state->window] = token;
+    state->step++;
+    return TEMPERA_OK;
+}
+
+enum tempera_status tempera_state_check(const struct tempera_sampler_state *state,
+                                        const struct tempera_sampler *sampler)
+{
+    if (state == NULL)
+        return TEMPERA_OK;
+    if (!is_sound(state))
+        return TEMPERA_STATE_MISMATCH;
+    return longest_window(sampler) <= state->window ? TEMPERA_OK : TEMPERA_INVALID_ARGUMENT;
+}
+
+size_t tempera_state_n_recent(const struct tempera_sampler_state *state, size_t window)
+{
+    if (state == NULL)
+        return 0;
+    return state->step < window ? (size_t)state->step : window;
+}
+
+int32_t tempera_state_recent(const struct tempera_sampler_state *state, size_t i)
+{
+    return const_ring(state)[(state->step - 1 - i) % state->window];
+}
