@@ -142,7 +142,7 @@ static void more_steps_can_be_asked_for(void)
 // ------------------------------------------------------------------------------------------------
 // Killed
 
-enum { KILL_STEPS = 60 };
+enum { KILL_STEPS = 200 };
 
 // In a child: takes up the state if there is one, and trains to the end.
 static void train_in_child(const char *text)
