@@ -1,116 +1,90 @@
 // SPDX-License-Identifier: MIT
-// The calls: a row's candidates run through the stages, then the draw or the distribution.
+// The calls: checks, then each row through its stages to a token or a distribution. Read next:
+// candidates.c.
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/exp.h"
+#include "base/fpenv.h"
 #include "base/memory.h"
 #include "kernels/kernels.h"
 #include "sampler/sampler.h"
 #include "score/rows.h"
 
+// A call, as its rows see it.
 struct sample_job {
     const struct tempera_matrix *logits;
     const struct tempera_sample_row *rows;
     struct tempera_sample_result *results;
-    const struct tempera_matrix *probs; // NULL: draw
+    const struct tempera_matrix *probs; // NULL: tokens only
     char *scratch;
-    size_t scratch_per_row;
+    size_t slice_nbytes;
+    atomic_size_t next_row;
+    atomic_int worst;
+};
+
+// A row's scores, the mask and how many of them it speaks of.
+struct allowed_scores {
+    const float *z;
+    const uint32_t *mask;
+    size_t n;
 };
 
 // ------------------------------------------------------------------------------------------------
-// Scratch: each row has its own, since an executor doesn't say which thread runs it.
+// Scratch: one slice for each row that may be in work at a time, that is, for each thread.
 
-enum { SCRATCH_ALIGNMENT = 64 };
+enum { ALIGNMENT = 64 };
 
-static size_t padded(size_t nbytes)
+static size_t n_slices(size_t n_rows, const struct tempera_executor *executor)
 {
-    return (nbytes + SCRATCH_ALIGNMENT - 1) / SCRATCH_ALIGNMENT * SCRATCH_ALIGNMENT;
+    size_t n_threads = executor == NULL || executor->n_threads == 0 ? 1 : executor->n_threads;
+    return n_rows < n_threads ? n_rows : n_threads;
 }
 
-static size_t scratch_per_row(size_t cols)
+static size_t aligned(size_t nbytes)
 {
-    return padded(cols * sizeof(int32_t)) + padded(cols * sizeof(float)) +
-           padded(cols * sizeof(uint64_t));
+    return (nbytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+// Can't overflow: cols is below 2^31.
+static size_t slice_nbytes(size_t cols)
+{
+    return aligned(cols * sizeof(uint64_t)) + aligned(cols * sizeof(float)) +
+           aligned(cols * sizeof(int32_t));
+}
+
+static struct tempera_candidates candidates_in(char *slice, size_t cols)
+{
+    struct tempera_candidates c = {.n = 0};
+    c.masses = (uint64_t *)(void *)slice;
+    slice += aligned(cols * sizeof *c.masses);
+    c.scores = (float *)(void *)slice;
+    slice += aligned(cols * sizeof *c.scores);
+    c.ids = (int32_t *)(void *)slice;
+    return c;
 }
 
 size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *logits,
                                      const struct tempera_executor *executor)
 {
-    // In serial, all rows share one piece.
-    size_t n_pieces = executor == NULL ? logits->rows > 0 : logits->rows, nbytes;
-    return tempera_size_mul(scratch_per_row(logits->cols), n_pieces, &nbytes) ? nbytes : SIZE_MAX;
-}
-
-static struct tempera_candidates carve(const struct sample_job *job, size_t r)
-{
-    size_t cols = job->logits->cols;
-    char *piece = job->scratch + r * job->scratch_per_row;
-    struct tempera_candidates c = {.temperature = 1, .max = -INFINITY};
-    c.ids = (int32_t *)(void *)piece;
-    piece += padded(cols * sizeof *c.ids);
-    c.scores = (float *)(void *)piece;
-    piece += padded(cols * sizeof *c.scores);
-    c.masses = (uint64_t *)(void *)piece;
-    return c;
+    size_t nbytes;
+    if (logits == NULL || logits->cols > INT32_MAX ||
+        !tempera_size_mul(slice_nbytes(logits->cols), n_slices(logits->rows, executor), &nbytes))
+        return 0;
+    return nbytes;
 }
 
 // ------------------------------------------------------------------------------------------------
 // A row
 
-static bool is_allowed(const struct tempera_sample_row *row, size_t id)
+static struct allowed_scores allowed_in(const struct sample_job *job, size_t r)
 {
-    return row->mask == NULL || (id < row->mask_nbits && tempera_mask_allows(row->mask, id));
-}
-
-// Gathers what may be drawn. Scores of +inf leave only themselves, all equal.
-static enum tempera_status gather(const struct tempera_sample_row *row, const float *z, size_t n,
-                                  struct tempera_candidates *c)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (!is_allowed(row, i))
-            continue;
-        float score = z[i];
-        if (score != score)
-            return TEMPERA_NAN_INPUT;
-        if (score == -INFINITY)
-            continue;
-        c->ids[c->n] = (int32_t)i;
-        c->scores[c->n++] = score;
-        c->max = score > c->max ? score : c->max;
-    }
-    if (c->n == 0)
-        return TEMPERA_ALL_MASKED;
-    return TEMPERA_OK;
-}
-
-static void make_equal(struct tempera_candidates *c)
-{
-    for (size_t i = 0; i < c->n; i++)
-        c->scores[i] = 0;
-    c->max = 0;
-    c->has_masses = false;
-}
-
-static void limit_infinite(struct tempera_candidates *c)
-{
-    if (c->max < INFINITY)
-        return;
-    tempera_candidates_keep(c, INFINITY, c->n);
-    make_equal(c);
-}
-
-static void apply_temperature(struct tempera_candidates *c, float temperature)
-{
-    c->has_masses = c->has_masses && temperature == 1;
-    if (temperature == 0)
-        tempera_candidates_keep(c, c->max, 1);
-    else if (temperature == INFINITY)
-        make_equal(c);
-    else
-        c->temperature *= (double)temperature;
-    if (temperature == 0 || temperature == INFINITY)
-        c->temperature = 1;
+    const struct tempera_sample_row *row = &job->rows[r];
+    struct allowed_scores a = {tempera_matrix_row(job->logits, r), row->mask, job->logits->cols};
+    if (row->mask != NULL && row->mask_nbits < a.n)
+        a.n = row->mask_nbits;
+    return a;
 }
 
 static void apply_stage(struct tempera_candidates *c, const struct tempera_stage *stage,
@@ -124,7 +98,7 @@ static void apply_stage(struct tempera_candidates *c, const struct tempera_stage
         tempera_apply_penalties(c, stage, state);
         break;
     case TEMPERA_STAGE_TEMPERATURE:
-        apply_temperature(c, stage->u.temperature);
+        tempera_apply_temperature(c, stage->u.temperature);
         break;
     case TEMPERA_STAGE_TOP_K:
         tempera_select_top_k(c, (size_t)stage->u.top_k);
@@ -138,84 +112,108 @@ static void apply_stage(struct tempera_candidates *c, const struct tempera_stage
     }
 }
 
-// ln p = (z - max) / T - ln(W / 2^51), at most 0
-static float logprob_of(double z, double max, double T, tempera_u128 W)
+// The bits that tempera_log_softmax gives for this score at T = 1.
+static float raw_logprob_of(struct allowed_scores a, int32_t token)
 {
-    double log_p = (z - max) / T - tempera_log((double)W * 0x1p-51);
-    return (float)(log_p < 0 ? log_p : 0);
+    const struct tempera_kernels *k = tempera_kernels();
+    struct tempera_row row = k->find(a.z, a.mask, a.n);
+    float z = a.z[token], logprob;
+    if (row.max == INFINITY) // all of it on the scores of +inf
+        return row.n_max == 1 ? 0 : (float)-tempera_log((double)row.n_max);
+    double ln_S = tempera_log(k->sum_exp(a.z, a.mask, a.n, row.max, 1));
+    k->log_softmax(&z, NULL, 1, row.max, 1, ln_S, &logprob);
+    return logprob;
 }
 
-// The raw logprobs need the total over all allowed scores at T = 1, before any stage.
-static tempera_u128 raw_total(struct tempera_candidates *c)
+// (z - max) / T - ln(W / 2^51), at most 0
+static float logprob_of(const struct tempera_candidates *c, size_t at, tempera_u128 W)
 {
-    tempera_candidates_weigh(c);
-    return tempera_candidates_total(c);
+    double scaled = ((double)c->scores[at] - (double)c->max) / c->temperature;
+    double logprob = scaled - tempera_log((double)W * 0x1p-51);
+    return (float)(logprob < 0 ? logprob : 0);
 }
 
-static void write_probs(const struct sample_job *job, size_t r, const struct tempera_candidates *c,
-                        tempera_u128 W)
+static void write_probs(const struct tempera_candidates *c, tempera_u128 W, float *probs)
 {
-    float *p = tempera_matrix_row(job->probs, r);
-    memset(p, 0, job->logits->cols * sizeof *p);
     for (size_t i = 0; i < c->n; i++)
-        p[c->ids[i]] = (float)((double)c->masses[i] / (double)W);
+        probs[c->ids[i]] = (float)((double)c->masses[i] / (double)W);
 }
 
-static void finish_row(const struct sample_job *job, size_t r, struct tempera_candidates *c,
-                       float raw_max, tempera_u128 raw_W, struct tempera_sample_result *result)
+// probs: NULL, or the row to write, which is all 0.
+static struct tempera_sample_result sample_row(const struct sample_job *job, size_t r, char *slice,
+                                               float *probs)
 {
     const struct tempera_sample_row *row = &job->rows[r];
-    uint64_t step = row->state != NULL ? row->state->step : 0;
-    tempera_candidates_weigh(c);
-    tempera_u128 W = tempera_candidates_total(c);
-    size_t at = tempera_draw_index(c->masses, c->n,
-                                   tempera_draw_bits(row->seed, row->stream, step, 0));
-    float z = tempera_matrix_row(job->logits, r)[c->ids[at]];
-    result->token = c->ids[at];
-    result->n_kept = c->n;
-    result->logprob = logprob_of((double)c->scores[at], (double)c->max, c->temperature, W);
-    if (raw_max == INFINITY) // the limit: all on the scores of +inf
-        result->raw_logprob = z == INFINITY ? logprob_of(0, 0, 1, raw_W) : -INFINITY;
-    else
-        result->raw_logprob = logprob_of((double)z, (double)raw_max, 1, raw_W);
-    if (job->probs != NULL)
-        write_probs(job, r, c, W);
+    struct allowed_scores allowed = allowed_in(job, r);
+    struct tempera_candidates c = candidates_in(slice, job->logits->cols);
+    struct tempera_sample_result result = {
+        .status = tempera_candidates_gather(&c, allowed.z, allowed.mask, allowed.n),
+        .token = -1,
+        .raw_logprob = -INFINITY,
+        .logprob = -INFINITY,
+    };
+    if (result.status != TEMPERA_OK)
+        return result;
+    for (size_t i = 0; i < row->sampler->n_stages && c.n > 0; i++)
+        apply_stage(&c, &row->sampler->stages[i], row->state);
+    if (c.n == 0) { // everything was banned
+        result.status = TEMPERA_ALL_MASKED;
+        return result;
+    }
+    tempera_u128 W = tempera_candidates_weigh(&c);
+    uint64_t step = row->state == NULL ? 0 : row->state->step;
+    tempera_u128 bits = tempera_draw_bits(row->seed, row->stream, step, 0);
+    size_t at = tempera_draw_index(c.masses, c.n, bits);
+    result.token = c.ids[at];
+    result.raw_logprob = raw_logprob_of(allowed, result.token);
+    result.logprob = logprob_of(&c, at, W);
+    result.n_kept = c.n;
+    if (probs != NULL)
+        write_probs(&c, W, probs);
+    return result;
 }
 
-static enum tempera_status sample_row(const void *context, size_t r)
+static enum tempera_status do_row(const struct sample_job *job, size_t r, char *slice)
 {
-    const struct sample_job *job = context;
-    const struct tempera_sample_row *row = &job->rows[r];
-    const float *z = tempera_matrix_row(job->logits, r);
-    struct tempera_sample_result result = {.token = -1, .raw_logprob = -INFINITY,
-                                           .logprob = -INFINITY};
-    struct tempera_candidates c = carve(job, r);
-    result.status = gather(row, z, job->logits->cols, &c);
-    if (result.status == TEMPERA_OK) {
-        float raw_max = c.max;
-        limit_infinite(&c);
-        tempera_u128 raw_W = raw_total(&c);
-        for (size_t i = 0; i < row->sampler->n_stages && c.n > 0; i++)
-            apply_stage(&c, &row->sampler->stages[i], row->state);
-        if (c.n > 0)
-            finish_row(job, r, &c, raw_max, raw_W, &result);
-        else
-            result.status = TEMPERA_ALL_MASKED; // every token was banned by a bias
+    size_t cols = job->logits->cols;
+    float *probs = NULL;
+    if (job->probs != NULL) {
+        probs = tempera_matrix_row(job->probs, r);
+        memset(probs, 0, cols * sizeof *probs);
     }
-    if (result.status == TEMPERA_NAN_INPUT) {
-        tempera_row_fill_nan(&result.raw_logprob, 1);
-        tempera_row_fill_nan(&result.logprob, 1);
-        if (job->probs != NULL)
-            tempera_row_fill_nan(tempera_matrix_row(job->probs, r), job->logits->cols);
-    } else if (result.status == TEMPERA_ALL_MASKED && job->probs != NULL) {
-        memset(tempera_matrix_row(job->probs, r), 0, job->logits->cols * sizeof(float));
+    struct tempera_sample_result *result = &job->results[r];
+    *result = sample_row(job, r, slice, probs);
+    if (result->status == TEMPERA_NAN_INPUT) {
+        tempera_row_fill_nan(&result->raw_logprob, 1);
+        tempera_row_fill_nan(&result->logprob, 1);
+        if (probs != NULL)
+            tempera_row_fill_nan(probs, cols);
     }
-    job->results[r] = result;
-    return result.status;
+    return result->status;
+}
+
+// A task owns a slice and takes rows until there are none left. Which task does a row can't be
+// seen in its result.
+static void run_task(void *context, size_t slice)
+{
+    struct sample_job *job = context;
+    int worst = TEMPERA_OK;
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    for (;;) {
+        size_t r = atomic_fetch_add(&job->next_row, 1);
+        if (r >= job->logits->rows)
+            break;
+        int status = (int)do_row(job, r, job->scratch + slice * job->slice_nbytes);
+        worst = status > worst ? status : worst;
+    }
+    tempera_fpenv_leave(env);
+    int seen = atomic_load(&job->worst);
+    while (worst > seen && !atomic_compare_exchange_weak(&job->worst, &seen, worst))
+        continue;
 }
 
 // ------------------------------------------------------------------------------------------------
-// Calls
+// Checks
 
 static enum tempera_status check_bias_tokens(const struct tempera_sampler *sampler, size_t cols)
 {
@@ -223,12 +221,66 @@ static enum tempera_status check_bias_tokens(const struct tempera_sampler *sampl
         const struct tempera_stage *stage = &sampler->stages[s];
         if (stage->kind != TEMPERA_STAGE_LOGIT_BIAS)
             continue;
-        for (size_t i = 0; i < stage->u.logit_bias.count; i++) {
-            int32_t token = stage->u.logit_bias.entries[i].token;
-            TEMPERA_CHECK(token >= 0 && (size_t)token < cols, TEMPERA_TOKEN_OUT_OF_RANGE);
-        }
+        for (size_t i = 0; i < stage->u.logit_bias.count; i++)
+            TEMPERA_CHECK((size_t)stage->u.logit_bias.entries[i].token < cols,
+                          TEMPERA_TOKEN_OUT_OF_RANGE);
     }
     return TEMPERA_OK;
+}
+
+static enum tempera_status check_row(const struct tempera_sample_row *row, size_t cols)
+{
+    enum tempera_status status = tempera_sampler_check(row->sampler, NULL);
+    if (status == TEMPERA_OK)
+        status = tempera_state_check(row->state, row->sampler);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_CHECK(row->reserved[0] == 0 && row->reserved[1] == 0, TEMPERA_INVALID_ARGUMENT);
+    return check_bias_tokens(row->sampler, cols);
+}
+
+static enum tempera_status check_probs(const struct sample_job *job)
+{
+    enum tempera_status status = tempera_matrix_check(job->probs);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_CHECK(tempera_matrix_same_shape(job->logits, job->probs) &&
+                      job->probs->data != job->logits->data &&
+                      tempera_matrix_may_write(job->probs, job->logits),
+                  TEMPERA_INVALID_ARGUMENT);
+    return TEMPERA_OK;
+}
+
+static bool ranges_are_apart(const void *a, size_t a_nbytes, const void *b, size_t b_nbytes)
+{
+    uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
+    return a_nbytes == 0 || b_nbytes == 0 || (x <= y ? y - x >= a_nbytes : x - y >= b_nbytes);
+}
+
+// No output may lie in an input, or in another output.
+static bool are_apart(const struct sample_job *job, size_t scratch_nbytes)
+{
+    const size_t n = job->logits->rows;
+    const struct {
+        const void *data;
+        size_t count, nbytes;
+    } arrays[] = {
+        {job->rows, n, sizeof *job->rows},
+        {job->results, n, sizeof *job->results},
+        {job->scratch, scratch_nbytes, 1},
+    };
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        size_t nbytes;
+        if (!tempera_size_mul(arrays[i].count, arrays[i].nbytes, &nbytes))
+            return false;
+        if (i > 0 && !tempera_matrix_is_apart(job->logits, arrays[i].data, nbytes, 1))
+            return false;
+        if (job->probs != NULL && !tempera_matrix_is_apart(job->probs, arrays[i].data, nbytes, 1))
+            return false;
+        for (size_t j = 0; j < i; j++)
+            if (!ranges_are_apart(arrays[i].data, nbytes, arrays[j].data,
+                                  arrays[j].count * arrays[j].nbytes))
+                return false;
+    }
+    return true;
 }
 
 static enum tempera_status check_call(const struct sample_job *job, size_t scratch_nbytes,
@@ -237,39 +289,37 @@ static enum tempera_status check_call(const struct sample_job *job, size_t scrat
     enum tempera_status status = tempera_matrix_check(job->logits);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     TEMPERA_CHECK(job->logits->cols <= INT32_MAX, TEMPERA_INVALID_ARGUMENT);
-    TEMPERA_CHECK(job->logits->rows == 0 || (job->rows != NULL && job->results != NULL),
-                  TEMPERA_INVALID_ARGUMENT);
-    if (job->probs != NULL) {
-        status = tempera_matrix_check(job->probs);
-        TEMPERA_CHECK(status == TEMPERA_OK, status);
-        TEMPERA_CHECK(tempera_matrix_same_shape(job->logits, job->probs) &&
-                          job->probs->data != job->logits->data &&
-                          tempera_matrix_may_write(job->probs, job->logits),
-                      TEMPERA_INVALID_ARGUMENT);
-    }
-    for (size_t r = 0; r < job->logits->rows; r++) {
-        status = tempera_sampler_check(job->rows[r].sampler, NULL);
-        if (status == TEMPERA_OK)
-            status = tempera_state_check(job->rows[r].state, job->rows[r].sampler);
-        if (status == TEMPERA_OK)
-            status = check_bias_tokens(job->rows[r].sampler, job->logits->cols);
-        TEMPERA_CHECK(status == TEMPERA_OK, status);
-    }
+    if (job->probs != NULL)
+        status = check_probs(job);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
     TEMPERA_CHECK(job->logits->rows == 0 ||
-                      (job->scratch != NULL && (uintptr_t)job->scratch % SCRATCH_ALIGNMENT == 0),
+                      (job->rows != NULL && job->results != NULL && job->scratch != NULL),
                   TEMPERA_INVALID_ARGUMENT);
-    TEMPERA_CHECK(scratch_nbytes >= tempera_sample_scratch_nbytes(job->logits, executor),
-                  TEMPERA_BUFFER_TOO_SMALL);
+    TEMPERA_CHECK((uintptr_t)job->scratch % ALIGNMENT == 0, TEMPERA_INVALID_ARGUMENT);
+    size_t needed = tempera_sample_scratch_nbytes(job->logits, executor);
+    TEMPERA_CHECK(needed > 0 || job->logits->rows == 0, TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(scratch_nbytes >= needed, TEMPERA_BUFFER_TOO_SMALL);
+    TEMPERA_CHECK(are_apart(job, needed), TEMPERA_INVALID_ARGUMENT);
+    for (size_t r = 0; r < job->logits->rows; r++) {
+        status = check_row(&job->rows[r], job->logits->cols);
+        TEMPERA_CHECK(status == TEMPERA_OK, status);
+    }
     return TEMPERA_OK;
 }
 
-static enum tempera_status sample(struct sample_job *job, size_t scratch_nbytes,
-                                  const struct tempera_executor *executor)
+// ------------------------------------------------------------------------------------------------
+// Calls
+
+static enum tempera_status run(struct sample_job *job, size_t scratch_nbytes,
+                               const struct tempera_executor *executor)
 {
     enum tempera_status status = check_call(job, scratch_nbytes, executor);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
-    job->scratch_per_row = executor == NULL ? 0 : scratch_per_row(job->logits->cols);
-    return tempera_rows_run(job->logits->rows, job->logits->cols, sample_row, job, NULL, executor);
+    job->slice_nbytes = slice_nbytes(job->logits->cols);
+    atomic_init(&job->next_row, 0);
+    atomic_init(&job->worst, TEMPERA_OK);
+    tempera_parallel_for(executor, n_slices(job->logits->rows, executor), run_task, job);
+    return (enum tempera_status)atomic_load(&job->worst);
 }
 
 enum tempera_status tempera_sample(const struct tempera_matrix *logits,
@@ -277,19 +327,18 @@ enum tempera_status tempera_sample(const struct tempera_matrix *logits,
                                    struct tempera_sample_result *results, void *scratch,
                                    size_t scratch_nbytes, const struct tempera_executor *executor)
 {
-    struct sample_job job = {.logits = logits, .rows = rows, .results = results,
-                             .scratch = scratch};
-    return sample(&job, scratch_nbytes, executor);
+    struct sample_job job = {
+        .logits = logits, .rows = rows, .results = results, .scratch = scratch};
+    return run(&job, scratch_nbytes, executor);
 }
 
-enum tempera_status tempera_sampler_probs(const struct tempera_matrix *logits,
-                                          const struct tempera_sample_row *rows,
-                                          const struct tempera_matrix *probs,
-                                          struct tempera_sample_result *results, void *scratch,
-                                          size_t scratch_nbytes,
-                                          const struct tempera_executor *executor)
+enum tempera_status
+tempera_sampler_probs(const struct tempera_matrix *logits, const struct tempera_sample_row *rows,
+                      const struct tempera_matrix *probs, struct tempera_sample_result *results,
+                      void *scratch, size_t scratch_nbytes, const struct tempera_executor *executor)
 {
     TEMPERA_CHECK(probs != NULL, TEMPERA_INVALID_ARGUMENT);
-    struct sample_job job = {.logits = logits, .rows = rows, .results = results, .probs = probs, .scratch = scratch};
-    return sample(&job, scratch_nbytes, executor);
+    struct sample_job job = {
+        .logits = logits, .rows = rows, .results = results, .probs = probs, .scratch = scratch};
+    return run(&job, scratch_nbytes, executor);
 }

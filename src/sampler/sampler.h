@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A row on its way through the stages: the candidates that are left, their scores, and the
-// temperature so far. Read next: stages.c (what each stage does), select.c (thresholds), draw.c.
+// temperature so far. In the order of a call: sample.c (rows of a batch), candidates.c (what may
+// be drawn), scores.c (stages that change scores), select.c (stages that filter), draw.c. Beside
+// them stages.c (checks) and state.c (history). The definitions are in docs/SAMPLING.md.
 #ifndef TEMPERA_SAMPLER_SAMPLER_H
 #define TEMPERA_SAMPLER_SAMPLER_H
 
@@ -8,54 +10,84 @@
 
 #include <tempera/sampler.h>
 
+// A sum of masses: at most 2^31 of them, each below 2^52.
 __extension__ typedef unsigned __int128 tempera_u128;
 
-// Scores stay as they are; the temperature is kept beside them, so that it is never rounded into
-// them. Candidates are in ascending order of id.
+// So many masses can be added in 64 bits.
+enum { TEMPERA_MASSES_PER_SUM = 4096 };
+
+// The longest window of penalties; keeps the size of a state within 32 bits.
+enum { TEMPERA_WINDOW_MAX = 1 << 28 };
+
+// Scores are those of the row, with what stages added or multiplied; the temperature is kept
+// beside them, so that it is never rounded into them. What a stage sees as z is score / T.
 struct tempera_candidates {
-    int32_t *ids;      // [n]
-    float *scores;     // [n]; never NaN, never -inf
-    uint64_t *masses;  // [n]; valid if has_masses
+    int32_t *ids;     // [n], ascending
+    float *scores;    // [n], finite
+    uint64_t *masses; // [n], those of the scores if has_masses, else room for anything
     size_t n;
-    float max;         // of the scores; finite: rows of +inf become rows of equal scores
-    double temperature; // the product so far; in (0, inf)
+    float max;          // the largest score
+    double temperature; // T, the product so far, in (0, inf)
     bool has_masses;
 };
 
-// masses[n] of the scores at the temperature so far.
-void tempera_candidates_weigh(struct tempera_candidates *c);
+// ------------------------------------------------------------------------------------------------
+// Candidates
 
-// The sum of masses[n].
-tempera_u128 tempera_candidates_total(const struct tempera_candidates *c);
+// Gathers from scores z[n] what `mask` (NULL: all) allows, into arrays that have room for n.
+// Scores of +inf leave only themselves and become 0. Returns OK, NAN_INPUT or ALL_MASKED.
+enum tempera_status tempera_candidates_gather(struct tempera_candidates *c, const float *z,
+                                              const uint32_t *mask, size_t n);
 
-// Keeps the candidates whose place in the order (score descending, id ascending) is before the
-// threshold: those with scores above `score`, and the first `n_ties` of those equal to it.
+// The place of a token, or n if it is not among the candidates.
+size_t tempera_candidates_find(const struct tempera_candidates *c, int32_t id);
+
+// Keeps the candidates with scores above `score`, and the first n_ties of those equal to it.
 void tempera_candidates_keep(struct tempera_candidates *c, float score, size_t n_ties);
 
-// The filters, see select.c.
+// To be called after changing scores: drops those that became -inf, finds the maximum.
+void tempera_candidates_settle(struct tempera_candidates *c);
+
+// Makes all scores equal.
+void tempera_candidates_level(struct tempera_candidates *c);
+
+// Computes the masses, unless they are there; returns their sum.
+tempera_u128 tempera_candidates_weigh(struct tempera_candidates *c);
+
+tempera_u128 tempera_masses_total(const uint64_t *masses, size_t n);
+
+// ------------------------------------------------------------------------------------------------
+// Stages. The candidates are at least one; only logit bias can leave none.
+
+void tempera_apply_temperature(struct tempera_candidates *c, float temperature);
+void tempera_apply_logit_bias(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_stage *stage,
+                             const struct tempera_sampler_state *state);
+
 void tempera_select_top_k(struct tempera_candidates *c, size_t k);
 void tempera_select_top_p(struct tempera_candidates *c, float top_p);
 void tempera_select_min_p(struct tempera_candidates *c, float min_p);
 
-// How many tokens of the history the last `window` hold, and token number i of them, the latest
-// first.
-size_t tempera_state_n_recent(const struct tempera_sampler_state *state, size_t window);
-int32_t tempera_state_recent(const struct tempera_sampler_state *state, size_t i);
+// ------------------------------------------------------------------------------------------------
+// History
 
-// Subtracts and divides as TEMPERA_STAGE_PENALTIES says.
-void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_stage *stage,
-                             const struct tempera_sampler_state *state);
-void tempera_apply_logit_bias(struct tempera_candidates *c, const struct tempera_stage *stage);
-
-// OK, or INVALID_ARGUMENT if the state's block or its window don't suit the sampler.
+// OK if the state (NULL: none) is sound and remembers enough for the sampler; else STATE_MISMATCH
+// or INVALID_ARGUMENT.
 enum tempera_status tempera_state_check(const struct tempera_sampler_state *state,
                                         const struct tempera_sampler *sampler);
 
-// The draw as a function of its bits: the first index whose prefix sum exceeds
-// floor(bits W / 2^128), W = the sum of masses[n] > 0.
-size_t tempera_draw_index(const uint64_t *masses, size_t n, tempera_u128 bits);
+// How many tokens there are in the last `window`, and number i of them, the latest first.
+size_t tempera_state_n_recent(const struct tempera_sampler_state *state, size_t window);
+int32_t tempera_state_recent(const struct tempera_sampler_state *state, size_t i);
+
+// ------------------------------------------------------------------------------------------------
+// The draw
 
 // 128 random bits of (seed, stream, step, draw).
 tempera_u128 tempera_draw_bits(uint64_t seed, uint32_t stream, uint64_t step, uint32_t draw);
+
+// The draw as a function of its bits: the first index whose prefix sum exceeds
+// floor(bits W / 2^128), where W > 0 is the sum of masses[n].
+size_t tempera_draw_index(const uint64_t *masses, size_t n, tempera_u128 bits);
 
 #endif

@@ -1,58 +1,21 @@
 // SPDX-License-Identifier: MIT
-// The filters. Each keeps what stands above one threshold, a pair (score, number of ties), and
-// finds it without sorting: scores become 32-bit keys in the same order, and the threshold is
-// found bit by bit, with one pass over the candidates that adds counts or exact integer masses.
+// The filters. Each keeps a prefix of the order (score descending, id ascending), and finds where
+// it ends without sorting: by bisection over the 2^32 floats in their order, with one pass over
+// the candidates for each half, adding up counts or exact integer masses. Whatever lies below a
+// threshold that suffices can't stay, so it is dropped on the way and later passes are short.
+#include <float.h>
 #include <math.h>
-#include <string.h>
 
 #include "base/exp.h"
 #include "base/half.h"
-#include "kernels/kernels.h"
 #include "sampler/sampler.h"
 
 // ------------------------------------------------------------------------------------------------
-// Candidates
+// Keys: floats as integers in the same order
 
-void tempera_candidates_weigh(struct tempera_candidates *c)
-{
-    if (!c->has_masses)
-        tempera_kernels()->masses(c->scores, c->n, c->max, c->temperature, c->masses);
-    c->has_masses = true;
-}
-
-tempera_u128 tempera_candidates_total(const struct tempera_candidates *c)
-{
-    tempera_u128 total = 0;
-    for (size_t i = 0; i < c->n; i++)
-        total += c->masses[i];
-    return total;
-}
-
-// The maximum always stays, so max and masses remain valid.
-void tempera_candidates_keep(struct tempera_candidates *c, float score, size_t n_ties)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < c->n; i++) {
-        bool tie = c->scores[i] == score && n_ties > 0;
-        if (!(c->scores[i] > score) && !tie)
-            continue;
-        n_ties -= tie;
-        c->ids[kept] = c->ids[i];
-        c->scores[kept] = c->scores[i];
-        if (c->has_masses)
-            c->masses[kept] = c->masses[i];
-        kept++;
-    }
-    c->n = kept;
-}
-
-// ------------------------------------------------------------------------------------------------
-// Keys
-
-// Ascending with the score; -0 and +0 have one key, as they are equal.
 static uint32_t key_of(float score)
 {
-    uint32_t bits = tempera_float_bits(score == 0 ? 0.0f : score);
+    uint32_t bits = tempera_float_bits(score);
     return bits >> 31 ? ~bits : bits | 0x80000000u;
 }
 
@@ -61,26 +24,73 @@ static float score_of(uint32_t key)
     return tempera_bits_float(key >> 31 ? key & 0x7FFFFFFFu : ~key);
 }
 
-// Adds up `weights` (NULL: 1 each) of the candidates whose key is at least `key`.
-static tempera_u128 sum_from(const struct tempera_candidates *c, const uint64_t *weights,
-                             uint32_t key)
+// ------------------------------------------------------------------------------------------------
+// Prefixes
+
+// The candidates with at least some score.
+struct share {
+    size_t count;
+    tempera_u128 weight; // the sum of their weights
+};
+
+// weights: the masses, or NULL for 1 each.
+static struct share share_from(const struct tempera_candidates *c, const uint64_t *weights,
+                               float score)
 {
-    tempera_u128 sum = 0;
-    for (size_t i = 0; i < c->n; i++)
-        if (key_of(c->scores[i]) >= key)
-            sum += weights != NULL ? weights[i] : 1;
-    return sum;
+    struct share share = {0, 0};
+    for (size_t first = 0; first < c->n; first += TEMPERA_MASSES_PER_SUM) {
+        const float *scores = c->scores + first;
+        size_t n = c->n - first < TEMPERA_MASSES_PER_SUM ? c->n - first : TEMPERA_MASSES_PER_SUM;
+        uint32_t count = 0;
+        for (size_t i = 0; i < n; i++)
+            count += scores[i] >= score;
+        share.count += count;
+        if (weights == NULL)
+            continue;
+        uint64_t sum = 0;
+        for (size_t i = 0; i < n; i++)
+            sum += scores[i] >= score ? weights[first + i] : 0;
+        share.weight += sum;
+    }
+    if (weights == NULL)
+        share.weight = share.count;
+    return share;
 }
 
-// The largest key whose sum reaches `target`: every larger one falls short.
-static uint32_t threshold_key(const struct tempera_candidates *c, const uint64_t *weights,
-                              tempera_u128 target)
+// Of the ties at `score`, how many it takes for their weights to reach `missing`. Equal scores
+// have equal weights.
+static size_t ties_needed(const struct tempera_candidates *c, const uint64_t *weights, float score,
+                          tempera_u128 missing)
 {
-    uint32_t key = 0;
-    for (uint32_t bit = 1u << 31; bit != 0; bit >>= 1)
-        if (sum_from(c, weights, key | bit) >= target)
-            key |= bit;
-    return key;
+    uint64_t weight = 1;
+    for (size_t i = 0; weights != NULL && i < c->n; i++)
+        if (c->scores[i] == score) {
+            weight = weights[i];
+            break;
+        }
+    return (size_t)((missing + weight - 1) / weight);
+}
+
+// Keeps the smallest prefix whose weight is at least `least`, which is in [1, the whole weight].
+static void keep_prefix(struct tempera_candidates *c, const uint64_t *weights, tempera_u128 least)
+{
+    // The weight from `low` on suffices, that from `high` on is `above` and does not.
+    uint32_t low = key_of(-FLT_MAX), high = key_of(INFINITY);
+    tempera_u128 above = 0;
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+        struct share share = share_from(c, weights, score_of(middle));
+        if (share.weight < least) {
+            high = middle;
+            above = share.weight;
+            continue;
+        }
+        low = middle;
+        if (share.count <= c->n / 2)
+            tempera_candidates_keep(c, score_of(low), c->n);
+    }
+    float score = score_of(low);
+    tempera_candidates_keep(c, score, ties_needed(c, weights, score, least - above));
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -88,66 +98,50 @@ static uint32_t threshold_key(const struct tempera_candidates *c, const uint64_t
 
 void tempera_select_top_k(struct tempera_candidates *c, size_t k)
 {
-    if (k == 0 || k >= c->n)
-        return;
-    uint32_t key = threshold_key(c, NULL, k);
-    size_t above = key == UINT32_MAX ? 0 : (size_t)sum_from(c, NULL, key + 1);
-    tempera_candidates_keep(c, score_of(key), k - above);
+    if (k > 0 && k < c->n)
+        keep_prefix(c, NULL, k);
 }
 
-// max(1, ceil(P W) - floor(W / 2^24)), with P W exact: P is an integer times a power of two.
-static tempera_u128 nucleus_target(float P, tempera_u128 W)
+// max(1, ceil(P W) - floor(W / 2^24)). P is an integer below 2^24 over a power of two, so P W is
+// exact. The slack undoes the rounding of P: the float 0.8f is above 0.8, and without it 801 of
+// 1000 equal tokens would stay.
+static tempera_u128 nucleus_weight(float P, tempera_u128 W)
 {
-    uint32_t bits = tempera_float_bits(P), exponent = bits >> 23;
-    uint32_t fraction = exponent == 0 ? bits & 0x7FFFFFu : (bits & 0x7FFFFFu) | 0x800000u;
-    uint32_t shift = 150 - (exponent == 0 ? 1 : exponent); // P = fraction / 2^shift; 1 has 23
-    tempera_u128 product = W * fraction;                   // below 2^(70 + 24)
-    tempera_u128 target = 0;
-    if (shift < 128)
-        target = (product >> shift) + ((product & (((tempera_u128)1 << shift) - 1)) != 0);
+    uint32_t bits = tempera_float_bits(P), exponent = bits >> 23, fraction = bits & 0x7FFFFFu;
+    if (exponent == 0)
+        exponent = 1; // denormal
     else
-        target = product != 0;
-    tempera_u128 slack = W >> 24;
-    return target > slack + 1 ? target - slack : 1;
-}
-
-// Of the ties at `score`, how many have to stay for their masses to reach `missing`. Equal
-// scores have equal masses.
-static size_t ties_needed(const struct tempera_candidates *c, float score, tempera_u128 missing)
-{
-    for (size_t i = 0; i < c->n; i++)
-        if (c->scores[i] == score && c->masses[i] > 0)
-            return (size_t)((missing + c->masses[i] - 1) / c->masses[i]);
-    return 0;
+        fraction |= 0x800000u;
+    uint32_t shift = 150 - exponent; // P = fraction / 2^shift
+    tempera_u128 product = W * fraction, slack = W >> 24;
+    tempera_u128 weight = product != 0;
+    if (shift < 128 && product != 0)
+        weight = ((product - 1) >> shift) + 1;
+    return weight > slack ? weight - slack : 1;
 }
 
 void tempera_select_top_p(struct tempera_candidates *c, float top_p)
 {
-    if (top_p >= 1 || c->n == 0)
+    if (top_p == 1)
         return;
-    tempera_candidates_weigh(c);
-    tempera_u128 target = nucleus_target(top_p, tempera_candidates_total(c));
-    uint32_t key = threshold_key(c, c->masses, target);
-    tempera_u128 above = key == UINT32_MAX ? 0 : sum_from(c, c->masses, key + 1);
-    float score = score_of(key);
-    tempera_candidates_keep(c, score, ties_needed(c, score, target - above));
+    tempera_u128 W = tempera_candidates_weigh(c);
+    keep_prefix(c, c->masses, nucleus_weight(top_p, W));
 }
 
-// p_i >= min_p p_max, in scores: z_i - max >= T ln(min_p), in double.
+// p_i >= min_p p_max, as scores: (z_i - max) >= T ln(min_p), in double.
 void tempera_select_min_p(struct tempera_candidates *c, float min_p)
 {
-    if (min_p <= 0)
+    if (min_p == 0)
         return;
-    double least = c->temperature * tempera_log((double)min_p);
+    double least = c->temperature * tempera_log((double)min_p), max = (double)c->max;
     size_t kept = 0;
     for (size_t i = 0; i < c->n; i++) {
-        if ((double)c->scores[i] - (double)c->max < least)
-            continue;
+        float s = c->scores[i];
         c->ids[kept] = c->ids[i];
-        c->scores[kept] = c->scores[i];
+        c->scores[kept] = s;
         if (c->has_masses)
             c->masses[kept] = c->masses[i];
-        kept++;
+        kept += (double)s - max >= least;
     }
     c->n = kept;
 }

@@ -1,30 +1,33 @@
 // SPDX-License-Identifier: MIT
-// Checking stages, and those that change scores.
+// Checking the stages of a sampler: every number that reaches the other files is in its range.
 #include <math.h>
 #include <stdio.h>
 
+#include "base/fpenv.h"
 #include "sampler/sampler.h"
 
-// ------------------------------------------------------------------------------------------------
-// Checks
-
-// What is wrong with a stage, or NULL.
+// What is wrong with a stage of a known kind, or NULL.
 static const char *complaint(const struct tempera_stage *stage)
 {
     switch (stage->kind) {
     case TEMPERA_STAGE_LOGIT_BIAS:
         if (stage->u.logit_bias.count > 0 && stage->u.logit_bias.entries == NULL)
             return "logit_bias has a count but no entries";
-        for (size_t i = 0; i < stage->u.logit_bias.count; i++)
+        for (size_t i = 0; i < stage->u.logit_bias.count; i++) {
+            if (stage->u.logit_bias.entries[i].token < 0)
+                return "a logit bias has a negative token";
             if (!(stage->u.logit_bias.entries[i].bias < INFINITY))
                 return "a logit bias is NaN or +inf; it must be finite, or -inf to ban";
+        }
         return NULL;
     case TEMPERA_STAGE_PENALTIES:
         if (!(stage->u.penalties.repetition > 0 && stage->u.penalties.repetition < INFINITY))
             return "the repetition penalty must be above 0 and finite; 1 is off";
         if (!isfinite(stage->u.penalties.presence) || !isfinite(stage->u.penalties.frequency))
             return "presence and frequency penalties must be finite; 0 is off";
-        return stage->u.penalties.window < 0 ? "the penalties' window is negative" : NULL;
+        if (stage->u.penalties.window < 0 || stage->u.penalties.window > TEMPERA_WINDOW_MAX)
+            return "the penalties' window must be in [0, 2^28]; 0 is off";
+        return NULL;
     case TEMPERA_STAGE_TEMPERATURE:
         return stage->u.temperature >= 0 ? NULL : "temperature must be in [0, inf]";
     case TEMPERA_STAGE_TOP_K:
@@ -37,123 +40,45 @@ static const char *complaint(const struct tempera_stage *stage)
     return "there is no such kind of stage";
 }
 
-static enum tempera_status refuse(struct tempera_error *error, size_t stage, const char *what)
+static enum tempera_status refuse(struct tempera_error *error, const char *what)
 {
     if (error != NULL) {
-        error->status = TEMPERA_INVALID_ARGUMENT;
-        error->offset = stage;
-        snprintf(error->message, sizeof error->message, "stage %zu of the sampler: %s", stage,
-                 what);
+        *error = (struct tempera_error){.status = TEMPERA_INVALID_ARGUMENT};
+        snprintf(error->message, sizeof error->message, "%s", what);
     }
     return TEMPERA_INVALID_ARGUMENT;
+}
+
+static enum tempera_status refuse_stage(struct tempera_error *error, size_t stage, const char *what)
+{
+    char message[sizeof error->message];
+    snprintf(message, sizeof message, "stage %zu of the sampler (counted from 0): %s", stage, what);
+    return refuse(error, message);
+}
+
+// Not inlined, so that no comparison can move out of the guarded environment.
+__attribute__((noinline)) static enum tempera_status check(const struct tempera_sampler *sampler,
+                                                           struct tempera_error *error)
+{
+    if (sampler == NULL || sampler->struct_size < sizeof *sampler)
+        return refuse(error, "the sampler is NULL or its struct_size is too small");
+    if (sampler->n_stages > 0 && sampler->stages == NULL)
+        return refuse(error, "the sampler has a number of stages, but no stages");
+    for (size_t i = 0; i < sampler->n_stages; i++) {
+        const char *what = complaint(&sampler->stages[i]);
+        if (what != NULL)
+            return refuse_stage(error, i, what);
+    }
+    if (error != NULL)
+        *error = (struct tempera_error){.status = TEMPERA_OK};
+    return TEMPERA_OK;
 }
 
 enum tempera_status tempera_sampler_check(const struct tempera_sampler *sampler,
                                           struct tempera_error *error)
 {
-    if (sampler == NULL || sampler->struct_size < sizeof *sampler)
-        return refuse(error, 0, "the sampler is NULL or its struct_size isn't set");
-    if (sampler->n_stages > 0 && sampler->stages == NULL)
-        return refuse(error, 0, "n_stages is set, but there are no stages");
-    for (size_t i = 0; i < sampler->n_stages; i++) {
-        const char *what = complaint(&sampler->stages[i]);
-        if (what != NULL)
-            return refuse(error, i, what);
-    }
-    if (error != NULL)
-        *error = (struct tempera_error){0};
-    return TEMPERA_OK;
-}
-
-// ------------------------------------------------------------------------------------------------
-// Scores
-
-// The candidate with this id, by bisection: ids ascend. NULL if it was removed.
-static float *find_score(struct tempera_candidates *c, int32_t id)
-{
-    size_t low = 0, high = c->n;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (c->ids[middle] < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < c->n && c->ids[low] == id ? &c->scores[low] : NULL;
-}
-
-// After scores changed: drops those that became -inf and finds the maximum.
-static void settle(struct tempera_candidates *c)
-{
-    size_t kept = 0;
-    c->max = -INFINITY;
-    c->has_masses = false;
-    for (size_t i = 0; i < c->n; i++) {
-        if (c->scores[i] == -INFINITY)
-            continue;
-        c->ids[kept] = c->ids[i];
-        c->scores[kept] = c->scores[i];
-        c->max = c->scores[i] > c->max ? c->scores[i] : c->max;
-        kept++;
-    }
-    c->n = kept;
-}
-
-// Finite scores stay finite: a sum beyond the largest float becomes the largest float.
-static float finite(double score)
-{
-    const double largest = 0x1.fffffep127;
-    return (float)(score > largest ? largest : score < -largest ? -largest : score);
-}
-
-// Scores are divided by the temperature only in the end: what is added to them now must be
-// multiplied by what they will be divided by.
-void tempera_apply_logit_bias(struct tempera_candidates *c, const struct tempera_stage *stage)
-{
-    for (size_t i = 0; i < stage->u.logit_bias.count; i++) {
-        const struct tempera_logit_bias *entry = &stage->u.logit_bias.entries[i];
-        float *score = find_score(c, entry->token);
-        if (score == NULL || *score == -INFINITY)
-            continue;
-        if (entry->bias == -INFINITY)
-            *score = -INFINITY;
-        else
-            *score = finite((double)*score + (double)entry->bias * c->temperature);
-    }
-    settle(c);
-}
-
-static size_t count_in_window(const struct tempera_sampler_state *state, size_t n, int32_t token)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++)
-        count += tempera_state_recent(state, i) == token;
-    return count;
-}
-
-static bool seen_later(const struct tempera_sampler_state *state, size_t i)
-{
-    for (size_t j = 0; j < i; j++)
-        if (tempera_state_recent(state, j) == tempera_state_recent(state, i))
-            return true;
-    return false;
-}
-
-void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_stage *stage,
-                             const struct tempera_sampler_state *state)
-{
-    size_t n = tempera_state_n_recent(state, (size_t)stage->u.penalties.window);
-    for (size_t i = 0; i < n; i++) {
-        int32_t token = tempera_state_recent(state, i);
-        float *score = seen_later(state, i) ? NULL : find_score(c, token);
-        if (score == NULL)
-            continue;
-        double repetition = (double)stage->u.penalties.repetition, z = (double)*score;
-        double count = (double)count_in_window(state, n, token);
-        z = z > 0 ? z / repetition : z * repetition;
-        z -= c->temperature * ((double)stage->u.penalties.presence +
-                               count * (double)stage->u.penalties.frequency);
-        *score = finite(z);
-    }
-    settle(c);
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    enum tempera_status status = check(sampler, error);
+    tempera_fpenv_leave(env);
+    return status;
 }

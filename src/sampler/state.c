@@ -1,20 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The history of a sequence, in a block without pointers: a head and a ring of the last tokens.
+// A block may come back from a file, so its numbers are checked before use.
 #include <string.h>
 
 #include "sampler/sampler.h"
 
-enum { STATE_VERSION = 1, LARGEST_WINDOW = 1 << 28 };
-
-static int32_t *ring(struct tempera_sampler_state *state)
-{
-    return (int32_t *)(state + 1);
-}
-
-static const int32_t *const_ring(const struct tempera_sampler_state *state)
-{
-    return (const int32_t *)(state + 1);
-}
+enum { STATE_VERSION = 1 };
 
 static size_t block_nbytes(uint32_t window)
 {
@@ -25,19 +16,28 @@ static size_t block_nbytes(uint32_t window)
 static uint32_t longest_window(const struct tempera_sampler *sampler)
 {
     int32_t longest = 0;
-    for (size_t i = 0; i < sampler->n_stages; i++)
-        if (sampler->stages[i].kind == TEMPERA_STAGE_PENALTIES &&
-            sampler->stages[i].u.penalties.window > longest)
-            longest = sampler->stages[i].u.penalties.window;
+    for (size_t i = 0; i < sampler->n_stages; i++) {
+        const struct tempera_stage *stage = &sampler->stages[i];
+        if (stage->kind == TEMPERA_STAGE_PENALTIES && stage->u.penalties.window > longest)
+            longest = stage->u.penalties.window;
+    }
     return (uint32_t)longest;
 }
+
+static bool is_sound(const struct tempera_sampler_state *state)
+{
+    return state->version == STATE_VERSION && state->window <= TEMPERA_WINDOW_MAX &&
+           state->nbytes == block_nbytes(state->window);
+}
+
+// ------------------------------------------------------------------------------------------------
+// The public side
 
 size_t tempera_sampler_state_nbytes(const struct tempera_sampler *sampler)
 {
     if (tempera_sampler_check(sampler, NULL) != TEMPERA_OK)
         return 0;
-    uint32_t window = longest_window(sampler);
-    return window <= LARGEST_WINDOW ? block_nbytes(window) : 0;
+    return block_nbytes(longest_window(sampler));
 }
 
 enum tempera_status tempera_sampler_state_init(struct tempera_sampler_state *state, size_t nbytes,
@@ -55,23 +55,21 @@ enum tempera_status tempera_sampler_state_init(struct tempera_sampler_state *sta
     return TEMPERA_OK;
 }
 
-static bool is_sound(const struct tempera_sampler_state *state)
-{
-    return state->version == STATE_VERSION && state->window <= LARGEST_WINDOW &&
-           state->nbytes == block_nbytes(state->window);
-}
-
 enum tempera_status tempera_sampler_accept(struct tempera_sampler_state *state, int32_t token)
 {
     if (state == NULL || token < 0)
         return TEMPERA_INVALID_ARGUMENT;
     if (!is_sound(state))
         return TEMPERA_STATE_MISMATCH;
+    int32_t *ring = (int32_t *)(state + 1);
     if (state->window > 0)
-        ring(state)[state->step % state->window] = token;
+        ring[state->step % state->window] = token;
     state->step++;
     return TEMPERA_OK;
 }
+
+// ------------------------------------------------------------------------------------------------
+// For the stages
 
 enum tempera_status tempera_state_check(const struct tempera_sampler_state *state,
                                         const struct tempera_sampler *sampler)
@@ -92,5 +90,6 @@ size_t tempera_state_n_recent(const struct tempera_sampler_state *state, size_t 
 
 int32_t tempera_state_recent(const struct tempera_sampler_state *state, size_t i)
 {
-    return const_ring(state)[(state->step - 1 - i) % state->window];
+    const int32_t *ring = (const int32_t *)(state + 1);
+    return ring[(state->step - 1 - i) % state->window];
 }

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+#include <math.h>
+
+#include "kernels/kernels.h"
+#include "sampler/sampler.h"
+
+// ------------------------------------------------------------------------------------------------
+// Gathering
+
+// Branch-free, for the common case of a whole vocabulary: a score that doesn't count is
+// overwritten by the next one. Returns whether the score is a NaN.
+static inline bool take(struct tempera_candidates *c, size_t id, float score)
+{
+    c->ids[c->n] = (int32_t)id;
+    c->scores[c->n] = score;
+    c->n += score > -INFINITY;
+    c->max = score > c->max ? score : c->max;
+    return score != score;
+}
+
+static bool take_all(struct tempera_candidates *c, const float *z, size_t n)
+{
+    bool has_nan = false;
+    for (size_t i = 0; i < n; i++)
+        has_nan |= take(c, i, z[i]);
+    return has_nan;
+}
+
+// Walks the mask word by word: a grammar allows few tokens of many, and what it doesn't allow is
+// not read.
+static bool take_masked(struct tempera_candidates *c, const float *z, const uint32_t *mask,
+                        size_t n)
+{
+    bool has_nan = false;
+    for (size_t first = 0; first < n; first += 32) {
+        uint32_t allowed = mask[first / 32];
+        if (n - first < 32)
+            allowed &= ((uint32_t)1 << (n - first)) - 1;
+        for (; allowed != 0; allowed &= allowed - 1) {
+            size_t id = first + (size_t)__builtin_ctz(allowed);
+            has_nan |= take(c, id, z[id]);
+        }
+    }
+    return has_nan;
+}
+
+enum tempera_status tempera_candidates_gather(struct tempera_candidates *c, const float *z,
+                                              const uint32_t *mask, size_t n)
+{
+    c->n = 0;
+    c->max = -INFINITY;
+    c->temperature = 1;
+    c->has_masses = false;
+    if (mask == NULL ? take_all(c, z, n) : take_masked(c, z, mask, n))
+        return TEMPERA_NAN_INPUT;
+    if (c->n == 0)
+        return TEMPERA_ALL_MASKED;
+    if (c->max == INFINITY) {
+        tempera_candidates_keep(c, INFINITY, c->n);
+        tempera_candidates_level(c);
+    }
+    return TEMPERA_OK;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Finding, keeping, weighing
+
+size_t tempera_candidates_find(const struct tempera_candidates *c, int32_t id)
+{
+    // Ids ascend, so that number i is at least i, and equal while nothing before it was removed.
+    if (id >= 0 && (size_t)id < c->n && c->ids[id] == id)
+        return (size_t)id;
+    size_t low = 0, high = c->n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (c->ids[middle] < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < c->n && c->ids[low] == id ? low : c->n;
+}
+
+// The maximum always stays, and masses depend on nothing else: they remain valid.
+void tempera_candidates_keep(struct tempera_candidates *c, float score, size_t n_ties)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        float s = c->scores[i];
+        bool tie = (s == score) & (n_ties > 0);
+        n_ties -= tie;
+        c->ids[kept] = c->ids[i];
+        c->scores[kept] = s;
+        if (c->has_masses)
+            c->masses[kept] = c->masses[i];
+        kept += (s > score) | tie;
+    }
+    c->n = kept;
+}
+
+void tempera_candidates_settle(struct tempera_candidates *c)
+{
+    size_t kept = 0;
+    c->max = -INFINITY;
+    c->has_masses = false;
+    for (size_t i = 0; i < c->n; i++) {
+        float s = c->scores[i];
+        c->ids[kept] = c->ids[i];
+        c->scores[kept] = s;
+        kept += s > -INFINITY;
+        c->max = s > c->max ? s : c->max;
+    }
+    c->n = kept;
+}
+
+void tempera_candidates_level(struct tempera_candidates *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        c->scores[i] = 0;
+    c->max = 0;
+    c->has_masses = false;
+}
+
+tempera_u128 tempera_masses_total(const uint64_t *masses, size_t n)
+{
+    tempera_u128 total = 0;
+    for (size_t i = 0; i < n;) {
+        size_t end = n - i < TEMPERA_MASSES_PER_SUM ? n : i + TEMPERA_MASSES_PER_SUM;
+        uint64_t sum = 0;
+        for (; i < end; i++)
+            sum += masses[i];
+        total += sum;
+    }
+    return total;
+}
+
+tempera_u128 tempera_candidates_weigh(struct tempera_candidates *c)
+{
+    if (!c->has_masses)
+        tempera_kernels()->masses(c->scores, c->n, c->max, c->temperature, c->masses);
+    c->has_masses = true;
+    return tempera_masses_total(c->masses, c->n);
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// The stages that change scores. A score is divided by the temperature only when it is used, so
+// what is subtracted from z = score / T is subtracted from the score T times as large.
+#include <math.h>
+
+#include "sampler/sampler.h"
+
+// To the nearest float. What is finite stays finite: only a ban removes a token.
+static float to_score(double score)
+{
+    const double largest = 0x1.fffffep127;
+    return (float)(score > largest ? largest : score < -largest ? -largest : score);
+}
+
+// A product of temperatures that leaves the range of a double is 0 or inf, too.
+void tempera_apply_temperature(struct tempera_candidates *c, float temperature)
+{
+    double product = c->temperature * (double)temperature;
+    if (product == 0) {
+        tempera_candidates_keep(c, c->max, 1);
+    } else if (product == INFINITY) {
+        tempera_candidates_level(c);
+    } else {
+        c->has_masses &= temperature == 1;
+        c->temperature = product;
+    }
+}
+
+void tempera_apply_logit_bias(struct tempera_candidates *c, const struct tempera_stage *stage)
+{
+    for (size_t i = 0; i < stage->u.logit_bias.count; i++) {
+        const struct tempera_logit_bias *entry = &stage->u.logit_bias.entries[i];
+        size_t at = tempera_candidates_find(c, entry->token);
+        if (at == c->n || c->scores[at] == -INFINITY) // banned by an entry before
+            continue;
+        double score = (double)c->scores[at] + (double)entry->bias * c->temperature;
+        c->scores[at] = entry->bias == -INFINITY ? -INFINITY : to_score(score);
+    }
+    tempera_candidates_settle(c);
+}
+
+// The room of the masses serves to count how often a candidate was seen. It is cleared only where
+// it is used, so that the cost is that of the window, not of the vocabulary.
+void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_stage *stage,
+                             const struct tempera_sampler_state *state)
+{
+    double repetition = (double)stage->u.penalties.repetition;
+    double presence = (double)stage->u.penalties.presence;
+    double frequency = (double)stage->u.penalties.frequency;
+    size_t n = tempera_state_n_recent(state, (size_t)stage->u.penalties.window);
+    uint64_t *counts = c->masses;
+    for (size_t i = 0; i < n; i++) {
+        size_t at = tempera_candidates_find(c, tempera_state_recent(state, i));
+        if (at < c->n)
+            counts[at] = 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        size_t at = tempera_candidates_find(c, tempera_state_recent(state, i));
+        if (at < c->n)
+            counts[at]++;
+    }
+    for (size_t i = 0; i < n; i++) {
+        size_t at = tempera_candidates_find(c, tempera_state_recent(state, i));
+        if (at == c->n || counts[at] == 0) // 0: seen later, done before
+            continue;
+        double z = (double)c->scores[at], count = (double)counts[at];
+        double repeated = z > 0 ? z / repetition : z * repetition;
+        double penalty = presence + frequency * count;
+        c->scores[at] = to_score(repeated - penalty * c->temperature);
+        counts[at] = 0;
+    }
+    if (n > 0)
+        tempera_candidates_settle(c);
+}
