@@ -102,7 +102,7 @@ static void fill_options(struct tempera_train_options *options, uint32_t dim, do
     const struct tempera_train_options usual = tempera_train_options_default();
     uint64_t steps = o->steps;
     if (o->learning_rate == 0)
-        o->learning_rate = (float)fmin(3e-3, 0.4 / dim);
+        o->learning_rate = (float)fmin(6e-3, 0.4 / dim);
     if (o->min_learning_rate == 0)
         o->min_learning_rate = o->learning_rate / 10;
     if (o->warmup_steps == 0)
