@@ -7,58 +7,69 @@
 // ------------------------------------------------------------------------------------------------
 // Gathering
 
+// What was gathered so far; a value, so that it stays in registers while the arrays are written.
+struct gathered {
+    size_t n;
+    float max;
+    bool has_nan;
+};
+
 // Branch-free, for the common case of a whole vocabulary: a score that doesn't count is
-// overwritten by the next one. Returns whether the score is a NaN.
-static inline bool take(struct tempera_candidates *c, size_t id, float score)
+// overwritten by the next one.
+static inline struct gathered take(struct gathered g, const struct tempera_candidates *c, size_t id,
+                                   float score)
 {
-    c->ids[c->n] = (int32_t)id;
-    c->scores[c->n] = score;
-    c->n += score > -INFINITY;
-    c->max = score > c->max ? score : c->max;
-    return score != score;
+    c->ids[g.n] = (int32_t)id;
+    c->scores[g.n] = score;
+    g.n += score > -INFINITY;
+    g.max = score > g.max ? score : g.max;
+    g.has_nan |= score != score;
+    return g;
 }
 
-static bool take_all(struct tempera_candidates *c, const float *z, size_t n)
+static struct gathered take_all(struct tempera_candidates c, const float *z, size_t n)
 {
-    bool has_nan = false;
-    for (size_t i = 0; i < n; i++)
-        has_nan |= take(c, i, z[i]);
-    return has_nan;
+    struct gathered g = {0, -INFINITY, false};
+    for (size_t id = 0; id < n; id++)
+        g = take(g, &c, id, z[id]);
+    return g;
 }
 
 // Walks the mask word by word: a grammar allows few tokens of many, and what it doesn't allow is
 // not read.
-static bool take_masked(struct tempera_candidates *c, const float *z, const uint32_t *mask,
-                        size_t n)
+static struct gathered take_masked(struct tempera_candidates c, const float *z,
+                                   const uint32_t *mask, size_t n)
 {
-    bool has_nan = false;
+    struct gathered g = {0, -INFINITY, false};
     for (size_t first = 0; first < n; first += 32) {
         uint32_t allowed = mask[first / 32];
         if (n - first < 32)
             allowed &= ((uint32_t)1 << (n - first)) - 1;
         for (; allowed != 0; allowed &= allowed - 1) {
             size_t id = first + (size_t)__builtin_ctz(allowed);
-            has_nan |= take(c, id, z[id]);
+            g = take(g, &c, id, z[id]);
         }
     }
-    return has_nan;
+    return g;
 }
 
 enum tempera_status tempera_candidates_gather(struct tempera_candidates *c, const float *z,
                                               const uint32_t *mask, size_t n)
 {
-    c->n = 0;
-    c->max = -INFINITY;
+    struct gathered g = mask == NULL ? take_all(*c, z, n) : take_masked(*c, z, mask, n);
+    c->n = g.n;
+    c->max = c->raw_max = g.max;
     c->temperature = 1;
     c->has_masses = false;
-    if (mask == NULL ? take_all(c, z, n) : take_masked(c, z, mask, n))
+    if (g.has_nan)
         return TEMPERA_NAN_INPUT;
     if (c->n == 0)
         return TEMPERA_ALL_MASKED;
     if (c->max == INFINITY) {
-        tempera_candidates_keep(c, INFINITY, c->n);
+        tempera_candidates_keep_from(c, INFINITY);
         tempera_candidates_level(c);
     }
+    c->n_raw = c->n;
     return TEMPERA_OK;
 }
 
@@ -82,35 +93,46 @@ size_t tempera_candidates_find(const struct tempera_candidates *c, int32_t id)
 }
 
 // The maximum always stays, and masses depend on nothing else: they remain valid.
-void tempera_candidates_keep(struct tempera_candidates *c, float score, size_t n_ties)
+void tempera_candidates_keep_from(struct tempera_candidates *c, float score)
 {
+    const struct tempera_candidates all = *c;
     size_t kept = 0;
-    for (size_t i = 0; i < c->n; i++) {
-        float s = c->scores[i];
-        bool tie = (s == score) & (n_ties > 0);
+    for (size_t i = 0; i < all.n; i++) {
+        float s = all.scores[i];
+        tempera_candidates_move(all, i, kept);
+        kept += s >= score;
+    }
+    c->n = kept;
+}
+
+void tempera_candidates_keep_ties(struct tempera_candidates *c, float score, size_t n_ties)
+{
+    const struct tempera_candidates all = *c;
+    size_t kept = 0;
+    for (size_t i = 0; i < all.n; i++) {
+        float s = all.scores[i];
+        tempera_candidates_move(all, i, kept);
+        bool tie = s == score && n_ties > 0;
         n_ties -= tie;
-        c->ids[kept] = c->ids[i];
-        c->scores[kept] = s;
-        if (c->has_masses)
-            c->masses[kept] = c->masses[i];
-        kept += (s > score) | tie;
+        kept += tie || s > score;
     }
     c->n = kept;
 }
 
 void tempera_candidates_settle(struct tempera_candidates *c)
 {
-    size_t kept = 0;
-    c->max = -INFINITY;
     c->has_masses = false;
-    for (size_t i = 0; i < c->n; i++) {
-        float s = c->scores[i];
-        c->ids[kept] = c->ids[i];
-        c->scores[kept] = s;
+    const struct tempera_candidates all = *c;
+    float max = -INFINITY;
+    size_t kept = 0;
+    for (size_t i = 0; i < all.n; i++) {
+        float s = all.scores[i];
+        tempera_candidates_move(all, i, kept);
         kept += s > -INFINITY;
-        c->max = s > c->max ? s : c->max;
+        max = s > max ? s : max;
     }
     c->n = kept;
+    c->max = max;
 }
 
 void tempera_candidates_level(struct tempera_candidates *c)

@@ -113,15 +113,15 @@ static void apply_stage(struct tempera_candidates *c, const struct tempera_stage
 }
 
 // The bits that tempera_log_softmax gives for this score at T = 1.
-static float raw_logprob_of(struct allowed_scores a, int32_t token)
+static float raw_logprob_of(struct allowed_scores a, const struct tempera_candidates *c,
+                            int32_t token)
 {
+    if (c->raw_max == INFINITY) // all of it on the scores of +inf
+        return c->n_raw == 1 ? 0 : (float)-tempera_log((double)c->n_raw);
     const struct tempera_kernels *k = tempera_kernels();
-    struct tempera_row row = k->find(a.z, a.mask, a.n);
     float z = a.z[token], logprob;
-    if (row.max == INFINITY) // all of it on the scores of +inf
-        return row.n_max == 1 ? 0 : (float)-tempera_log((double)row.n_max);
-    double ln_S = tempera_log(k->sum_exp(a.z, a.mask, a.n, row.max, 1));
-    k->log_softmax(&z, NULL, 1, row.max, 1, ln_S, &logprob);
+    double ln_S = tempera_log(k->sum_exp(a.z, a.mask, a.n, c->raw_max, 1));
+    k->log_softmax(&z, NULL, 1, c->raw_max, 1, ln_S, &logprob);
     return logprob;
 }
 
@@ -165,7 +165,7 @@ static struct tempera_sample_result sample_row(const struct sample_job *job, siz
     tempera_u128 bits = tempera_draw_bits(row->seed, row->stream, step, 0);
     size_t at = tempera_draw_index(c.masses, c.n, bits);
     result.token = c.ids[at];
-    result.raw_logprob = raw_logprob_of(allowed, result.token);
+    result.raw_logprob = raw_logprob_of(allowed, &c, result.token);
     result.logprob = logprob_of(&c, at, W);
     result.n_kept = c.n;
     if (probs != NULL)

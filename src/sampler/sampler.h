@@ -27,6 +27,8 @@ struct tempera_candidates {
     uint64_t *masses; // [n], those of the scores if has_masses, else room for anything
     size_t n;
     float max;          // the largest score
+    float raw_max;      // the largest as given, before any stage; may be +inf
+    size_t n_raw;       // what was gathered; those of +inf only, if there were any
     double temperature; // T, the product so far, in (0, inf)
     bool has_masses;
 };
@@ -42,8 +44,20 @@ enum tempera_status tempera_candidates_gather(struct tempera_candidates *c, cons
 // The place of a token, or n if it is not among the candidates.
 size_t tempera_candidates_find(const struct tempera_candidates *c, int32_t id);
 
+// Copies candidate `from` to place `to`. By value, so that a loop has the pointers in registers.
+static inline void tempera_candidates_move(struct tempera_candidates c, size_t from, size_t to)
+{
+    c.ids[to] = c.ids[from];
+    c.scores[to] = c.scores[from];
+    if (c.has_masses)
+        c.masses[to] = c.masses[from];
+}
+
+// Keeps the candidates with scores of `score` or more.
+void tempera_candidates_keep_from(struct tempera_candidates *c, float score);
+
 // Keeps the candidates with scores above `score`, and the first n_ties of those equal to it.
-void tempera_candidates_keep(struct tempera_candidates *c, float score, size_t n_ties);
+void tempera_candidates_keep_ties(struct tempera_candidates *c, float score, size_t n_ties);
 
 // To be called after changing scores: drops those that became -inf, finds the maximum.
 void tempera_candidates_settle(struct tempera_candidates *c);

@@ -17,7 +17,7 @@ void tempera_apply_temperature(struct tempera_candidates *c, float temperature)
 {
     double product = c->temperature * (double)temperature;
     if (product == 0) {
-        tempera_candidates_keep(c, c->max, 1);
+        tempera_candidates_keep_ties(c, c->max, 1);
     } else if (product == INFINITY) {
         tempera_candidates_level(c);
     } else {

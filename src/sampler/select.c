@@ -33,27 +33,36 @@ struct share {
     tempera_u128 weight; // the sum of their weights
 };
 
+static size_t count_from(const float *scores, size_t n, float score)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += scores[i] >= score;
+    return count;
+}
+
+// The sum without branches: 0 - 1 has all bits set. n is at most TEMPERA_MASSES_PER_SUM.
+static uint64_t sum_from(const float *scores, const uint64_t *weights, size_t n, float score)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += weights[i] & (0 - (uint64_t)(scores[i] >= score));
+    return sum;
+}
+
 // weights: the masses, or NULL for 1 each.
 static struct share share_from(const struct tempera_candidates *c, const uint64_t *weights,
                                float score)
 {
-    struct share share = {0, 0};
-    for (size_t first = 0; first < c->n; first += TEMPERA_MASSES_PER_SUM) {
-        const float *scores = c->scores + first;
-        size_t n = c->n - first < TEMPERA_MASSES_PER_SUM ? c->n - first : TEMPERA_MASSES_PER_SUM;
-        uint32_t count = 0;
-        for (size_t i = 0; i < n; i++)
-            count += scores[i] >= score;
-        share.count += count;
-        if (weights == NULL)
-            continue;
-        uint64_t sum = 0;
-        for (size_t i = 0; i < n; i++)
-            sum += scores[i] >= score ? weights[first + i] : 0;
-        share.weight += sum;
-    }
-    if (weights == NULL)
+    struct share share = {count_from(c->scores, c->n, score), 0};
+    if (weights == NULL) {
         share.weight = share.count;
+        return share;
+    }
+    for (size_t i = 0; i < c->n; i += TEMPERA_MASSES_PER_SUM) {
+        size_t n = c->n - i < TEMPERA_MASSES_PER_SUM ? c->n - i : TEMPERA_MASSES_PER_SUM;
+        share.weight += sum_from(c->scores + i, weights + i, n, score);
+    }
     return share;
 }
 
@@ -87,10 +96,10 @@ static void keep_prefix(struct tempera_candidates *c, const uint64_t *weights, t
         }
         low = middle;
         if (share.count <= c->n / 2)
-            tempera_candidates_keep(c, score_of(low), c->n);
+            tempera_candidates_keep_from(c, score_of(low));
     }
     float score = score_of(low);
-    tempera_candidates_keep(c, score, ties_needed(c, weights, score, least - above));
+    tempera_candidates_keep_ties(c, score, ties_needed(c, weights, score, least - above));
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -134,13 +143,11 @@ void tempera_select_min_p(struct tempera_candidates *c, float min_p)
     if (min_p == 0)
         return;
     double least = c->temperature * tempera_log((double)min_p), max = (double)c->max;
+    const struct tempera_candidates all = *c;
     size_t kept = 0;
-    for (size_t i = 0; i < c->n; i++) {
-        float s = c->scores[i];
-        c->ids[kept] = c->ids[i];
-        c->scores[kept] = s;
-        if (c->has_masses)
-            c->masses[kept] = c->masses[i];
+    for (size_t i = 0; i < all.n; i++) {
+        float s = all.scores[i];
+        tempera_candidates_move(all, i, kept);
         kept += (double)s - max >= least;
     }
     c->n = kept;
