@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: MIT
+// The sampler against an independent version that reads like the definitions in docs/SAMPLING.md:
+// it sorts the whole row, adds masses one by one and counts tokens by going through the history.
+// Kept sets, probabilities and tokens have to agree bit for bit.
+#include "test_sampler_setup.h"
+
+#include "kernels/kernels.h"
+#include "sampler/sampler.h"
+
+enum { MOST = 128256, LONGEST_WINDOW = 40, MOST_STAGES = 6 };
+
+static float z[MOST], probs[MOST], expected[MOST];
+
+// ------------------------------------------------------------------------------------------------
+// The oracle
+
+struct entry {
+    int32_t id;
+    float score;
+};
+
+static struct entry entries[MOST];
+static uint64_t masses[MOST];
+
+static int by_order(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    if (x->score != y->score)
+        return x->score < y->score ? 1 : -1;
+    return x->id < y->id ? -1 : 1;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    return x->id < y->id ? -1 : 1;
+}
+
+static uint64_t mass_of(float score, float max, double T)
+{
+    uint64_t w;
+    tempera_kernels()->masses(&score, 1, max, T, &w);
+    return w;
+}
+
+// ceil(P W): P = m 2^-s with an integer m < 2^24.
+static tempera_u128 ceil_product(float P, tempera_u128 W)
+{
+    int exponent;
+    tempera_u128 m = (tempera_u128)ldexp(frexp((double)P, &exponent), 24);
+    int s = 24 - exponent;
+    tempera_u128 whole = s < 128 ? (m * W) >> s : 0;
+    bool rest = s < 128 ? whole << s != m * W : m > 0;
+    return whole + rest;
+}
+
+// How many of the sorted entries stay.
+static size_t n_that_stay(const struct tempera_stage *stage, size_t n, double T)
+{
+    size_t kept = 0;
+    if (stage->kind == TEMPERA_STAGE_TOP_K) {
+        size_t k = (size_t)stage->u.top_k;
+        return k == 0 || k > n ? n : k;
+    }
+    if (stage->kind == TEMPERA_STAGE_MIN_P) {
+        long double least = (long double)T * logl((long double)stage->u.min_p);
+        while (kept < n && (long double)entries[kept].score - entries[0].score >= least)
+            kept++;
+        return kept;
+    }
+    if (stage->u.top_p >= 1)
+        return n;
+    tempera_u128 W = 0, sum = 0;
+    for (size_t i = 0; i < n; i++)
+        W += mass_of(entries[i].score, entries[0].score, T);
+    tempera_u128 target = ceil_product(stage->u.top_p, W), slack = W / (1 << 24);
+    while (kept == 0 || sum + slack < target)
+        sum += mass_of(entries[kept++].score, entries[0].score, T);
+    return kept;
+}
+
+static float rounded(double score)
+{
+    return (float)fmin(fmax(score, -0x1.fffffep127), 0x1.fffffep127);
+}
+
+static float penalised(const struct tempera_stage *stage, struct entry entry, double T,
+                       const int32_t *history, size_t n_history)
+{
+    double count = 0, score = (double)entry.score, r = (double)stage->u.penalties.repetition;
+    size_t window = (size_t)stage->u.penalties.window;
+    for (size_t i = n_history < window ? 0 : n_history - window; i < n_history; i++)
+        count += history[i] == entry.id;
+    if (count == 0)
+        return entry.score;
+    double penalty =
+        (double)stage->u.penalties.presence + (double)stage->u.penalties.frequency * count;
+    return rounded((score > 0 ? score / r : score * r) - penalty * T);
+}
+
+static float biased(const struct tempera_stage *stage, struct entry entry, double T)
+{
+    float score = entry.score;
+    for (size_t i = 0; i < stage->u.logit_bias.count; i++) {
+        const struct tempera_logit_bias *bias = &stage->u.logit_bias.entries[i];
+        if (bias->token == entry.id && bias->bias == -INFINITY)
+            return -INFINITY;
+        if (bias->token == entry.id)
+            score = rounded((double)score + (double)bias->bias * T);
+    }
+    return score;
+}
+
+// The largest score and the temperature that masses were computed with.
+static float final_max;
+static double final_T;
+
+// Runs a row; returns how many stay, in entries by id, their masses beside them.
+static size_t oracle(size_t n, const struct tempera_sample_row *row, const int32_t *history,
+                     size_t n_history)
+{
+    double T = 1;
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (row->mask == NULL || (i < row->mask_nbits && (row->mask[i / 32] >> (i % 32) & 1)))
+            if (z[i] > -INFINITY)
+                entries[kept++] = (struct entry){(int32_t)i, z[i]};
+    for (size_t s = 0; s < row->sampler->n_stages; s++) {
+        const struct tempera_stage *stage = &row->sampler->stages[s];
+        size_t left = 0;
+        switch (stage->kind) {
+        case TEMPERA_STAGE_LOGIT_BIAS:
+        case TEMPERA_STAGE_PENALTIES:
+            for (size_t i = 0; i < kept; i++) {
+                struct entry e = entries[i];
+                e.score = stage->kind == TEMPERA_STAGE_LOGIT_BIAS
+                              ? biased(stage, e, T)
+                              : penalised(stage, e, T, history, n_history);
+                if (e.score > -INFINITY)
+                    entries[left++] = e;
+            }
+            kept = left;
+            break;
+        case TEMPERA_STAGE_TEMPERATURE:
+            T *= (double)stage->u.temperature;
+            break;
+        default:
+            qsort(entries, kept, sizeof *entries, by_order);
+            kept = n_that_stay(stage, kept, T);
+        }
+    }
+    qsort(entries, kept, sizeof *entries, by_order);
+    final_max = entries[0].score;
+    final_T = T;
+    qsort(entries, kept, sizeof *entries, by_id);
+    for (size_t i = 0; i < kept; i++)
+        masses[i] = mass_of(entries[i].score, final_max, T);
+    return kept;
+}
+
+static void compare(size_t n, const struct tempera_sample_row *row, const int32_t *history,
+                    size_t n_history)
+{
+    size_t kept = oracle(n, row, history, n_history);
+    tempera_u128 W = 0, sum = 0;
+    for (size_t i = 0; i < kept; i++)
+        W += masses[i];
+    memset(expected, 0, n * sizeof *expected);
+    for (size_t i = 0; i < kept; i++)
+        expected[entries[i].id] = (float)((double)masses[i] / (double)W);
+    struct tempera_sample_result result = probs_of_row(z, n, row, probs);
+    CHECK_STATUS(result.status, TEMPERA_OK);
+    CHECK_EQ_U64(result.n_kept, kept);
+    CHECK_MEM(probs, expected, n * sizeof *probs);
+
+    // bits W / 2^128 lies within the token's masses: by comparing shares, not by the same product
+    tempera_u128 bits = tempera_draw_bits(row->seed, row->stream, 0, 0);
+    if (row->state != NULL)
+        bits = tempera_draw_bits(row->seed, row->stream, row->state->step, 0);
+    size_t at = 0;
+    while (at < kept && entries[at].id != result.token)
+        sum += masses[at++];
+    CHECK(at < kept && masses[at] > 0);
+    long double share = ldexpl((long double)bits, -128), unit = 1 / (long double)W;
+    CHECK(share >= (long double)sum * unit - 1e-18L);
+    CHECK(share <= (long double)(sum + masses[at]) * unit + 1e-18L);
+    long double scaled = ((long double)entries[at].score - final_max) / (long double)final_T;
+    CHECK_ULP(result.logprob, (double)(scaled - logl(ldexpl((long double)W, -51))), 0.51);
+    struct tempera_sample_result again = sample_row(z, n, row);
+    CHECK_MEM(&again, &result, sizeof again);
+}
+
+// ------------------------------------------------------------------------------------------------
+// Rows and chains
+
+enum row_kind {
+    SMOOTH,
+    QUANTISED, // heavy ties
+    ALL_EQUAL,
+    TWO_VALUES,
+    RISING,
+    GEOMETRIC,
+    HALF_MASKED,
+    NEIGHBOURS, // floats next to one another
+    HUGE_RANGE,
+    TINY, // denormals and zeros of both signs
+    N_ROW_KINDS
+};
+
+static float score_of_kind(enum row_kind kind, size_t i)
+{
+    double u = check_random_between(-4, 4);
+    switch (kind) {
+    case QUANTISED:
+        return (float)(rint(u) / 2);
+    case ALL_EQUAL:
+        return 0.75f;
+    case TWO_VALUES:
+        return u > 3 ? 5 : -1;
+    case RISING:
+        return (float)i * 0.01f;
+    case GEOMETRIC:
+        return (float)i * -0.7f;
+    case HALF_MASKED:
+        return u > 0 ? -INFINITY : (float)u;
+    case NEIGHBOURS:
+        return 3 + (float)check_random_below(5) * 0x1p-22f;
+    case HUGE_RANGE:
+        return (float)(u < 0 ? u * 5e37 : u);
+    case TINY:
+        return (float)(rint(u) * 0x1p-149) * (u > 3 ? -0.0f : 1.0f);
+    default:
+        return (float)u;
+    }
+}
+
+static void fill_row(size_t n, enum row_kind kind)
+{
+    for (size_t i = 0; i < n; i++)
+        z[i] = score_of_kind(kind, i);
+    if (kind == HALF_MASKED)
+        z[check_random_below(n)] = 0;
+}
+
+static struct tempera_stage random_stage(const struct tempera_logit_bias *bias, size_t n_bias)
+{
+    static const float ps[] = {0,      0.05f,      0.5f, 0.8f,   0.9f,  0.95f,
+                               0.999f, 0.9999999f, 1,    1e-30f, 1e-42f};
+    static const float temperatures[] = {0.3f, 0.8f, 1, 1.5f, 7, 1e-3f, 1e6f};
+    static const float repetitions[] = {1, 1.3f, 0.8f, 1e-30f, 1e30f};
+    float p = ps[check_random_below(COUNT_OF(ps))];
+    switch (check_random_below(7)) {
+    case 0:
+        return tempera_stage_top_k((int32_t)check_random_below(60));
+    case 1:
+    case 2:
+        return tempera_stage_top_p(p);
+    case 3:
+        return tempera_stage_min_p(p);
+    case 4:
+        return tempera_stage_temperature(temperatures[check_random_below(COUNT_OF(temperatures))]);
+    case 5:
+        return tempera_stage_penalties(repetitions[check_random_below(COUNT_OF(repetitions))],
+                                       (float)check_random_between(-1, 2),
+                                       (float)check_random_between(-0.5, 1),
+                                       (int32_t)check_random_below(LONGEST_WINDOW + 1));
+    default:
+        return tempera_stage_logit_bias(bias, n_bias);
+    }
+}
+
+// Some tokens up, some down, some banned; never the token `spared`.
+static size_t random_bias(struct tempera_logit_bias *bias, size_t most, size_t n, size_t spared)
+{
+    size_t count = check_random_below(most + 1);
+    for (size_t i = 0; i < count; i++) {
+        bias[i].token = (int32_t)check_random_below(n);
+        bias[i].bias = (float)check_random_between(-3, 3);
+        if (check_random_below(4) == 0 && bias[i].token != (int32_t)spared)
+            bias[i].bias = -INFINITY;
+    }
+    return count;
+}
+
+// One random row: chain, history, mask, seed.
+static void random_case(size_t n, enum row_kind kind)
+{
+    struct tempera_stage stages[MOST_STAGES];
+    struct tempera_logit_bias bias[30];
+    int32_t history[2 * LONGEST_WINDOW];
+    uint32_t mask[MOST / 32 + 1];
+    size_t n_history = check_random_below(COUNT_OF(history) + 1);
+    size_t n_stages = check_random_below(MOST_STAGES + 1), spared = check_random_below(n);
+    fill_row(n, kind);
+    z[spared] = 4.5f;
+    bool with_bias = check_random_below(4) == 0;
+    size_t n_bias = with_bias ? random_bias(bias, COUNT_OF(bias), n, spared) : 0;
+    for (size_t s = 0; s < n_stages; s++)
+        stages[s] = random_stage(bias, n_bias);
+    // A ban of everything that earlier filters left has its own test.
+    for (size_t s = 1; s < n_stages && with_bias; s++)
+        if (stages[s].kind == TEMPERA_STAGE_LOGIT_BIAS)
+            stages[s] = tempera_stage_temperature(0.9f);
+    for (size_t i = 0; i < n_history; i++)
+        history[i] = (int32_t)check_random_below(n + 3); // some outside the vocabulary
+    struct tempera_sampler sampler = tempera_sampler_of(stages, n_stages);
+    struct tempera_sampler_state *state = new_state(&sampler, history, n_history);
+    struct tempera_sample_row row = {.sampler = &sampler, .state = state, .seed = check_random()};
+    if (check_random_below(3) == 0) {
+        for (size_t i = 0; i <= n / 32; i++)
+            mask[i] = (uint32_t)(check_random() | check_random());
+        mask[spared / 32] |= 1u << spared % 32;
+        row.mask = mask;
+        row.mask_nbits = (uint32_t)(spared + 1 + check_random_below(n));
+    }
+    compare(n, &row, history, n_history);
+    free(state);
+}
+
+static void small_vocabularies(void)
+{
+    for (size_t round = 0; round < 6000; round++)
+        random_case(1 + check_random_below(200), (enum row_kind)(round % N_ROW_KINDS));
+}
+
+static void middle_vocabularies(void)
+{
+    for (size_t round = 0; round < 100; round++)
+        random_case(1000 + check_random_below(9000), (enum row_kind)(round % N_ROW_KINDS));
+}
+
+static void large_vocabularies(void)
+{
+    for (size_t kind = 0; kind < N_ROW_KINDS; kind++)
+        random_case(kind % 2 ? 32000 : MOST, (enum row_kind)kind);
+}
+
+// Each filter by itself on a large row, so that its threshold is searched among all scores.
+static void filters_on_large_rows(void)
+{
+    const struct tempera_stage stages[] = {tempera_stage_top_k(40), tempera_stage_top_k(20000),
+                                           tempera_stage_top_p(0.5f), tempera_stage_top_p(0.999f),
+                                           tempera_stage_min_p(0.001f)};
+    const enum row_kind kinds[] = {SMOOTH, QUANTISED, NEIGHBOURS};
+    for (size_t s = 0; s < COUNT_OF(stages); s++)
+        for (size_t k = 0; k < COUNT_OF(kinds); k++) {
+            struct tempera_sampler sampler = tempera_sampler_of(&stages[s], 1);
+            struct tempera_sample_row row = {.sampler = &sampler, .seed = s};
+            fill_row(32000, kinds[k]);
+            compare(32000, &row, NULL, 0);
+        }
+}
+
+// ------------------------------------------------------------------------------------------------
+// What both versions stand on
+
+// A mass is 2^51 exp((z - max) / T) to the nearest integer, give or take the error of exp.
+static void masses_are_exp(void)
+{
+    static const double temperatures[] = {1, 0.8, 0.01, 1e-30, 30, 1e9};
+    for (size_t t = 0; t < COUNT_OF(temperatures); t++)
+        for (size_t i = 0; i < 20000; i++) {
+            double T = temperatures[t];
+            float max = (float)check_random_between(-100, 100);
+            float score = max - (float)(T * check_random_between(0, 45));
+            long double exact = ldexpl(expl(((long double)score - max) / (long double)T), 51);
+            uint64_t w = mass_of(score, max, T);
+            CHECK(fabsl((long double)w - exact) <= 1);
+        }
+    CHECK_EQ_U64(mass_of(7, 7, 1), UINT64_C(1) << 51);
+    CHECK_EQ_U64(mass_of(-36.0f, 0, 1), 1); // 2^51 e^-36 = 0.52
+    CHECK_EQ_U64(mass_of(-36.1f, 0, 1), 0);
+}
+
+// Probabilities against the definition in long double, with nothing of ours in it.
+static void probabilities_are_softmax(void)
+{
+    for (size_t round = 0; round < 500; round++) {
+        size_t n = 1 + check_random_below(100);
+        fill_row(n, SMOOTH);
+        float T = (float)check_random_between(0.2, 5);
+        struct tempera_stage stage = tempera_stage_temperature(T);
+        struct tempera_sampler sampler = tempera_sampler_of(&stage, 1);
+        struct tempera_sample_row row = {.sampler = &sampler, .seed = round};
+        struct tempera_sample_result result = probs_of_row(z, n, &row, probs);
+        long double sum = 0;
+        float max = z[0];
+        for (size_t i = 0; i < n; i++)
+            max = fmaxf(max, z[i]);
+        for (size_t i = 0; i < n; i++)
+            sum += expl(((long double)z[i] - max) / (long double)T);
+        for (size_t i = 0; i < n; i++) {
+            // Half a unit for the float; the mass is right to one part in itself.
+            double p = (double)(expl(((long double)z[i] - max) / (long double)T) / sum);
+            CHECK_NEAR(probs[i], p, p * 0x1p-24 + 0x1p-50);
+        }
+        double ln_p = ((double)z[result.token] - (double)max) / (double)T - log((double)sum);
+        CHECK_NEAR(result.logprob, ln_p, fabs(ln_p) * 0x1p-24 + (double)n * 0x1p-52);
+    }
+}
+
+int main(void)
+{
+    static const struct check_test tests[] = {
+        {"masses are exp, rounded", masses_are_exp},
+        {"probabilities are softmax", probabilities_are_softmax},
+        {"6000 chains on vocabularies of 1 to 200", small_vocabularies},
+        {"100 chains on vocabularies of 1000 to 10000", middle_vocabularies},
+        {"chains on vocabularies of 32000 and 128256", large_vocabularies},
+        {"each filter on 32000 scores", filters_on_large_rows},
+    };
+    return CHECK_RUN(tests);
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// What the sampler's test programs share: one row through the public calls, with scratch of
+// exactly the size that the query asks for, so that AddressSanitizer sees a byte too many.
+#ifndef TEMPERA_TEST_SAMPLER_SETUP_H
+#define TEMPERA_TEST_SAMPLER_SETUP_H
+
+#include "check.h"
+
+#include <tempera/sampler.h>
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+// The scratch that these logits need, or NULL; the caller frees it.
+static void *new_scratch(const struct tempera_matrix *logits,
+                         const struct tempera_executor *executor, size_t *nbytes)
+{
+    *nbytes = tempera_sample_scratch_nbytes(logits, executor);
+    return aligned_alloc(64, *nbytes);
+}
+
+__attribute__((unused)) static struct tempera_sample_result
+sample_row(const float *z, size_t n, const struct tempera_sample_row *row)
+{
+    struct tempera_sample_result result;
+    struct tempera_matrix logits = tempera_matrix_const_f32(z, 1, n);
+    size_t nbytes;
+    void *scratch = new_scratch(&logits, NULL, &nbytes);
+    enum tempera_status status = tempera_sample(&logits, row, &result, scratch, nbytes, NULL);
+    CHECK_STATUS(status, result.status);
+    free(scratch);
+    return result;
+}
+
+// The distribution, into probs[n].
+__attribute__((unused)) static struct tempera_sample_result
+probs_of_row(const float *z, size_t n, const struct tempera_sample_row *row, float *probs)
+{
+    struct tempera_sample_result result;
+    struct tempera_matrix logits = tempera_matrix_const_f32(z, 1, n);
+    struct tempera_matrix out = tempera_matrix_f32(probs, 1, n);
+    size_t nbytes;
+    void *scratch = new_scratch(&logits, NULL, &nbytes);
+    enum tempera_status status =
+        tempera_sampler_probs(&logits, row, &out, &result, scratch, nbytes, NULL);
+    CHECK_STATUS(status, result.status);
+    free(scratch);
+    return result;
+}
+
+// A row through stages with a seed.
+__attribute__((unused)) static struct tempera_sample_result
+run_stages(const float *z, size_t n, const struct tempera_stage *stages, size_t n_stages,
+           uint64_t seed)
+{
+    struct tempera_sampler sampler = tempera_sampler_of(stages, n_stages);
+    struct tempera_sample_row row = {.sampler = &sampler, .seed = seed};
+    return sample_row(z, n, &row);
+}
+
+__attribute__((unused)) static struct tempera_sample_result
+run_stage(const float *z, size_t n, struct tempera_stage stage, uint64_t seed)
+{
+    return run_stages(z, n, &stage, 1, seed);
+}
+
+// A state that has accepted tokens[count]; the caller frees it.
+__attribute__((unused)) static struct tempera_sampler_state *
+new_state(const struct tempera_sampler *sampler, const int32_t *tokens, size_t count)
+{
+    size_t nbytes = tempera_sampler_state_nbytes(sampler);
+    struct tempera_sampler_state *state = malloc(nbytes);
+    CHECK_STATUS(tempera_sampler_state_init(state, nbytes, sampler), TEMPERA_OK);
+    for (size_t i = 0; i < count; i++)
+        CHECK_STATUS(tempera_sampler_accept(state, tokens[i]), TEMPERA_OK);
+    return state;
+}
+
+#endif
