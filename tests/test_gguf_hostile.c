@@ -98,8 +98,10 @@ static void every_byte_changed(void)
         for (size_t i = 0; i < 16; i++) {
             static const uint8_t others[] = {0x00, 0xFF, 0x80, 0x7F, 0x20};
             uint8_t was = b.data[at];
-            b.data[at] = i < 5 ? others[i] : i < 13 ? was ^ (uint8_t)(1 << (i - 5))
-                                                    : (uint8_t)(was + i - 14);
+            unsigned changed = i < 5    ? others[i]
+                               : i < 13 ? was ^ 1u << (i - 5)           // one bit
+                                        : was + (unsigned)i - 14;       // -1, 0, 1
+            b.data[at] = (uint8_t)changed;
             struct tempera_error error = {0};
             enum tempera_status status = walk(b.data, b.n, &error);
             b.data[at] = was;
