@@ -4,8 +4,8 @@
 //   vocabulary   bytes below 64 kB: every token is then seen often; more tokens for longer texts
 //   passes       a text of up to 10 kB is read 300 times, which learns it by heart; from 200 kB on
 //                16 times at most, since more only costs held-out loss; 3.2 MB in all in between
-//   model        the largest of a ladder that has at most 2000 sqrt(bytes) parameters, and gets at
-//                least 3 tokens a parameter in the time
+//   model        the largest of a ladder that has at most 2000 sqrt(bytes) parameters (and 400 000
+//                in any case), and gets at least 3 tokens a parameter in the time
 //   steps        what the time allows, up to the passes
 //
 // Time is estimated from the operations of a token, 6 a parameter and 6 layers x dim x context
@@ -102,7 +102,7 @@ static void fill_options(struct tempera_train_options *options, uint32_t dim, do
     const struct tempera_train_options usual = tempera_train_options_default();
     uint64_t steps = o->steps;
     if (o->learning_rate == 0)
-        o->learning_rate = (float)fmin(6e-3, 0.4 / dim);
+        o->learning_rate = (float)fmin(3e-3, 0.4 / dim);
     if (o->min_learning_rate == 0)
         o->min_learning_rate = o->learning_rate / 10;
     if (o->warmup_steps == 0)
@@ -183,7 +183,7 @@ enum tempera_status tempera_train_plan(size_t text_nbytes, double minutes, size_
             continue;
         double rate = tokens_per_second(&chosen, context, n_threads);
         tokens = fmin(most, reserve * 60 * minutes * rate);
-        if (n <= 2000 * sqrt(nbytes) && tokens >= tokens_a_parameter * n)
+        if (n <= fmax(4e5, 2000 * sqrt(nbytes)) && tokens >= tokens_a_parameter * n)
             break;
     }
     status = tempera_model_config_check(&chosen, error);
