@@ -243,7 +243,7 @@ static enum tempera_status check_probs(const struct sample_job *job)
     enum tempera_status status = tempera_matrix_check(job->probs);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     TEMPERA_CHECK(tempera_matrix_same_shape(job->logits, job->probs) &&
-                      job->probs->data != job->logits->data &&
+                      (job->logits->rows == 0 || job->probs->data != job->logits->data) &&
                       tempera_matrix_may_write(job->probs, job->logits),
                   TEMPERA_INVALID_ARGUMENT);
     return TEMPERA_OK;

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+// What can only be seen in many draws: that tokens come as often as their probabilities say, by
+// chi-square, for every stage and for chains, whichever of seed, stream and step tells the draws
+// apart; and that successive draws know nothing of one another.
+#include "test_sampler_setup.h"
+
+enum { VOCAB = 64, N_DRAWS = 20000 };
+
+static const double reject_below = 1e-6;
+
+static float z[VOCAB];
+
+// ------------------------------------------------------------------------------------------------
+// Chi-square
+
+// The chance of a value of at least x with df degrees of freedom: the upper incomplete gamma
+// function Q(df / 2, x / 2), by its series below the mean and its continued fraction above.
+static double chi_square_tail(double x, double df)
+{
+    double a = df / 2, y = x / 2;
+    if (y <= 0)
+        return 1;
+    double front = exp(a * log(y) - y - lgamma(a));
+    if (y < a + 1) {
+        double term = 1 / a, sum = term;
+        for (int i = 1; i < 1000; i++)
+            sum += term *= y / (a + i);
+        return 1 - front * sum;
+    }
+    double b = 0; // from the far end of 1/(y+1-a- 1(1-a)/(y+3-a- 2(2-a)/(y+5-a- ...
+    for (int i = 1000; i >= 1; i--)
+        b = i * (i - a) / (y + 2 * i + 1 - a - b);
+    return front / (y + 1 - a - b);
+}
+
+static void chi_square_is_right(void)
+{
+    CHECK_NEAR(chi_square_tail(3.841458820694124, 1), 0.05, 1e-9); // from tables
+    CHECK_NEAR(chi_square_tail(18.307038053275146, 10), 0.05, 1e-9);
+    CHECK_NEAR(chi_square_tail(135.80672317102676, 100), 0.01, 1e-9);
+    CHECK_NEAR(chi_square_tail(2 * log(1e6), 2), 1e-6, 1e-12); // e^(-x / 2)
+    CHECK_NEAR(chi_square_tail(0.5, 2), exp(-0.25), 1e-12);
+}
+
+// The chance of counts this far from n_draws p[n], those below 5 expected in one bin. Counts where
+// p is 0 are an error, not a matter of chance.
+static double chance_of(const double *counts, const double *p, size_t n, double n_draws)
+{
+    double x = 0, rest = 0, rest_expected = 0, df = -1;
+    for (size_t i = 0; i < n; i++) {
+        double expected = n_draws * p[i];
+        CHECK(p[i] > 0 || counts[i] == 0);
+        if (expected < 5) {
+            rest += counts[i];
+            rest_expected += expected;
+        } else {
+            x += (counts[i] - expected) * (counts[i] - expected) / expected;
+            df++;
+        }
+    }
+    if (rest_expected > 0) {
+        x += (rest - rest_expected) * (rest - rest_expected) / rest_expected;
+        df++;
+    }
+    return df < 1 ? 1 : chi_square_tail(x, df);
+}
+
+// ------------------------------------------------------------------------------------------------
+// Draws
+
+// What tells the draws apart.
+enum apart { BY_SEED, BY_STREAM, BY_STEP, N_APART };
+
+static const char *const apart_names[] = {"seeds", "streams", "steps"};
+
+// Counts the tokens of many draws; returns their chance under the exact probabilities `p`.
+static double draw_many(struct tempera_sample_row row, struct tempera_sampler_state *state,
+                        enum apart apart, double *p)
+{
+    float probs[VOCAB];
+    double counts[VOCAB] = {0};
+    probs_of_row(z, VOCAB, &row, probs);
+    for (size_t i = 0; i < VOCAB; i++)
+        p[i] = (double)probs[i];
+    struct tempera_matrix logits = tempera_matrix_f32(z, 1, VOCAB);
+    struct tempera_sample_result result;
+    size_t nbytes;
+    void *scratch = new_scratch(&logits, NULL, &nbytes);
+    for (uint32_t i = 0; i < N_DRAWS; i++) {
+        if (apart == BY_SEED)
+            row.seed = i;
+        else if (apart == BY_STREAM)
+            row.stream = i;
+        else
+            state->step = 1000 + i; // the history stays
+        CHECK_STATUS(tempera_sample(&logits, &row, &result, scratch, nbytes, NULL), TEMPERA_OK);
+        counts[result.token]++;
+    }
+    free(scratch);
+    return chance_of(counts, p, VOCAB, N_DRAWS);
+}
+
+static void check_chain(const char *name, const struct tempera_stage *stages, size_t n_stages)
+{
+    // A window of 8 is full after 8 tokens, so that the step alone can be moved on.
+    static const int32_t history[] = {3, 5, 5, 9, 60, 3, 3, 17};
+    static enum apart apart;
+    apart = (apart + 1) % N_APART;
+    struct tempera_sampler sampler = tempera_sampler_of(stages, n_stages);
+    struct tempera_sampler_state *state = new_state(&sampler, history, COUNT_OF(history));
+    state->step = 1000;
+    double p[VOCAB];
+    struct tempera_sample_row row = {.sampler = &sampler, .state = state, .seed = 99};
+    double chance = draw_many(row, state, apart, p);
+    printf("# %s, by %s: p = %.3f\n", name, apart_names[apart], chance);
+    CHECK(chance > reject_below);
+    free(state);
+}
+
+static void fill_row(void)
+{
+    for (size_t i = 0; i < VOCAB; i++)
+        z[i] = (float)check_random_between(-3, 3);
+    z[20] = z[21] = z[22] = 2.5f;
+}
+
+static void every_stage(void)
+{
+    static const struct tempera_logit_bias bias[] = {{5, 2}, {6, -INFINITY}, {7, -1}};
+    const struct {
+        const char *name;
+        struct tempera_stage stage;
+    } cases[] = {
+        {"T = 1", tempera_stage_temperature(1)},
+        {"T = 0.7", tempera_stage_temperature(0.7f)},
+        {"T = 2.5", tempera_stage_temperature(2.5f)},
+        {"T = inf", tempera_stage_temperature(INFINITY)},
+        {"top-k 10", tempera_stage_top_k(10)},
+        {"top-p 0.8", tempera_stage_top_p(0.8f)},
+        {"min-p 0.1", tempera_stage_min_p(0.1f)},
+        {"logit bias", tempera_stage_logit_bias(bias, COUNT_OF(bias))},
+        {"repetition", tempera_stage_penalties(1.4f, 0, 0, 8)},
+        {"presence", tempera_stage_penalties(1, 0.7f, 0, 8)},
+        {"frequency", tempera_stage_penalties(1, 0, -0.4f, 8)},
+    };
+    fill_row();
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        for (int j = 0; j < N_APART; j++)
+            check_chain(cases[i].name, &cases[i].stage, 1);
+}
+
+static void chains(void)
+{
+    const struct tempera_stage temperature_last[] = {
+        tempera_stage_penalties(1.2f, 0.1f, 0.1f, 8), tempera_stage_top_k(40),
+        tempera_stage_top_p(0.95f), tempera_stage_min_p(0.05f), tempera_stage_temperature(0.8f)};
+    const struct tempera_stage temperature_first[] = {
+        tempera_stage_temperature(1.5f), tempera_stage_penalties(1.2f, 0.1f, 0.1f, 8),
+        tempera_stage_top_p(0.95f), tempera_stage_top_k(30), tempera_stage_temperature(0.9f)};
+    fill_row();
+    check_chain("no stage", NULL, 0);
+    for (int j = 0; j < N_APART; j++) {
+        check_chain("temperature last", temperature_last, COUNT_OF(temperature_last));
+        check_chain("temperature first", temperature_first, COUNT_OF(temperature_first));
+    }
+}
+
+static void masked(void)
+{
+    const uint32_t mask[] = {0xF0F0FF01, 0x0000FFFF};
+    struct tempera_stage stage = tempera_stage_top_p(0.9f);
+    struct tempera_sampler sampler = tempera_sampler_of(&stage, 1);
+    struct tempera_sample_row row = {.sampler = &sampler, .mask = mask, .mask_nbits = 44};
+    double p[VOCAB];
+    fill_row();
+    double chance = draw_many(row, NULL, BY_STREAM, p);
+    printf("# under a mask: p = %.3f\n", chance);
+    CHECK(chance > reject_below);
+    for (size_t i = 44; i < VOCAB; i++)
+        CHECK(p[i] == 0);
+}
+
+// Pairs of tokens drawn at one step and the next, on 8 tokens.
+static void successive_draws(void)
+{
+    enum { N = 8 };
+    struct tempera_sampler sampler = tempera_sampler_of(NULL, 0);
+    struct tempera_sampler_state *state = new_state(&sampler, NULL, 0);
+    struct tempera_sample_row row = {.sampler = &sampler, .state = state, .seed = 5};
+    float probs[N];
+    double pairs[N * N] = {0}, p[N * N];
+    fill_row();
+    probs_of_row(z, N, &row, probs);
+    for (size_t i = 0; i < N * N; i++)
+        p[i] = (double)probs[i / N] * (double)probs[i % N];
+    for (int i = 0; i < N_DRAWS; i++) {
+        int32_t token[2];
+        for (int j = 0; j < 2; j++) {
+            token[j] = sample_row(z, N, &row).token;
+            CHECK_STATUS(tempera_sampler_accept(state, token[j]), TEMPERA_OK);
+        }
+        pairs[token[0] * N + token[1]]++;
+    }
+    double chance = chance_of(pairs, p, N * N, N_DRAWS);
+    printf("# pairs: p = %.3f\n", chance);
+    CHECK(chance > reject_below);
+    free(state);
+}
+
+// The test can fail: draws at T = 1.15 are not draws at T = 1.
+static void a_small_difference_is_seen(void)
+{
+    double p[VOCAB], warm[VOCAB], counts[VOCAB];
+    struct tempera_stage stages[] = {tempera_stage_temperature(1),
+                                     tempera_stage_temperature(1.15f)};
+    fill_row();
+    for (size_t s = 0; s < 2; s++) {
+        struct tempera_sampler sampler = tempera_sampler_of(&stages[s], 1);
+        struct tempera_sample_row row = {.sampler = &sampler};
+        CHECK(draw_many(row, NULL, BY_SEED, s == 0 ? p : warm) > reject_below);
+    }
+    for (size_t i = 0; i < VOCAB; i++)
+        counts[i] = N_DRAWS * warm[i];
+    double chance = chance_of(counts, p, VOCAB, N_DRAWS);
+    printf("# T = 1.15 for 1: p = %.2e even if the counts meet their expectation\n", chance);
+    CHECK(chance < reject_below);
+    for (size_t i = 0; i < VOCAB; i++)
+        counts[i] = N_DRAWS / (double)VOCAB;
+    CHECK(chance_of(counts, p, VOCAB, N_DRAWS) < reject_below);
+}
+
+int main(void)
+{
+    static const struct check_test tests[] = {
+        {"chi-square is right", chi_square_is_right},
+        {"every stage", every_stage},
+        {"chains", chains},
+        {"under a mask", masked},
+        {"successive draws are independent", successive_draws},
+        {"a small difference is seen", a_small_difference_is_seen},
+    };
+    return CHECK_RUN(tests);
+}
