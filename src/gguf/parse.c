@@ -120,9 +120,9 @@ static bool take_string(struct parser *p, struct tempera_gguf_span *span)
     uint64_t nbytes;
     if (!take_u64(p, &nbytes, "the length of a string") || !need(p, nbytes, "a string"))
         return false;
-    uint8_t *from = p->gguf->image + p->at;
-    memmove(from - 8, from, (size_t)nbytes);
-    from[nbytes - 8] = '\0';
+    uint8_t *to = p->gguf->image + p->at - 8;
+    memmove(to, to + 8, (size_t)nbytes);
+    to[nbytes] = '\0';
     span->at = (uint32_t)(p->at - 8);
     span->nbytes = (uint32_t)nbytes;
     p->at += (size_t)nbytes;
