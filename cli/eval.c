@@ -18,18 +18,18 @@ static int evaluate(const struct cli_session *session, const char *path, uint64_
     struct tempera_evaluation result;
     struct tempera_error error = {0};
     enum tempera_status status =
-        tempera_evaluate(session->model, session->tokenizer, text, nbytes, (size_t)context,
-                         &result, session->executor, &error);
+        tempera_evaluate(session->model, session->tokenizer, text, nbytes, (size_t)context, &result,
+                         session->executor, &error);
     free(text);
     if (status != TEMPERA_OK)
         return cli_failed("eval", status, &error);
     if (json)
         return cli_json_print(
-            "eval", json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:I}", "model", session->path, "text",
-                              path, "bits_per_byte", cli_json_number(result.bits_per_byte),
-                              "perplexity", cli_json_number(result.perplexity), "loss",
-                              cli_json_number(result.loss), "tokens", (json_int_t)result.tokens,
-                              "bytes", (json_int_t)result.bytes));
+            "eval",
+            json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:I}", "model", session->path, "text", path,
+                      "bits_per_byte", cli_json_number(result.bits_per_byte), "perplexity",
+                      cli_json_number(result.perplexity), "loss", cli_json_number(result.loss),
+                      "tokens", (json_int_t)result.tokens, "bytes", (json_int_t)result.bytes));
     printf("%s on %s\n  bits per byte  %.4f\n  perplexity     %.3f per token (loss %.4f nats)\n"
            "  size           %llu bytes, %llu tokens (%.2f bytes a token)\n",
            session->path, path, result.bits_per_byte, result.perplexity, result.loss,

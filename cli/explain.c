@@ -17,8 +17,8 @@ enum { BAR_WIDTH = 20, MOST_TEMPERATURES = 8 };
 struct analysis {
     const struct cli_session *session;
     size_t vocab;
-    float *logits;   // [vocab]
-    int32_t *order;  // [vocab], likeliest first, ties by id
+    float *logits;             // [vocab]
+    int32_t *order;            // [vocab], likeliest first, ties by id
     const float *temperatures; // [n_temperatures]
     size_t n_temperatures;
     float *probs;    // [n_temperatures, vocab]
@@ -30,7 +30,7 @@ struct cut {
     const char *name;
     double parameter;
     size_t kept;
-    double mass; // share of the mass before this stage that stays
+    double mass;  // share of the mass before this stage that stays
     int32_t last; // the least likely token that is left
 };
 
@@ -204,24 +204,23 @@ static json_t *to_json(const struct analysis *a, const struct cut *cuts, size_t 
     json_t *tokens = json_array(), *entropies = json_array(), *stages = json_array();
     for (size_t i = 0; i < top && i < a->vocab; i++) {
         size_t id = (size_t)a->order[i], nbytes;
-        const uint8_t *bytes =
-            tempera_tokenizer_token(a->session->tokenizer, (int32_t)id, &nbytes);
+        const uint8_t *bytes = tempera_tokenizer_token(a->session->tokenizer, (int32_t)id, &nbytes);
         json_t *probs = json_array();
         for (size_t t = 0; t < a->n_temperatures; t++)
             json_array_append_new(probs, cli_json_number((double)a->probs[t * a->vocab + id]));
-        json_array_append_new(
-            tokens, json_pack("{s:I, s:o, s:o, s:o}", "id", (json_int_t)id, "text",
-                              cli_json_text((const char *)bytes, nbytes), "logit",
-                              cli_json_number((double)a->logits[id]), "probabilities", probs));
+        json_array_append_new(tokens, json_pack("{s:I, s:o, s:o, s:o}", "id", (json_int_t)id,
+                                                "text", cli_json_text((const char *)bytes, nbytes),
+                                                "logit", cli_json_number((double)a->logits[id]),
+                                                "probabilities", probs));
     }
     for (size_t t = 0; t < a->n_temperatures; t++)
         json_array_append_new(entropies, cli_json_number(a->entropy[t]));
     for (size_t i = 0; i < n_cuts; i++)
-        json_array_append_new(
-            stages, json_pack("{s:s, s:o, s:I, s:o, s:I}", "stage", cuts[i].name, "parameter",
-                              cli_json_number(cuts[i].parameter), "kept", (json_int_t)cuts[i].kept,
-                              "mass", cli_json_number(cuts[i].mass), "last_token",
-                              (json_int_t)cuts[i].last));
+        json_array_append_new(stages, json_pack("{s:s, s:o, s:I, s:o, s:I}", "stage", cuts[i].name,
+                                                "parameter", cli_json_number(cuts[i].parameter),
+                                                "kept", (json_int_t)cuts[i].kept, "mass",
+                                                cli_json_number(cuts[i].mass), "last_token",
+                                                (json_int_t)cuts[i].last));
     return json_pack("{s:o, s:o, s:o, s:o, s:o}", "prompt", cli_json_text(prompt, strlen(prompt)),
                      "temperatures", cli_json_numbers(a->temperatures, a->n_temperatures),
                      "entropy_bits", entropies, "tokens", tokens, "stages", stages);

@@ -129,8 +129,8 @@ static int run(int argc, char **argv)
     const struct cli_option options[] = {
         {"model", 'm', CLI_TEXT, &model, "FILE", "a GGUF model; the one that ships", 0, 0},
         {"prompt", 'p', CLI_TEXT, &prompt, "TEXT", "the text to go on from", 0, 0},
-        {"temperature", 't', CLI_NUMBER, &sampling.temperature, "T",
-         "0: always the top token; 0.8", 0, INFINITY},
+        {"temperature", 't', CLI_NUMBER, &sampling.temperature, "T", "0: always the top token; 0.8",
+         0, INFINITY},
         CLI_SAMPLING_OPTIONS(&sampling),
         {"seed", 0, CLI_COUNT, &seed, "N", "same seed, same text; random", 0, 9e15},
         {"max-tokens", 0, CLI_COUNT, &max_tokens, "N", "0: until the end of text; 200", 0, 1e12},

@@ -18,8 +18,9 @@ enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_usage(FILE *file)
 {
-    fprintf(file, "tempera %s: a language model's scores, from softmax to the next token\n\n"
-                  "Usage: tempera COMMAND [options]\n\nCommands:\n",
+    fprintf(file,
+            "tempera %s: a language model's scores, from softmax to the next token\n\n"
+            "Usage: tempera COMMAND [options]\n\nCommands:\n",
             tempera_version());
     for (size_t i = 0; i < N_COMMANDS; i++)
         fprintf(file, "  %-10s %s\n", commands[i]->name, commands[i]->summary);

@@ -92,8 +92,7 @@ static void print_text(const struct scores *scores, const float *probs, float te
     for (size_t i = 0; i < scores->count; i++)
         top = probs[i] > top ? probs[i] : top;
     printf("T = %g: entropy %.3f bits of %.3f, top-1 %.2f %%\n", (double)temperature,
-           cli_entropy_bits(probs, scores->count), log2((double)scores->count),
-           100 * (double)top);
+           cli_entropy_bits(probs, scores->count), log2((double)scores->count), 100 * (double)top);
     print_bars(scores->items, probs, scores->count);
 }
 
@@ -154,11 +153,10 @@ static int run(int argc, char **argv)
         exit_code = CLI_USAGE;
         for (size_t i = 0; ok && i < words.count; i++)
             ok = append_score(&scores, words.items[i], "an argument");
-        if (ok && file == NULL && words.count == 0 && !isatty(STDIN_FILENO))
-            file = "-";
-        if (ok && file != NULL) {
-            exit_code = CLI_FAILED;
-            ok = read_scores(&scores, file);
+        bool from_stdin = file == NULL && words.count == 0 && !isatty(STDIN_FILENO);
+        if (ok && (file != NULL || from_stdin)) {
+            exit_code = from_stdin ? CLI_USAGE : CLI_FAILED;
+            ok = read_scores(&scores, from_stdin ? "-" : file);
         }
         if (ok && scores.count == 0) {
             cli_error("tempera softmax: no scores; try 'tempera softmax 2 1 0.1'");

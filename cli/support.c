@@ -225,7 +225,7 @@ int cli_json_print(const char *command, json_t *object)
 
 void cli_bar(double share, size_t width, char *text)
 {
-    static const char *const eighths[] = {"",    "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+    static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
     if (!(share >= 0)) // a NaN has no length
         share = 0;
     size_t cells = (size_t)(fmin(share, 1) * (double)width * 8 + 0.5);

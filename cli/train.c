@@ -88,8 +88,8 @@ static bool on_progress(void *context, const struct tempera_train_report *report
                      report->heldout_loss, report->heldout_bits_per_byte);
         fprintf(stderr, "%sstep %llu/%llu  loss %.4f%s  %.0f tokens/s  %s left%s",
                 terminal ? "\r\033[K" : "", (unsigned long long)report->step,
-                (unsigned long long)report->steps, report->loss, heldout,
-                report->tokens_per_second, left, terminal && !report->evaluated ? "" : "\n");
+                (unsigned long long)report->steps, report->loss, heldout, report->tokens_per_second,
+                left, terminal && !report->evaluated ? "" : "\n");
         run->has_progress_line = terminal && !report->evaluated;
         run->last_line = now;
     }
@@ -148,8 +148,8 @@ static bool check_writable(const char *path)
 {
     char *copy = cli_strdup(path);
     const char *folder = dirname(copy);
-    bool ok = access(folder, W_OK | X_OK) == 0 &&
-              (access(path, F_OK) != 0 || access(path, W_OK) == 0);
+    bool ok =
+        access(folder, W_OK | X_OK) == 0 && (access(path, F_OK) != 0 || access(path, W_OK) == 0);
     if (!ok)
         cli_error("tempera train: can't write '%s': %s; choose another -o", path, strerror(errno));
     free(copy);
@@ -219,8 +219,8 @@ static enum tempera_status start_new(struct run *run, struct tempera_train_optio
     struct tempera_model_config config = config_from(run);
     *options = options_from(run);
     size_t n_threads = run->executor->n_threads;
-    enum tempera_status status = tempera_train_plan(run->nbytes, (double)run->minutes, n_threads,
-                                                    &config, options, error);
+    enum tempera_status status =
+        tempera_train_plan(run->nbytes, (double)run->minutes, n_threads, &config, options, error);
     if (status != TEMPERA_OK)
         return status;
     fprintf(stderr,
@@ -233,8 +233,8 @@ static enum tempera_status start_new(struct run *run, struct tempera_train_optio
     if (config.vocab_size == 257)
         status = tempera_tokenizer_bytes(&run->tokenizer);
     else
-        status = tempera_tokenizer_train(&run->tokenizer, run->text, run->nbytes,
-                                         config.vocab_size, error);
+        status = tempera_tokenizer_train(&run->tokenizer, run->text, run->nbytes, config.vocab_size,
+                                         error);
     if (status == TEMPERA_OK)
         status = tempera_model_create(&run->model, &config, run->seed, error);
     return status;
@@ -244,8 +244,8 @@ static enum tempera_status start_new(struct run *run, struct tempera_train_optio
 static enum tempera_status start_again(struct run *run, struct tempera_train_options *options,
                                        struct tempera_error *error)
 {
-    enum tempera_status status = tempera_checkpoint_open(run->checkpoint_path, &run->model,
-                                                         &run->tokenizer, options, error);
+    enum tempera_status status =
+        tempera_checkpoint_open(run->checkpoint_path, &run->model, &run->tokenizer, options, error);
     if (run->steps != 0)
         options->steps = run->steps;
     return status;
@@ -299,12 +299,13 @@ static int train(struct run *run)
     end_progress_line(run);
     if (ended != TEMPERA_OK && ended != TEMPERA_STOPPED)
         return cli_failed("train", ended, &error);
-    status = tempera_model_save(run->out, run->model, run->tokenizer, run->dtype, run->name,
-                                &error);
+    status =
+        tempera_model_save(run->out, run->model, run->tokenizer, run->dtype, run->name, &error);
     if (status != TEMPERA_OK) {
         cli_failed("train", status, &error);
-        fprintf(stderr, "the training itself is safe in %s: once that is mended, the same command "
-                        "with --resume writes the model\n",
+        fprintf(stderr,
+                "the training itself is safe in %s: once that is mended, the same command "
+                "with --resume writes the model\n",
                 run->checkpoint_path);
         return CLI_FAILED;
     }

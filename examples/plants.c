@@ -49,8 +49,7 @@ static bool read_plants(const char *path, struct plants *train, struct plants *h
     while (ok && fgets(line, sizeof line, file) != NULL) {
         struct plants *to = number % HELD_OUT == 0 ? held_out : train;
         float *raw = to->raw[to->count];
-        ok = to->count < MOST_ROWS &&
-             sscanf(line, "%f,%f,%31[a-z]", &raw[0], &raw[1], name) == 3 &&
+        ok = to->count < MOST_ROWS && sscanf(line, "%f,%f,%31[a-z]", &raw[0], &raw[1], name) == 3 &&
              (strcmp(name, class_names[0]) == 0 || strcmp(name, class_names[1]) == 0);
         if (ok)
             to->classes[to->count++] = strcmp(name, class_names[1]) == 0;
@@ -94,8 +93,8 @@ static void start_weights(struct network *net)
 }
 
 // hidden[n, HIDDEN] and scores[n, CLASSES] of plants->x[n, INPUTS]
-static void forward(const struct network *net, const struct plants *plants,
-                    float (*hidden)[HIDDEN], float (*scores)[CLASSES])
+static void forward(const struct network *net, const struct plants *plants, float (*hidden)[HIDDEN],
+                    float (*scores)[CLASSES])
 {
     for (size_t i = 0; i < plants->count; i++) {
         const float *x = plants->x[i];

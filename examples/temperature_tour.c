@@ -96,9 +96,8 @@ static struct numbers measure(const struct text *text)
 }
 
 static enum tempera_status write_text(struct tempera_decoder *decoder,
-                                      const struct tempera_tokenizer *tokenizer,
-                                      const char *prompt, float temperature, uint64_t seed,
-                                      struct text *text)
+                                      const struct tempera_tokenizer *tokenizer, const char *prompt,
+                                      float temperature, uint64_t seed, struct text *text)
 {
     struct tempera_stage stage = tempera_stage_temperature(temperature); // nothing else acts
     struct tempera_generate_options options = tempera_generate_options_default();
@@ -128,8 +127,7 @@ static enum tempera_status visit(struct tempera_decoder *decoder,
         if (status != TEMPERA_OK)
             return status;
         if (seed == 1)
-            printf("T = %g: %s%.*s\n\n", (double)temperature, prompt, (int)text.nbytes,
-                   text.bytes);
+            printf("T = %g: %s%.*s\n\n", (double)temperature, prompt, (int)text.nbytes, text.bytes);
         struct numbers numbers = measure(&text);
         mean->repeated_4grams += numbers.repeated_4grams / SEEDS;
         mean->distinct_words += numbers.distinct_words / SEEDS;

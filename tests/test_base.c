@@ -130,10 +130,10 @@ static void log_error(void)
 {
     double worst = 0;
     for (int i = 0; i < 1000000; i++) {
-        double x = i % 3 == 0   ? check_random_between(1, 300000)
-                   : i % 3 == 1 ? check_random_between(0.5, 2)
-                                : ldexp(check_random_between(1, 2),
-                                        (int)check_random_below(2000) - 1000);
+        double x = i % 3 == 0 ? check_random_between(1, 300000)
+                   : i % 3 == 1
+                       ? check_random_between(0.5, 2)
+                       : ldexp(check_random_between(1, 2), (int)check_random_below(2000) - 1000);
         if (x == 1)
             continue;
         double error = ulps(tempera_log(x), logl((long double)x));

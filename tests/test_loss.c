@@ -88,9 +88,12 @@ static void check_definition(size_t rows, size_t cols, float T, bool soft,
     options.temperature = T;
     options.reduction = reduction;
     options.gradient_scale = 1.5f;
-    struct tempera_cross_entropy_outputs outputs = {
-        .struct_size = sizeof outputs, .d_logits = &d_logits, .row_loss = row_loss,
-        .row_logsumexp = lse, .loss = &loss, .count = &count};
+    struct tempera_cross_entropy_outputs outputs = {.struct_size = sizeof outputs,
+                                                    .d_logits = &d_logits,
+                                                    .row_loss = row_loss,
+                                                    .row_logsumexp = lse,
+                                                    .loss = &loss,
+                                                    .count = &count};
     CHECK_STATUS(tempera_cross_entropy(&logits, &targets, &options, &outputs, NULL), TEMPERA_OK);
     CHECK_EQ_SIZE(count, rows);
     long double sum = 0, magnitude = 0;
@@ -134,7 +137,8 @@ static void extreme_scores(void)
         size_t cols = 64;
         fill(4, cols, 1);
         for (size_t i = 0; i < 4 * cols; i++)
-            z[i] += round % 2 ? 80.0f * (float)((int)(i % 3) - 1) : 1e4f * (float)((int)(i % 3) - 1);
+            z[i] +=
+                round % 2 ? 80.0f * (float)((int)(i % 3) - 1) : 1e4f * (float)((int)(i % 3) - 1);
         check_definition(4, cols, 1, false, TEMPERA_REDUCTION_MEAN);
     }
 }
@@ -182,8 +186,8 @@ static void finite_differences(void)
             double below = loss_at(ROWS, COLS, T, soft);
             z[i] = kept;
             double slope = (above - below) / (2 * step);
-            CHECK_NEAR((double)g[i], slope, third * step * step / 6 + 0x1p-48 / step +
-                                                fabs(slope) * 0x1p-24);
+            CHECK_NEAR((double)g[i], slope,
+                       third * step * step / 6 + 0x1p-48 / step + fabs(slope) * 0x1p-24);
         }
     }
 }
@@ -218,10 +222,13 @@ static void ask(struct small *s, enum tempera_reduction reduction)
     struct tempera_targets targets = {.classes = s->classes};
     struct tempera_cross_entropy_options options = tempera_cross_entropy_options_default();
     options.reduction = reduction;
-    struct tempera_cross_entropy_outputs outputs = {
-        .struct_size = sizeof outputs, .d_logits = &d,      .row_loss = s->row_loss,
-        .row_logsumexp = s->lse,       .row_status = s->row_status, .loss = &s->loss,
-        .count = &s->count};
+    struct tempera_cross_entropy_outputs outputs = {.struct_size = sizeof outputs,
+                                                    .d_logits = &d,
+                                                    .row_loss = s->row_loss,
+                                                    .row_logsumexp = s->lse,
+                                                    .row_status = s->row_status,
+                                                    .loss = &s->loss,
+                                                    .count = &s->count};
     s->status = tempera_cross_entropy(&logits, &targets, &options, &outputs, NULL);
 }
 
@@ -314,8 +321,8 @@ static void bad_arguments(void)
     struct tempera_matrix soft = tempera_matrix_f32(q, 2, 4);
     struct tempera_targets targets = {.classes = y}, both = {y, &soft}, none = {NULL, NULL};
     double loss = 5;
-    struct tempera_cross_entropy_outputs out = {.struct_size = sizeof out, .d_logits = &d,
-                                                .loss = &loss};
+    struct tempera_cross_entropy_outputs out = {
+        .struct_size = sizeof out, .d_logits = &d, .loss = &loss};
     struct tempera_cross_entropy_options options = tempera_cross_entropy_options_default();
     const float temperatures[] = {0, -1, INFINITY, NAN};
     for (size_t i = 0; i < 4; i++) {
@@ -327,10 +334,8 @@ static void bad_arguments(void)
     options.gradient_scale = NAN;
     CHECK_STATUS(tempera_cross_entropy(&logits, &targets, &options, &out, NULL),
                  TEMPERA_INVALID_ARGUMENT);
-    CHECK_STATUS(tempera_cross_entropy(&logits, &both, NULL, &out, NULL),
-                 TEMPERA_INVALID_ARGUMENT);
-    CHECK_STATUS(tempera_cross_entropy(&logits, &none, NULL, &out, NULL),
-                 TEMPERA_INVALID_ARGUMENT);
+    CHECK_STATUS(tempera_cross_entropy(&logits, &both, NULL, &out, NULL), TEMPERA_INVALID_ARGUMENT);
+    CHECK_STATUS(tempera_cross_entropy(&logits, &none, NULL, &out, NULL), TEMPERA_INVALID_ARGUMENT);
     CHECK_STATUS(tempera_cross_entropy(&logits, &targets, NULL, NULL, NULL),
                  TEMPERA_INVALID_ARGUMENT);
     d.data = z + 1;
@@ -356,10 +361,10 @@ static void in_place_and_executors(void)
         fill(MOST_ROWS, MOST_COLS, 3);
         y[17] = TEMPERA_IGNORE_INDEX;
         struct tempera_matrix logits = tempera_matrix_f32(z, MOST_ROWS, MOST_COLS);
-        struct tempera_matrix d = tempera_matrix_f32(threads == 0 ? apart : z, MOST_ROWS,
-                                                     MOST_COLS);
-        struct tempera_cross_entropy_outputs out = {.struct_size = sizeof out, .d_logits = &d,
-                                                    .loss = &loss};
+        struct tempera_matrix d =
+            tempera_matrix_f32(threads == 0 ? apart : z, MOST_ROWS, MOST_COLS);
+        struct tempera_cross_entropy_outputs out = {
+            .struct_size = sizeof out, .d_logits = &d, .loss = &loss};
         struct tempera_thread_pool *pool = NULL;
         if (threads > 0)
             CHECK_STATUS(tempera_thread_pool_open(&pool, threads), TEMPERA_OK);

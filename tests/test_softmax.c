@@ -95,9 +95,9 @@ static const char *fill_set(size_t set, float *z, size_t n)
         }
         }
     }
-    static const char *const names[N_SETS] = {
-        "N(0,3)", "U(-80,80)", "+1e4",      "-1e4",       "+1e5", "+1e6",
-        "denormal", "equal",   "two-valued", "four-valued", "bf16"};
+    static const char *const names[N_SETS] = {"N(0,3)",     "U(-80,80)",   "+1e4",     "-1e4",
+                                              "+1e5",       "+1e6",        "denormal", "equal",
+                                              "two-valued", "four-valued", "bf16"};
     return names[set];
 }
 
@@ -111,8 +111,7 @@ static void note(double *worst, double value)
     *worst = value > *worst ? value : *worst;
 }
 
-static void measure(const float *z, size_t n, float T, struct truth *t, float *out,
-                    struct worst *w)
+static void measure(const float *z, size_t n, float T, struct truth *t, float *out, struct worst *w)
 {
     struct tempera_matrix logits = tempera_matrix_const_f32(z, 1, n);
     struct tempera_matrix rows = tempera_matrix_f32(out, 1, n);
@@ -142,8 +141,8 @@ static void measure(const float *z, size_t n, float T, struct truth *t, float *o
     }
     CHECK_STATUS(tempera_logsumexp(&logits, &options, &lse, NULL, NULL), TEMPERA_OK);
     if (fabsl(t->logsumexp) < 3.4e38L)
-        note(&w->logsumexp, (double)fabsl((long double)lse - t->logsumexp) /
-                                (ulp_of(t->logsumexp) + 0x1p-22));
+        note(&w->logsumexp,
+             (double)fabsl((long double)lse - t->logsumexp) / (ulp_of(t->logsumexp) + 0x1p-22));
 }
 
 static void bounds_on(const size_t *sizes, size_t n_sizes, const float *temperatures,
@@ -259,13 +258,13 @@ static void edges(void)
     const uint32_t mask = 0xB; // 0, 1 and 3 are allowed
     const float none[4] = {0}, nan_bits_input[4] = {1, NAN, 3, 4};
 
-    check_answer(ask((float[]){1, -inf, 1, -inf}, 1, NULL), TEMPERA_OK,
-                 (float[]){0.5f, 0, 0.5f, 0}, (float)(1 + log(2)));
+    check_answer(ask((float[]){1, -inf, 1, -inf}, 1, NULL), TEMPERA_OK, (float[]){0.5f, 0, 0.5f, 0},
+                 (float)(1 + log(2)));
     check_answer(ask((float[]){-inf, -inf, -inf, -inf}, 1, NULL), TEMPERA_ALL_MASKED, none, -inf);
     check_answer(ask((float[]){1, inf, 3, inf}, 1, NULL), TEMPERA_OK, (float[]){0, 0.5f, 0, 0.5f},
                  inf);
-    check_answer(ask((float[]){1, inf, 3, inf}, inf, NULL), TEMPERA_OK,
-                 (float[]){0, 0.5f, 0, 0.5f}, inf);
+    check_answer(ask((float[]){1, inf, 3, inf}, inf, NULL), TEMPERA_OK, (float[]){0, 0.5f, 0, 0.5f},
+                 inf);
     // T = 0: the ties at the maximum
     check_answer(ask((float[]){-2, -1, -1, -3}, 0, NULL), TEMPERA_OK, (float[]){0, 0.5f, 0.5f, 0},
                  -inf);
@@ -278,8 +277,8 @@ static void edges(void)
     // bits: what they mask is not read, not even a NaN
     check_answer(ask((float[]){0, 0, NAN, 0}, 1, &mask), TEMPERA_OK,
                  (float[]){third, third, 0, third}, (float)log(3));
-    check_answer(ask((float[]){4, 4, inf, -inf}, 1, &mask), TEMPERA_OK,
-                 (float[]){0.5f, 0.5f, 0, 0}, (float)(4 + log(2)));
+    check_answer(ask((float[]){4, 4, inf, -inf}, 1, &mask), TEMPERA_OK, (float[]){0.5f, 0.5f, 0, 0},
+                 (float)(4 + log(2)));
     check_answer(ask((float[]){4, 4, 9, 4}, 0, &mask), TEMPERA_OK,
                  (float[]){third, third, 0, third}, inf);
     const uint32_t nothing = 0xFFFFFFF0u; // bits beyond the columns mean nothing
@@ -308,8 +307,7 @@ static void bad_arguments(void)
     for (size_t i = 0; i < 4; i++) {
         options.temperature = bad_temperatures[i];
         CHECK_STATUS(tempera_softmax(&in, &options, &to, NULL, NULL), TEMPERA_INVALID_ARGUMENT);
-        CHECK_STATUS(tempera_log_softmax(&in, &options, &to, NULL, NULL),
-                     TEMPERA_INVALID_ARGUMENT);
+        CHECK_STATUS(tempera_log_softmax(&in, &options, &to, NULL, NULL), TEMPERA_INVALID_ARGUMENT);
         CHECK_STATUS(tempera_logsumexp(&in, &options, lse, NULL, NULL), TEMPERA_INVALID_ARGUMENT);
     }
     options = tempera_softmax_options_default();
@@ -413,8 +411,8 @@ static void masks(void)
 static void row_statuses(void)
 {
     float z[12] = {1, 2, 3, -INFINITY, -INFINITY, -INFINITY, 1, NAN, 2, 3, 4, 5}, p[12];
-    enum tempera_status status[4], expected[4] = {TEMPERA_OK, TEMPERA_ALL_MASKED,
-                                                  TEMPERA_NAN_INPUT, TEMPERA_OK};
+    enum tempera_status status[4],
+        expected[4] = {TEMPERA_OK, TEMPERA_ALL_MASKED, TEMPERA_NAN_INPUT, TEMPERA_OK};
     struct tempera_matrix in = tempera_matrix_f32(z, 4, 3), to = tempera_matrix_f32(p, 4, 3);
     CHECK_STATUS(tempera_softmax(&in, NULL, &to, status, NULL), TEMPERA_NAN_INPUT);
     CHECK_MEM(status, expected, sizeof status);
@@ -534,8 +532,7 @@ static void backward_definition(void)
         // in place, either way
         float copy[N];
         memcpy(copy, p, sizeof p);
-        CHECK_STATUS(tempera_softmax_backward(&probs, &d_probs, T, &probs, NULL, NULL),
-                     TEMPERA_OK);
+        CHECK_STATUS(tempera_softmax_backward(&probs, &d_probs, T, &probs, NULL, NULL), TEMPERA_OK);
         CHECK_MEM(p, dz, sizeof p);
         memcpy(p, copy, sizeof p);
         CHECK_STATUS(tempera_softmax_backward(&probs, &d_probs, T, &d_probs, NULL, NULL),

@@ -96,7 +96,7 @@ enum { TEMPERA_GGUF_MAX_DIMS = 4 };
 
 struct tempera_gguf_tensor {
     const char *name; // borrowed
-    uint32_t type;    // as in the file: 0 F32, 1 F16, 30 BF16; other values are formats we can't read
+    uint32_t type; // as in the file: 0 F32, 1 F16, 30 BF16; other values are formats we can't read
     uint32_t n_dims;
     uint64_t dims[TEMPERA_GGUF_MAX_DIMS]; // fastest first; 1 beyond n_dims
     uint64_t n_elements;
@@ -107,8 +107,8 @@ struct tempera_gguf_tensor {
 TEMPERA_API size_t tempera_gguf_n_tensors(const struct tempera_gguf *gguf);
 
 // Tensor number `index`, or NULL beyond the end. Borrowed until the close.
-TEMPERA_API const struct tempera_gguf_tensor *tempera_gguf_tensor_at(const struct tempera_gguf *gguf,
-                                                                     size_t index);
+TEMPERA_API const struct tempera_gguf_tensor *
+tempera_gguf_tensor_at(const struct tempera_gguf *gguf, size_t index);
 
 // The tensor with this name, or NULL.
 TEMPERA_API const struct tempera_gguf_tensor *

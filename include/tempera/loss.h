@@ -42,10 +42,10 @@ enum { TEMPERA_IGNORE_INDEX = -100 };
 // Fields may be appended in later versions; struct_size says which of them the caller knows.
 struct tempera_cross_entropy_options {
     size_t struct_size;
-    float temperature;              // T in (0, +inf); 1 by default
-    int32_t ignore_index;           // TEMPERA_IGNORE_INDEX by default
+    float temperature;                // T in (0, +inf); 1 by default
+    int32_t ignore_index;             // TEMPERA_IGNORE_INDEX by default
     enum tempera_reduction reduction; // MEAN by default
-    float gradient_scale;           // multiplies the gradient only; 1 by default
+    float gradient_scale;             // multiplies the gradient only; 1 by default
 };
 
 TEMPERA_API struct tempera_cross_entropy_options tempera_cross_entropy_options_default(void);

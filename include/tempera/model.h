@@ -29,7 +29,7 @@ struct tempera_model_config {
     uint32_t vocab_size;
     uint32_t context_length; // positions at most
     uint32_t n_layers;
-    uint32_t dim;        // a multiple of n_heads; dim / n_heads even
+    uint32_t dim; // a multiple of n_heads; dim / n_heads even
     uint32_t n_heads;
     uint32_t n_kv_heads; // divides n_heads
     uint32_t hidden_dim; // of the feed-forward part
@@ -42,8 +42,8 @@ struct tempera_model_config {
 TEMPERA_API struct tempera_model_config tempera_model_config_default(void);
 
 // OK, or INVALID_ARGUMENT with the field that is wrong and its allowed values in *error.
-TEMPERA_API enum tempera_status tempera_model_config_check(const struct tempera_model_config *config,
-                                                           struct tempera_error *error);
+TEMPERA_API enum tempera_status
+tempera_model_config_check(const struct tempera_model_config *config, struct tempera_error *error);
 
 // Number of f32 parameters a config has; 0 if it is invalid.
 TEMPERA_API size_t tempera_model_config_n_parameters(const struct tempera_model_config *config);
@@ -126,13 +126,11 @@ TEMPERA_API enum tempera_status tempera_model_logits(const struct tempera_model 
 //   gradients  [n_parameters] in the block's layout, or NULL for the loss alone. The gradient of
 //              the mean loss, times gradient_scale, is ADDED to it.
 // Bits do not depend on the executor.
-TEMPERA_API enum tempera_status tempera_model_loss(const struct tempera_model *model,
-                                                   struct tempera_workspace *workspace,
-                                                   const int32_t *tokens, const int32_t *targets,
-                                                   size_t B, size_t T, float *gradients,
-                                                   float gradient_scale, double *loss,
-                                                   size_t *count,
-                                                   const struct tempera_executor *executor);
+TEMPERA_API enum tempera_status
+tempera_model_loss(const struct tempera_model *model, struct tempera_workspace *workspace,
+                   const int32_t *tokens, const int32_t *targets, size_t B, size_t T,
+                   float *gradients, float gradient_scale, double *loss, size_t *count,
+                   const struct tempera_executor *executor);
 
 // ------------------------------------------------------------------------------------------------
 // Token by token
@@ -186,8 +184,8 @@ struct tempera_generate_options {
     size_t max_tokens;        // 0: until the end of text or of the context
     const char *const *stops; // [n_stops] strings that end the text and aren't part of it
     size_t n_stops;
-    bool raw;                 // true: the prompt's last token is not taken back (see below)
-    bool slide;               // when the context is full, go on with its second half
+    bool raw;   // true: the prompt's last token is not taken back (see below)
+    bool slide; // when the context is full, go on with its second half
 };
 
 TEMPERA_API struct tempera_generate_options tempera_generate_options_default(void);
@@ -199,11 +197,12 @@ TEMPERA_API struct tempera_generate_options tempera_generate_options_default(voi
 // An empty prompt starts from the beginning-of-text token.
 // Returns OK at the end of text, at max_tokens, at a stop string or when the callback says stop;
 // CONTEXT_FULL when the prompt alone fills the context.
-TEMPERA_API enum tempera_status
-tempera_generate(struct tempera_decoder *decoder, const struct tempera_tokenizer *tokenizer,
-                 const char *prompt, size_t nbytes, const struct tempera_generate_options *options,
-                 tempera_generate_callback *callback, void *context, size_t *n_tokens,
-                 struct tempera_error *error);
+TEMPERA_API enum tempera_status tempera_generate(struct tempera_decoder *decoder,
+                                                 const struct tempera_tokenizer *tokenizer,
+                                                 const char *prompt, size_t nbytes,
+                                                 const struct tempera_generate_options *options,
+                                                 tempera_generate_callback *callback, void *context,
+                                                 size_t *n_tokens, struct tempera_error *error);
 
 #ifdef __cplusplus
 }

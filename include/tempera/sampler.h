@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// From a row of scores to the next token. Read next: docs/ARCHITECTURE.md, src/sampler/.
+// From a row of scores to the next token. Exact definitions: docs/SAMPLING.md.
 //
 // A sampler is an array of stages that the caller fills; they act in the order given:
 //
@@ -15,17 +15,25 @@
 // that ties are decided. The draw takes the first token, by id, where the running mass of the
 // kept tokens passes a random share of their total.
 //
-// Masses are integers: w_i = exp((z_i - m) / T) * 2^51 rounded to nearest. Their sums are exact,
-// so kept sets and draws do not depend on the order of summation. A token can be drawn if and
-// only if its mass is >= 1, about 2^-52 of the largest: nothing rarer, everything else.
+// Masses are integers: w_i = exp((z_i - m) / T) * 2^51 rounded to nearest, m the largest score
+// that is left. Their sums are exact, so kept sets and draws do not depend on the order of
+// summation. A token can be drawn if and only if its mass is >= 1, about 2^-52 of the largest:
+// nothing rarer, everything else.
 //
 // Random numbers are Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers:
 // as easy as 1, 2, 3") of (seed, stream, step, draw): no hidden state, and the same token on
 // every machine, whatever else is in the batch.
 //
-// Edges: NaN in an allowed entry: NAN_INPUT, token -1. Nothing allowed: ALL_MASKED, token -1.
-// T = 0: the lowest id among the ties at the maximum, final logprob 0. T = +inf: uniform over
-// what is left. Scores of +inf: uniform over those. The maximum of a row always stays.
+// Edges, for each row by itself:
+//     NaN in an allowed entry  NAN_INPUT: token -1, logprobs and probs the NaN 0x7fc00000
+//     nothing allowed or left  ALL_MASKED: token -1, logprobs -inf, probs 0
+//     T = 0                    the lowest id among the ties at the maximum, final logprob 0
+//     T = +inf                 uniform over what is left
+//     scores of +inf           uniform over those; nothing else is a candidate
+// No filter removes the maximum, so only masks and bans can leave nothing.
+//
+// No function here allocates or starts a thread. The caller's floating-point modes have no
+// influence. All are safe to call from several threads, unless one changes a state meanwhile.
 #ifndef TEMPERA_SAMPLER_H
 #define TEMPERA_SAMPLER_H
 
@@ -55,7 +63,7 @@ enum tempera_stage_kind {
 
 struct tempera_logit_bias {
     int32_t token;
-    float bias; // finite, or -inf to ban; several entries of one token add up
+    float bias; // finite, or -inf to ban; several entries of one token are added in turn
 };
 
 // A plain value of fixed size. Which member of the union counts is said by kind.
@@ -70,7 +78,7 @@ struct tempera_stage {
             float repetition; // > 0, 1: off. z > 0 ? z / r : z * r (arXiv 1909.05858, as used)
             float presence;   // 0: off. Subtracted once from every token seen in the window
             float frequency;  // 0: off. Subtracted for every time it was seen
-            int32_t window;   // how many of the last accepted tokens count; 0: off
+            int32_t window;   // how many of the last accepted tokens count; to 2^28, 0: off
         } penalties;
         struct {
             const struct tempera_logit_bias *entries; // [count], borrowed
@@ -142,7 +150,8 @@ static inline struct tempera_sampler tempera_sampler_of(const struct tempera_sta
     return sampler;
 }
 
-// OK, or INVALID_ARGUMENT with the number of the stage and what is wrong with it in *error.
+// OK, or INVALID_ARGUMENT with the number of the stage (the first is 0) and what is wrong with it
+// in *error, which may be NULL. Goes through all entries of a logit bias.
 TEMPERA_API enum tempera_status tempera_sampler_check(const struct tempera_sampler *sampler,
                                                       struct tempera_error *error);
 
@@ -159,7 +168,8 @@ struct tempera_sampler_state {
     // the block goes on: read it through the functions below only
 };
 
-// Bytes of a state for this sampler: its longest window decides. 0 if the sampler is invalid.
+// Bytes of a state for this sampler: its longest window decides. 0 if the sampler is invalid. A
+// state serves every sampler whose windows are not longer.
 TEMPERA_API size_t tempera_sampler_state_nbytes(const struct tempera_sampler *sampler);
 
 // Makes an empty state in `nbytes` bytes of the caller's, aligned to 8. BUFFER_TOO_SMALL,
@@ -169,7 +179,7 @@ TEMPERA_API enum tempera_status tempera_sampler_state_init(struct tempera_sample
                                                            const struct tempera_sampler *sampler);
 
 // Appends a token, of the prompt or drawn, to the history. Sampling never does this by itself.
-// INVALID_ARGUMENT (negative id), STATE_MISMATCH (a block of another version).
+// INVALID_ARGUMENT (NULL, negative id), STATE_MISMATCH (a damaged block, or another version's).
 TEMPERA_API enum tempera_status tempera_sampler_accept(struct tempera_sampler_state *state,
                                                        int32_t token);
 
@@ -182,43 +192,53 @@ struct tempera_sample_row {
     const struct tempera_sampler_state *state; // NULL: nothing accepted yet, step 0
     uint64_t seed;
     uint32_t stream;      // tells apart sequences that share a seed
-    uint32_t mask_nbits;  // tokens the mask speaks of; the others are banned
+    uint32_t mask_nbits;  // tokens the mask speaks of; the others are banned and not read
     const uint32_t *mask; // NULL: all allowed; layout as in softmax.h
-    uint64_t reserved[2]; // 0
+    uint64_t reserved[2]; // must be 0
 };
 
 struct tempera_sample_result {
     enum tempera_status status; // OK, ALL_MASKED, NAN_INPUT
     int32_t token;              // -1 unless OK
-    float raw_logprob;          // ln p over the allowed scores as given, T = 1; base e
-    float logprob;              // ln p in the distribution that was drawn from
-    uint64_t n_kept;            // tokens the filters left
+    float raw_logprob;          // natural log of p over the allowed scores as given, before any
+                                // stage, at T = 1: the bits that tempera_log_softmax gives
+    float logprob;              // natural log of p in the distribution that was drawn from
+    uint64_t n_kept;            // candidates when it was drawn, those of mass 0 included
     uint64_t reserved[2];
 };
 
 // Bytes of scratch for tempera_sample and tempera_sampler_probs with logits of this shape and
-// this executor (NULL: serial).
+// this executor (NULL: serial): about 16 * vocab for each thread, of which there are as many as
+// rows at most. 0 for no rows, or a shape that can't be sampled. Enough for fewer rows, too.
 TEMPERA_API size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *logits,
                                                  const struct tempera_executor *executor);
 
 // Draws one token for each row of logits[batch, vocab].
-//   rows      [batch]
+//   logits    input, f32; vocab at most 2^31 - 1
+//   rows      [batch], input
 //   results   [batch], output
 //   scratch   of the caller, aligned to 64, at least as large as the query says
-// Returns the worst row's status, or INVALID_ARGUMENT, UNSUPPORTED, TOKEN_OUT_OF_RANGE (a bias
-// for a token outside the vocabulary), BUFFER_TOO_SMALL: then nothing is written.
-TEMPERA_API enum tempera_status
-tempera_sample(const struct tempera_matrix *logits, const struct tempera_sample_row *rows,
-               struct tempera_sample_result *results, void *scratch, size_t scratch_nbytes,
-               const struct tempera_executor *executor);
+//   executor  NULL: this thread. One row is one thread's work
+// No output may overlap an input or another output.
+// Returns the worst row's status, or INVALID_ARGUMENT (tempera_sampler_check says more about a
+// sampler; a state that remembers less than a window), UNSUPPORTED (dtype), TOKEN_OUT_OF_RANGE (a
+// bias for a token outside the vocabulary), STATE_MISMATCH, BUFFER_TOO_SMALL: then nothing is
+// written.
+TEMPERA_API enum tempera_status tempera_sample(const struct tempera_matrix *logits,
+                                               const struct tempera_sample_row *rows,
+                                               struct tempera_sample_result *results, void *scratch,
+                                               size_t scratch_nbytes,
+                                               const struct tempera_executor *executor);
 
-// The distribution that tempera_sample draws from: probs[batch, vocab], exactly 0 for tokens that
-// no draw can give. Parameters and status as tempera_sample; probs must not overlap logits.
-TEMPERA_API enum tempera_status
-tempera_sampler_probs(const struct tempera_matrix *logits, const struct tempera_sample_row *rows,
-                      const struct tempera_matrix *probs, struct tempera_sample_result *results,
-                      void *scratch, size_t scratch_nbytes,
-                      const struct tempera_executor *executor);
+// The distribution that tempera_sample draws from: probs[batch, vocab] = w_i / sum of w, exactly 0
+// for tokens that no draw can give. results gets what tempera_sample would give. Parameters and
+// status otherwise as tempera_sample.
+TEMPERA_API enum tempera_status tempera_sampler_probs(const struct tempera_matrix *logits,
+                                                      const struct tempera_sample_row *rows,
+                                                      const struct tempera_matrix *probs,
+                                                      struct tempera_sample_result *results,
+                                                      void *scratch, size_t scratch_nbytes,
+                                                      const struct tempera_executor *executor);
 
 #ifdef __cplusplus
 }

@@ -39,10 +39,10 @@ extern "C" {
 // Fields may be appended in later versions; struct_size says which of them the caller knows.
 struct tempera_softmax_options {
     size_t struct_size;
-    float temperature;     // T in [0, +inf]; 1 by default
-    const uint32_t *mask;  // NULL: all allowed. Bit c % 32 of word c / 32 is 1 where column c is
-                           // allowed: the layout of llguidance and XGrammar; tail bits ignored
-    size_t mask_stride;    // words from one row's mask to the next; 0: one mask for all rows
+    float temperature;    // T in [0, +inf]; 1 by default
+    const uint32_t *mask; // NULL: all allowed. Bit c % 32 of word c / 32 is 1 where column c is
+                          // allowed: the layout of llguidance and XGrammar; tail bits ignored
+    size_t mask_stride;   // words from one row's mask to the next; 0: one mask for all rows
 };
 
 // temperature 1, no mask.
@@ -57,25 +57,26 @@ TEMPERA_API struct tempera_softmax_options tempera_softmax_options_default(void)
 //   executor    NULL: this thread
 // Returns the worst row's status, or INVALID_ARGUMENT (T < 0 or NaN, cols = 0, row_stride < cols,
 // shapes that differ, overlap), UNSUPPORTED (dtype): then nothing is written. 0 rows: OK.
-TEMPERA_API enum tempera_status
-tempera_softmax(const struct tempera_matrix *logits, const struct tempera_softmax_options *options,
-                const struct tempera_matrix *probs, enum tempera_status *row_status,
-                const struct tempera_executor *executor);
+TEMPERA_API enum tempera_status tempera_softmax(const struct tempera_matrix *logits,
+                                                const struct tempera_softmax_options *options,
+                                                const struct tempera_matrix *probs,
+                                                enum tempera_status *row_status,
+                                                const struct tempera_executor *executor);
 
 // logprobs[rows, cols] = log_softmax of each row, natural logarithm. Parameters, aliasing and
 // status as tempera_softmax.
-TEMPERA_API enum tempera_status
-tempera_log_softmax(const struct tempera_matrix *logits,
-                    const struct tempera_softmax_options *options,
-                    const struct tempera_matrix *logprobs, enum tempera_status *row_status,
-                    const struct tempera_executor *executor);
+TEMPERA_API enum tempera_status tempera_log_softmax(const struct tempera_matrix *logits,
+                                                    const struct tempera_softmax_options *options,
+                                                    const struct tempera_matrix *logprobs,
+                                                    enum tempera_status *row_status,
+                                                    const struct tempera_executor *executor);
 
 // logsumexp[rows] = ln sum exp(z / T) of each row. logsumexp must not overlap logits. Parameters
 // and status otherwise as tempera_softmax. Error at most 1 ulp + 2^-22.
-TEMPERA_API enum tempera_status
-tempera_logsumexp(const struct tempera_matrix *logits,
-                  const struct tempera_softmax_options *options, float *logsumexp,
-                  enum tempera_status *row_status, const struct tempera_executor *executor);
+TEMPERA_API enum tempera_status tempera_logsumexp(const struct tempera_matrix *logits,
+                                                  const struct tempera_softmax_options *options,
+                                                  float *logsumexp, enum tempera_status *row_status,
+                                                  const struct tempera_executor *executor);
 
 // d_logits = probs * (d_probs - sum_j probs_j * d_probs_j) / T, row by row: the gradient that
 // reaches the logits of p = softmax(z / T). The sum is taken in double.

@@ -47,11 +47,11 @@ enum tempera_status {
     TEMPERA_TRUNCATED_FILE = 41, // ends before its own counts say
     TEMPERA_BAD_TOKENIZER = 42,  // the vocabulary or the merges in the file contradict themselves
 
-    TEMPERA_BAD_MODEL = 50,        // a tensor or key is missing or has the wrong shape or type
-    TEMPERA_CONTEXT_FULL = 51,     // more tokens than the context holds
-    TEMPERA_TEXT_TOO_SHORT = 52,   // less text than training, or the vocabulary asked for, needs
-    TEMPERA_STATE_MISMATCH = 53,   // a saved state that belongs to another model, data or version
-    TEMPERA_UNSAFE_LIBRARY = 54,   // the matrix library at hand can't be called from two threads
+    TEMPERA_BAD_MODEL = 50,         // a tensor or key is missing or has the wrong shape or type
+    TEMPERA_CONTEXT_FULL = 51,      // more tokens than the context holds
+    TEMPERA_TEXT_TOO_SHORT = 52,    // less text than training, or the vocabulary asked for, needs
+    TEMPERA_STATE_MISMATCH = 53,    // a saved state that belongs to another model, data or version
+    TEMPERA_UNSAFE_LIBRARY = 54,    // the matrix library at hand can't be called from two threads
     TEMPERA_TRAINING_DIVERGED = 55, // the loss or a gradient became NaN or infinite
     TEMPERA_STOPPED = 56,           // the caller's callback asked to stop; nothing is lost
 };

@@ -25,19 +25,19 @@ extern "C" {
 
 struct tempera_train_options {
     size_t struct_size;
-    uint64_t steps;         // optimiser steps in all
-    size_t batch;           // sequences a step
-    size_t context;         // tokens a sequence; at most the model's context_length
-    float learning_rate;    // at the end of warm-up
+    uint64_t steps;          // optimiser steps in all
+    size_t batch;            // sequences a step
+    size_t context;          // tokens a sequence; at most the model's context_length
+    float learning_rate;     // at the end of warm-up
     float min_learning_rate; // of the last step, at the end of the cosine
-    uint64_t warmup_steps;  // step k of them has the rate learning_rate * k / warmup_steps
-    float weight_decay;     // on matrices only (Loshchilov, Hutter 2017, arXiv 1711.05101)
+    uint64_t warmup_steps;   // step k of them has the rate learning_rate * k / warmup_steps
+    float weight_decay;      // on matrices only (Loshchilov, Hutter 2017, arXiv 1711.05101)
     float beta1, beta2, epsilon;
-    float clip_norm;        // gradients are scaled down to this global norm; 0: off
-    uint64_t seed;          // of the order of the data
-    uint64_t evaluate_every; // steps; 0: at the end only
-    uint64_t sample_every;   // steps; 0: never
-    uint64_t checkpoint_every; // steps; 0: at the end and on a stop only
+    float clip_norm;             // gradients are scaled down to this global norm; 0: off
+    uint64_t seed;               // of the order of the data
+    uint64_t evaluate_every;     // steps; 0: at the end only
+    uint64_t sample_every;       // steps; 0: never
+    uint64_t checkpoint_every;   // steps; 0: at the end and on a stop only
     const char *checkpoint_path; // NULL: no checkpoints. Both paths are copied.
     const char *log_path;        // loss log, one JSON object a line; NULL: none
 };
@@ -89,7 +89,7 @@ struct tempera_train_report {
     double tokens_per_second; // of the last ten steps or so, without evaluations and checkpoints
     double seconds_left;      // at that speed
     bool evaluated;           // the two below were measured after this step
-    double heldout_loss;        // nats a token
+    double heldout_loss;      // nats a token
     double heldout_bits_per_byte;
 };
 
@@ -137,10 +137,11 @@ TEMPERA_API enum tempera_status tempera_trainer_resume(struct tempera_trainer *t
 
 // What a checkpoint was made with, so that a resume needs no options: model, tokenizer and
 // options of the file; model and tokenizer are the caller's to close. The options' paths are NULL.
-TEMPERA_API enum tempera_status
-tempera_checkpoint_open(const char *path, struct tempera_model **model,
-                        struct tempera_tokenizer **tokenizer,
-                        struct tempera_train_options *options, struct tempera_error *error);
+TEMPERA_API enum tempera_status tempera_checkpoint_open(const char *path,
+                                                        struct tempera_model **model,
+                                                        struct tempera_tokenizer **tokenizer,
+                                                        struct tempera_train_options *options,
+                                                        struct tempera_error *error);
 
 // ------------------------------------------------------------------------------------------------
 // Evaluation
@@ -155,11 +156,12 @@ struct tempera_evaluation {
 
 // Loss of a model on text[nbytes], in windows of `context` tokens (0: the model's) that do not
 // overlap, each after the beginning-of-text token. TEXT_TOO_SHORT for an empty text.
-TEMPERA_API enum tempera_status
-tempera_evaluate(const struct tempera_model *model, const struct tempera_tokenizer *tokenizer,
-                 const char *text, size_t nbytes, size_t context,
-                 struct tempera_evaluation *evaluation, const struct tempera_executor *executor,
-                 struct tempera_error *error);
+TEMPERA_API enum tempera_status tempera_evaluate(const struct tempera_model *model,
+                                                 const struct tempera_tokenizer *tokenizer,
+                                                 const char *text, size_t nbytes, size_t context,
+                                                 struct tempera_evaluation *evaluation,
+                                                 const struct tempera_executor *executor,
+                                                 struct tempera_error *error);
 
 #ifdef __cplusplus
 }

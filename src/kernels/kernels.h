@@ -17,10 +17,10 @@
 
 // What one read of a row tells.
 struct tempera_row {
-    float max;            // of the allowed scores; -inf if there is none above
-    size_t n_max;         // allowed scores equal to max
-    size_t n_finite;      // allowed scores above -inf
-    bool has_nan;         // among the allowed
+    float max;       // of the allowed scores; -inf if there is none above
+    size_t n_max;    // allowed scores equal to max
+    size_t n_finite; // allowed scores above -inf
+    bool has_nan;    // among the allowed
 };
 
 struct tempera_kernels {
@@ -40,8 +40,7 @@ struct tempera_kernels {
                         double ln_S, float *log_p);
 
     // sum of q_i (ln_S - (z_i - max) / T), terms with q_i = 0 left out
-    double (*soft_loss)(const float *z, const float *q, size_t n, float max, float T,
-                        double ln_S);
+    double (*soft_loss)(const float *z, const float *q, size_t n, float max, float T, double ln_S);
 
     // g_i = scale (weight p_i - q_i); q NULL: 0. g may be z.
     void (*gradient)(const float *z, const float *q, size_t n, float max, float T, double S,

@@ -43,8 +43,8 @@ static void multiply_piece(const struct tempera_matmul *p, size_t row, size_t M,
     float beta = p->accumulate ? 1.0f : 0.0f;
     if (M == 1 && p->b_transposed && !p->a_transposed) {
         // One token: a matrix-vector product, which the library does far faster as such.
-        cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)N, (int)p->K, 1.0f, b, (int)p->b_stride, a,
-                    1, beta, c, 1);
+        cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)N, (int)p->K, 1.0f, b, (int)p->b_stride, a, 1,
+                    beta, c, 1);
         return;
     }
     cblas_sgemm(CblasRowMajor, p->a_transposed ? CblasTrans : CblasNoTrans,
@@ -72,8 +72,8 @@ void tempera_matmul_serial(const struct tempera_matmul *product)
 
 struct panels {
     const struct tempera_matmul *product;
-    size_t rows, columns;      // of a panel
-    size_t n_across;           // panels side by side
+    size_t rows, columns; // of a panel
+    size_t n_across;      // panels side by side
 };
 
 static size_t smaller(size_t a, size_t b)

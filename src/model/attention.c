@@ -74,16 +74,27 @@ static void forward_task(void *context, size_t index)
     for (size_t first = 0; first < a->n; first += BLOCK) {
         size_t end = block_end(first, a->n), keys = a->past + end;
         float *p = h.p + first * h.p_stride;
-        struct tempera_matmul scores = {.M = end - first, .N = keys, .K = E,
-                                        .a = h.q + first * h.q_stride, .a_stride = h.q_stride,
-                                        .b = h.k, .b_stride = h.kv_stride, .b_transposed = true,
-                                        .c = p, .c_stride = h.p_stride};
+        struct tempera_matmul scores = {.M = end - first,
+                                        .N = keys,
+                                        .K = E,
+                                        .a = h.q + first * h.q_stride,
+                                        .a_stride = h.q_stride,
+                                        .b = h.k,
+                                        .b_stride = h.kv_stride,
+                                        .b_transposed = true,
+                                        .c = p,
+                                        .c_stride = h.p_stride};
         tempera_matmul_serial(&scores);
         softmax_causal(h.p, h.p_stride, first, end, a->past, keys, sqrtf((float)E));
-        struct tempera_matmul output = {.M = end - first, .N = E, .K = keys,
-                                        .a = p, .a_stride = h.p_stride,
-                                        .b = h.v, .b_stride = h.kv_stride,
-                                        .c = h.o + first * h.q_stride, .c_stride = h.q_stride};
+        struct tempera_matmul output = {.M = end - first,
+                                        .N = E,
+                                        .K = keys,
+                                        .a = p,
+                                        .a_stride = h.p_stride,
+                                        .b = h.v,
+                                        .b_stride = h.kv_stride,
+                                        .c = h.o + first * h.q_stride,
+                                        .c_stride = h.q_stride};
         tempera_matmul_serial(&output);
     }
 }
@@ -110,13 +121,28 @@ static void backward_block(const struct head *h, size_t first, size_t end, size_
     size_t rows = end - first;
     const float *p = h->p + first * h->p_stride, *d_o = h->d_o + first * h->q_stride;
     // o = p v:  d_v += p^T d_o,  d_p = d_o v^T
-    struct tempera_matmul d_v = {.M = end, .N = E, .K = rows, .a = p, .a_stride = h->p_stride,
-                                 .a_transposed = true, .b = d_o, .b_stride = h->q_stride,
-                                 .c = h->d_v, .c_stride = h->kv_stride, .accumulate = true};
+    struct tempera_matmul d_v = {.M = end,
+                                 .N = E,
+                                 .K = rows,
+                                 .a = p,
+                                 .a_stride = h->p_stride,
+                                 .a_transposed = true,
+                                 .b = d_o,
+                                 .b_stride = h->q_stride,
+                                 .c = h->d_v,
+                                 .c_stride = h->kv_stride,
+                                 .accumulate = true};
     tempera_matmul_serial(&d_v);
-    struct tempera_matmul d_p = {.M = rows, .N = end, .K = E, .a = d_o, .a_stride = h->q_stride,
-                                 .b = h->v, .b_stride = h->kv_stride, .b_transposed = true,
-                                 .c = d_s, .c_stride = end};
+    struct tempera_matmul d_p = {.M = rows,
+                                 .N = end,
+                                 .K = E,
+                                 .a = d_o,
+                                 .a_stride = h->q_stride,
+                                 .b = h->v,
+                                 .b_stride = h->kv_stride,
+                                 .b_transposed = true,
+                                 .c = d_s,
+                                 .c_stride = end};
     tempera_matmul_serial(&d_p);
     // p = softmax(s / sqrt(E)); where p is 0, so is the gradient
     struct tempera_matrix probs = tempera_matrix_const_f32(p, rows, end);
@@ -124,13 +150,26 @@ static void backward_block(const struct head *h, size_t first, size_t end, size_
     struct tempera_matrix d_probs = tempera_matrix_f32(d_s, rows, end);
     tempera_softmax_backward(&probs, &d_probs, sqrtf((float)E), &d_probs, NULL, NULL);
     // s = q k^T:  d_q = d_s k,  d_k += d_s^T q
-    struct tempera_matmul d_q = {.M = rows, .N = E, .K = end, .a = d_s, .a_stride = end,
-                                 .b = h->k, .b_stride = h->kv_stride,
-                                 .c = h->d_q + first * h->q_stride, .c_stride = h->q_stride};
+    struct tempera_matmul d_q = {.M = rows,
+                                 .N = E,
+                                 .K = end,
+                                 .a = d_s,
+                                 .a_stride = end,
+                                 .b = h->k,
+                                 .b_stride = h->kv_stride,
+                                 .c = h->d_q + first * h->q_stride,
+                                 .c_stride = h->q_stride};
     tempera_matmul_serial(&d_q);
-    struct tempera_matmul d_k = {.M = end, .N = E, .K = rows, .a = d_s, .a_stride = end,
-                                 .a_transposed = true, .b = h->q + first * h->q_stride,
-                                 .b_stride = h->q_stride, .c = h->d_k, .c_stride = h->kv_stride,
+    struct tempera_matmul d_k = {.M = end,
+                                 .N = E,
+                                 .K = rows,
+                                 .a = d_s,
+                                 .a_stride = end,
+                                 .a_transposed = true,
+                                 .b = h->q + first * h->q_stride,
+                                 .b_stride = h->q_stride,
+                                 .c = h->d_k,
+                                 .c_stride = h->kv_stride,
                                  .accumulate = true};
     tempera_matmul_serial(&d_k);
 }

@@ -14,17 +14,17 @@
 #include <tempera/parallel.h>
 
 struct tempera_attention {
-    size_t B;        // sequences
-    size_t n;        // queries a sequence
-    size_t past;     // keys before the first query; query i sees keys [0, past + i]
-    size_t n_heads;  // H
+    size_t B;          // sequences
+    size_t n;          // queries a sequence
+    size_t past;       // keys before the first query; query i sees keys [0, past + i]
+    size_t n_heads;    // H
     size_t n_kv_heads; // G
-    size_t head_dim; // E
-    const float *q;  // [B, n, H, E]
-    const float *k;  // [B, past + n, G, E]
-    const float *v;  // [B, past + n, G, E]
-    float *p;        // [B, H, n, past + n]
-    float *o;        // [B, n, H, E]
+    size_t head_dim;   // E
+    const float *q;    // [B, n, H, E]
+    const float *k;    // [B, past + n, G, E]
+    const float *v;    // [B, past + n, G, E]
+    float *p;          // [B, H, n, past + n]
+    float *o;          // [B, n, H, E]
     // backward, past = 0
     const float *d_o; // [B, n, H, E]
     float *d_q;       // [B, n, H, E]

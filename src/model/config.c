@@ -65,8 +65,8 @@ enum tempera_status tempera_model_config_check(const struct tempera_model_config
     }
     if (config->dim % config->n_heads != 0 || config->dim / config->n_heads % 2 != 0)
         return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "dim (%u) must be n_heads (%u) times an even number",
-                                  config->dim, config->n_heads);
+                                  "dim (%u) must be n_heads (%u) times an even number", config->dim,
+                                  config->n_heads);
     if (config->n_heads % config->n_kv_heads != 0)
         return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
                                   "n_kv_heads (%u) must divide n_heads (%u)", config->n_kv_heads,

@@ -16,9 +16,9 @@ struct tempera_decoder {
     const struct tempera_model *model;
     const struct tempera_executor *executor;
     size_t capacity, length;
-    float *rope;       // [capacity, E / 2, 2]
-    float **keys;      // [n_layers], each [capacity, G E]
-    float **values;    // [n_layers], each [capacity, G E]
+    float *rope;    // [capacity, E / 2, 2]
+    float **keys;   // [n_layers], each [capacity, G E]
+    float **values; // [n_layers], each [capacity, G E]
     // of one chunk
     float *x, *norm, *q, *o, *inverse; // [CHUNK, D], inverse [CHUNK]
     float *gate, *up;                  // [CHUNK, F]
@@ -48,8 +48,8 @@ static enum tempera_status allocate(struct tempera_decoder *d)
     d->gate = tempera_alloc(CHUNK, F * sizeof *d->gate);
     d->up = tempera_alloc(CHUNK, F * sizeof *d->up);
     d->p = calloc(d->capacity, CHUNK * c->n_heads * sizeof *d->p);
-    ok = ok && d->rope != NULL && d->x != NULL && d->norm != NULL && d->q != NULL &&
-         d->o != NULL && d->inverse != NULL && d->gate != NULL && d->up != NULL && d->p != NULL;
+    ok = ok && d->rope != NULL && d->x != NULL && d->norm != NULL && d->q != NULL && d->o != NULL &&
+         d->inverse != NULL && d->gate != NULL && d->up != NULL && d->p != NULL;
     return ok ? TEMPERA_OK : TEMPERA_OUT_OF_MEMORY;
 }
 
@@ -179,8 +179,7 @@ static void append_chunk(struct tempera_decoder *d, const int32_t *tokens, size_
     const float *last = d->x + (n - 1) * c->dim;
     tempera_rmsnorm(last, d->model->output_norm, c->rms_epsilon, 1, c->dim, d->norm, d->inverse,
                     d->executor);
-    tempera_linear(d->norm, d->model->output, 1, c->dim, c->vocab_size, logits, false,
-                   d->executor);
+    tempera_linear(d->norm, d->model->output, 1, c->dim, c->vocab_size, logits, false, d->executor);
 }
 
 enum tempera_status tempera_decoder_append(struct tempera_decoder *decoder, const int32_t *tokens,

@@ -82,8 +82,8 @@ static enum tempera_status read_vocab(const struct tempera_gguf *gguf,
     enum tempera_status status = may_u32(gguf, "llama.vocab_size", &said, error);
     if (status == TEMPERA_OK && said != c->vocab_size)
         return tempera_model_fail(error, TEMPERA_BAD_MODEL,
-                                  "llama.vocab_size is %u, but token_embd.weight has %u rows",
-                                  said, c->vocab_size);
+                                  "llama.vocab_size is %u, but token_embd.weight has %u rows", said,
+                                  c->vocab_size);
     return status;
 }
 
@@ -109,10 +109,8 @@ static enum tempera_status read_config(const struct tempera_gguf *gguf,
         const char *key;
         uint32_t *value;
     } needed[] = {
-        {"llama.context_length", &c->context_length},
-        {"llama.embedding_length", &c->dim},
-        {"llama.block_count", &c->n_layers},
-        {"llama.feed_forward_length", &c->hidden_dim},
+        {"llama.context_length", &c->context_length}, {"llama.embedding_length", &c->dim},
+        {"llama.block_count", &c->n_layers},          {"llama.feed_forward_length", &c->hidden_dim},
         {"llama.attention.head_count", &c->n_heads},
     };
     enum tempera_status status = check_architecture(gguf, error);
@@ -122,8 +120,8 @@ static enum tempera_status read_config(const struct tempera_gguf *gguf,
     if (status == TEMPERA_OK)
         status = may_u32(gguf, "llama.attention.head_count_kv", &c->n_kv_heads, error);
     if (status == TEMPERA_OK)
-        status = need_f32(gguf, "llama.attention.layer_norm_rms_epsilon", true, &c->rms_epsilon,
-                          error);
+        status =
+            need_f32(gguf, "llama.attention.layer_norm_rms_epsilon", true, &c->rms_epsilon, error);
     if (status == TEMPERA_OK)
         status = need_f32(gguf, "llama.rope.freq_base", false, &c->rope_base, error);
     if (status == TEMPERA_OK)
@@ -244,8 +242,8 @@ static enum tempera_status set_keys(const struct tempera_model *model,
     for (size_t i = 0; i < sizeof integers / sizeof *integers && status == TEMPERA_OK; i++)
         status = tempera_gguf_set_u32(writer, integers[i].key, integers[i].value);
     if (status == TEMPERA_OK)
-        status = tempera_gguf_set_f32(writer, "llama.attention.layer_norm_rms_epsilon",
-                                      c->rms_epsilon);
+        status =
+            tempera_gguf_set_f32(writer, "llama.attention.layer_norm_rms_epsilon", c->rms_epsilon);
     if (status == TEMPERA_OK)
         status = tempera_gguf_set_f32(writer, "llama.rope.freq_base", c->rope_base);
     return status;

@@ -33,20 +33,20 @@ struct generation {
     tempera_generate_callback *callback;
     void *context;
 
-    size_t vocab;         // V of the model
-    size_t n_tokenizer;   // tokens the tokenizer knows; the others are banned
-    int32_t *ids;         // [capacity]: what the decoder holds, for sliding
-    float *logits;        // [V]
-    float *probs;         // [V]
-    uint32_t *mask;       // [ceil(V / 32)]
-    void *scratch;        // the sampler's
+    size_t vocab;       // V of the model
+    size_t n_tokenizer; // tokens the tokenizer knows; the others are banned
+    int32_t *ids;       // [capacity]: what the decoder holds, for sliding
+    float *logits;      // [V]
+    float *probs;       // [V]
+    uint32_t *mask;     // [ceil(V / 32)]
+    void *scratch;      // the sampler's
     size_t scratch_nbytes;
     struct tempera_sampler_state *state;
 
     const uint8_t *pending; // bytes of the prompt that the next tokens have to repeat
     size_t n_pending;
     struct tempera_utf8_holdback holdback;
-    char *text;             // not shown yet: it may be the beginning of a stop string
+    char *text; // not shown yet: it may be the beginning of a stop string
     size_t nbytes, capacity;
     int32_t last_token;
     bool ended;
@@ -341,11 +341,11 @@ static enum tempera_status run(struct generation *g, size_t *n_tokens)
     return status;
 }
 
-enum tempera_status
-tempera_generate(struct tempera_decoder *decoder, const struct tempera_tokenizer *tokenizer,
-                 const char *prompt, size_t nbytes, const struct tempera_generate_options *options,
-                 tempera_generate_callback *callback, void *context, size_t *n_tokens,
-                 struct tempera_error *error)
+enum tempera_status tempera_generate(struct tempera_decoder *decoder,
+                                     const struct tempera_tokenizer *tokenizer, const char *prompt,
+                                     size_t nbytes, const struct tempera_generate_options *options,
+                                     tempera_generate_callback *callback, void *context,
+                                     size_t *n_tokens, struct tempera_error *error)
 {
     size_t counted = 0;
     struct tempera_generate_options defaults = tempera_generate_options_default();

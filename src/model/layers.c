@@ -50,8 +50,13 @@ static void rmsnorm_rows(void *context, size_t index)
 void tempera_rmsnorm(const float *x, const float *weight, float epsilon, size_t N, size_t D,
                      float *y, float *inverse, const struct tempera_executor *executor)
 {
-    struct rmsnorm l = {.x = x, .weight = weight, .y = y, .inverse_out = inverse,
-                        .epsilon = epsilon, .N = N, .D = D};
+    struct rmsnorm l = {.x = x,
+                        .weight = weight,
+                        .y = y,
+                        .inverse_out = inverse,
+                        .epsilon = epsilon,
+                        .N = N,
+                        .D = D};
     tempera_parallel_for(executor, n_blocks(N, ROWS), rmsnorm_rows, &l);
 }
 
@@ -88,11 +93,17 @@ static void rmsnorm_backward_columns(void *context, size_t index)
 }
 
 void tempera_rmsnorm_backward(const float *dy, const float *x, const float *weight,
-                              const float *inverse, size_t N, size_t D, float *dx,
-                              float *d_weight, const struct tempera_executor *executor)
+                              const float *inverse, size_t N, size_t D, float *dx, float *d_weight,
+                              const struct tempera_executor *executor)
 {
-    struct rmsnorm l = {.x = x, .weight = weight, .inverse = inverse, .dy = dy, .dx = dx,
-                        .d_weight = d_weight, .N = N, .D = D};
+    struct rmsnorm l = {.x = x,
+                        .weight = weight,
+                        .inverse = inverse,
+                        .dy = dy,
+                        .dx = dx,
+                        .d_weight = d_weight,
+                        .N = N,
+                        .D = D};
     tempera_parallel_for(executor, n_blocks(D, COLUMNS), rmsnorm_backward_columns, &l);
     tempera_parallel_for(executor, n_blocks(N, ROWS), rmsnorm_backward_rows, &l);
 }

@@ -17,8 +17,8 @@ void tempera_rmsnorm(const float *x, const float *weight, float epsilon, size_t 
 
 // dx[N, D] += the gradient through y; d_weight[D] += its own. dy is dloss/dy.
 void tempera_rmsnorm_backward(const float *dy, const float *x, const float *weight,
-                              const float *inverse, size_t N, size_t D, float *dx,
-                              float *d_weight, const struct tempera_executor *executor);
+                              const float *inverse, size_t N, size_t D, float *dx, float *d_weight,
+                              const struct tempera_executor *executor);
 
 // Cosines and sines of rotary positions (Su et al. 2021, arXiv 2104.09864): table[n, E / 2, 2],
 // of position p and pair i: the angle p * base^(-2 i / E).

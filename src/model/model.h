@@ -25,13 +25,13 @@ struct tempera_model {
     size_t head_dim; // E
     size_t kv_dim;   // G E
     size_t n_parameters;
-    float *weights; // [n_parameters]
+    float *weights;                  // [n_parameters]
     struct tempera_parameter *table; // [n_table]
     size_t n_table;
-    const float *embedding;        // [V, D]
-    struct tempera_layer *layers;  // [n_layers]
-    const float *output_norm;      // [D]
-    const float *output;           // [V, D]; the embedding if tied
+    const float *embedding;       // [V, D]
+    struct tempera_layer *layers; // [n_layers]
+    const float *output_norm;     // [D]
+    const float *output;          // [V, D]; the embedding if tied
 };
 
 // A model of this (checked) config with weights of 0. BAD sizes: OUT_OF_MEMORY.

@@ -36,9 +36,9 @@ static void append_layer(struct tempera_parameter *table, size_t *count, size_t 
         const char *name;
         size_t rows, cols;
     } tensors[TENSORS_PER_LAYER] = {
-        {"attn_norm", 1, D},        {"attn_q", D, D},     {"attn_k", kv_dim, D},
-        {"attn_v", kv_dim, D},      {"attn_output", D, D}, {"ffn_norm", 1, D},
-        {"ffn_gate", F, D},         {"ffn_up", F, D},     {"ffn_down", D, F},
+        {"attn_norm", 1, D},   {"attn_q", D, D},      {"attn_k", kv_dim, D},
+        {"attn_v", kv_dim, D}, {"attn_output", D, D}, {"ffn_norm", 1, D},
+        {"ffn_gate", F, D},    {"ffn_up", F, D},      {"ffn_down", D, F},
     };
     for (size_t i = 0; i < TENSORS_PER_LAYER; i++) {
         char name[sizeof table->name];
@@ -74,9 +74,9 @@ static void point_at_tensors(struct tempera_model *model)
         model->table[i].data = model->weights + model->table[i].offset;
     model->embedding = (p++)->data;
     for (size_t i = 0; i < model->config.n_layers; i++, p += TENSORS_PER_LAYER)
-        model->layers[i] = (struct tempera_layer){p[0].data, p[1].data, p[2].data,
-                                                  p[3].data, p[4].data, p[5].data,
-                                                  p[6].data, p[7].data, p[8].data};
+        model->layers[i] =
+            (struct tempera_layer){p[0].data, p[1].data, p[2].data, p[3].data, p[4].data,
+                                   p[5].data, p[6].data, p[7].data, p[8].data};
     model->output_norm = (p++)->data;
     model->output = model->config.tied_embeddings ? model->embedding : p->data;
 }
@@ -119,8 +119,7 @@ const struct tempera_model_config *tempera_model_get_config(const struct tempera
     return &model->config;
 }
 
-const struct tempera_parameter *tempera_model_parameters(struct tempera_model *model,
-                                                         size_t *count)
+const struct tempera_parameter *tempera_model_parameters(struct tempera_model *model, size_t *count)
 {
     *count = model->n_table;
     return model->table;

@@ -10,9 +10,17 @@ static inline void tempera_linear(const float *x, const float *W, size_t N, size
                                   float *y, bool accumulate,
                                   const struct tempera_executor *executor)
 {
-    struct tempera_matmul product = {.M = N, .N = O, .K = I, .a = x, .a_stride = I,
-                                     .b = W, .b_stride = I, .b_transposed = true,
-                                     .c = y, .c_stride = O, .accumulate = accumulate};
+    struct tempera_matmul product = {.M = N,
+                                     .N = O,
+                                     .K = I,
+                                     .a = x,
+                                     .a_stride = I,
+                                     .b = W,
+                                     .b_stride = I,
+                                     .b_transposed = true,
+                                     .c = y,
+                                     .c_stride = O,
+                                     .accumulate = accumulate};
     tempera_matmul(&product, executor);
 }
 
@@ -21,9 +29,16 @@ static inline void tempera_linear_backward_input(const float *d_y, const float *
                                                  size_t I, size_t O, float *d_x, bool accumulate,
                                                  const struct tempera_executor *executor)
 {
-    struct tempera_matmul product = {.M = N, .N = I, .K = O, .a = d_y, .a_stride = O,
-                                     .b = W, .b_stride = I,
-                                     .c = d_x, .c_stride = I, .accumulate = accumulate};
+    struct tempera_matmul product = {.M = N,
+                                     .N = I,
+                                     .K = O,
+                                     .a = d_y,
+                                     .a_stride = O,
+                                     .b = W,
+                                     .b_stride = I,
+                                     .c = d_x,
+                                     .c_stride = I,
+                                     .accumulate = accumulate};
     tempera_matmul(&product, executor);
 }
 
@@ -32,9 +47,17 @@ static inline void tempera_linear_backward_weight(const float *d_y, const float 
                                                   size_t I, size_t O, float *d_W,
                                                   const struct tempera_executor *executor)
 {
-    struct tempera_matmul product = {.M = O, .N = I, .K = N, .a = d_y, .a_stride = O,
-                                     .a_transposed = true, .b = x, .b_stride = I,
-                                     .c = d_W, .c_stride = I, .accumulate = true};
+    struct tempera_matmul product = {.M = O,
+                                     .N = I,
+                                     .K = N,
+                                     .a = d_y,
+                                     .a_stride = O,
+                                     .a_transposed = true,
+                                     .b = x,
+                                     .b_stride = I,
+                                     .c = d_W,
+                                     .c_stride = I,
+                                     .accumulate = true};
     tempera_matmul(&product, executor);
 }
 

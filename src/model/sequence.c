@@ -26,8 +26,7 @@ static enum tempera_status check(const struct tempera_model *model,
                                  const struct tempera_workspace *ws, const int32_t *tokens,
                                  size_t B, size_t T)
 {
-    if (B == 0 || T == 0 || B > ws->B || T > ws->T ||
-        !same_shape(&ws->config, &model->config))
+    if (B == 0 || T == 0 || B > ws->B || T > ws->T || !same_shape(&ws->config, &model->config))
         return TEMPERA_INVALID_ARGUMENT;
     if (!in_range(tokens, B * T, model->config.vocab_size, false))
         return TEMPERA_TOKEN_OUT_OF_RANGE;
@@ -35,8 +34,8 @@ static enum tempera_status check(const struct tempera_model *model,
 }
 
 enum tempera_status tempera_model_logits(const struct tempera_model *model,
-                                         struct tempera_workspace *workspace,
-                                         const int32_t *tokens, size_t B, size_t T, float *logits,
+                                         struct tempera_workspace *workspace, const int32_t *tokens,
+                                         size_t B, size_t T, float *logits,
                                          const struct tempera_executor *executor)
 {
     enum tempera_status status = check(model, workspace, tokens, B, T);
@@ -93,9 +92,9 @@ static size_t count_targets(const int32_t *targets, size_t n)
 
 enum tempera_status tempera_model_loss(const struct tempera_model *model,
                                        struct tempera_workspace *workspace, const int32_t *tokens,
-                                       const int32_t *targets, size_t B, size_t T,
-                                       float *gradients, float gradient_scale, double *loss,
-                                       size_t *count, const struct tempera_executor *executor)
+                                       const int32_t *targets, size_t B, size_t T, float *gradients,
+                                       float gradient_scale, double *loss, size_t *count,
+                                       const struct tempera_executor *executor)
 {
     enum tempera_status status = check(model, workspace, tokens, B, T);
     if (status != TEMPERA_OK)
@@ -107,8 +106,8 @@ enum tempera_status tempera_model_loss(const struct tempera_model *model,
         return TEMPERA_TARGET_OUT_OF_RANGE;
     size_t n_counted = count_targets(targets, N);
     double divisor = n_counted > 0 ? (double)n_counted : 1, sum = 0;
-    struct loss_pass pass = {model, workspace, targets, gradients,
-                             tempera_cross_entropy_options_default(), executor};
+    struct loss_pass pass = {
+        model, workspace, targets, gradients, tempera_cross_entropy_options_default(), executor};
     pass.options.reduction = TEMPERA_REDUCTION_SUM;
     pass.options.gradient_scale = (float)((double)gradient_scale / divisor);
     tempera_model_forward(model, workspace, tokens, B, T, executor);

@@ -232,8 +232,7 @@ static enum tempera_status check_arguments(const struct loss_job *job)
                   TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK(options->gradient_scale - options->gradient_scale == 0,
                   TEMPERA_INVALID_ARGUMENT); // no NaN, no infinity
-    TEMPERA_CHECK((unsigned)options->reduction <= TEMPERA_REDUCTION_NONE,
-                  TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK((unsigned)options->reduction <= TEMPERA_REDUCTION_NONE, TEMPERA_INVALID_ARGUMENT);
     enum tempera_status status = tempera_matrix_check(job->logits);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     if (job->soft != NULL) {
@@ -277,11 +276,11 @@ static double gradient_scale(const struct tempera_cross_entropy_options *options
     return scale;
 }
 
-enum tempera_status
-tempera_cross_entropy(const struct tempera_matrix *logits, const struct tempera_targets *targets,
-                      const struct tempera_cross_entropy_options *options,
-                      const struct tempera_cross_entropy_outputs *outputs,
-                      const struct tempera_executor *executor)
+enum tempera_status tempera_cross_entropy(const struct tempera_matrix *logits,
+                                          const struct tempera_targets *targets,
+                                          const struct tempera_cross_entropy_options *options,
+                                          const struct tempera_cross_entropy_outputs *outputs,
+                                          const struct tempera_executor *executor)
 {
     TEMPERA_CHECK(targets != NULL && outputs != NULL, TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK(outputs->struct_size >= sizeof *outputs, TEMPERA_INVALID_ARGUMENT);
@@ -302,9 +301,8 @@ tempera_cross_entropy(const struct tempera_matrix *logits, const struct tempera_
     struct tempera_fpenv env = tempera_fpenv_enter();
     job.scale = gradient_scale(&job.options, count);
     job.rows_per_block = logits->rows / MOST_BLOCKS + (logits->rows % MOST_BLOCKS != 0);
-    size_t n_blocks = logits->rows == 0
-                          ? 0
-                          : (logits->rows + job.rows_per_block - 1) / job.rows_per_block;
+    size_t n_blocks =
+        logits->rows == 0 ? 0 : (logits->rows + job.rows_per_block - 1) / job.rows_per_block;
     tempera_parallel_for(executor, n_blocks, run_block, &job);
     if (outputs->loss != NULL)
         reduce(&job, n_blocks, count, outputs->loss);

@@ -129,7 +129,8 @@ static void run_task(void *context, size_t index)
 {
     struct rows_job *job = context;
     size_t first = index * job->rows_per_task;
-    size_t end = job->n_rows - first < job->rows_per_task ? job->n_rows : first + job->rows_per_task;
+    size_t end =
+        job->n_rows - first < job->rows_per_task ? job->n_rows : first + job->rows_per_task;
     int worst = TEMPERA_OK;
     struct tempera_fpenv env = tempera_fpenv_enter();
     for (size_t row = first; row < end; row++) {

@@ -154,20 +154,18 @@ static enum tempera_status logsumexp_row(const void *context, size_t r)
     if (is_even(&row, T, &only_max, &count))
         *out = even_logsumexp(&row, T, count);
     else
-        *out = (float)((double)row.max / (double)T +
-                       tempera_log(k->sum_exp(z, mask, n, row.max, T)));
+        *out =
+            (float)((double)row.max / (double)T + tempera_log(k->sum_exp(z, mask, n, row.max, T)));
     return TEMPERA_OK;
 }
 
 // ------------------------------------------------------------------------------------------------
 // Calls
 
-static enum tempera_status map_rows(const struct tempera_matrix *in,
-                                    const struct tempera_softmax_options *options,
-                                    const struct tempera_matrix *out,
-                                    enum tempera_status *row_status,
-                                    const struct tempera_executor *executor,
-                                    tempera_row_function *function)
+static enum tempera_status
+map_rows(const struct tempera_matrix *in, const struct tempera_softmax_options *options,
+         const struct tempera_matrix *out, enum tempera_status *row_status,
+         const struct tempera_executor *executor, tempera_row_function *function)
 {
     struct softmax_job job = {.kernels = tempera_kernels(), .in = in, .out = out};
     enum tempera_status status = read_options(options, &job.options);

@@ -17,6 +17,9 @@ run 1 train empty.txt -o m.gguf
 err_has "empty"
 printf 'Too short.' >short.txt
 run 1 train short.txt -o m.gguf $small
+err_has "too short"
+printf 'Shorter than one context of thirty-two.' >short.txt
+run 1 train short.txt -o m.gguf $small --context 64
 err_has "context"
 run 1 train text.txt -o m.gguf --vocab 60000 --steps 2
 err_has "vocabulary"

@@ -54,7 +54,8 @@ run 1 softmax -- -inf -inf
 run 1 softmax -f no-such-file
 err_has "no-such-file"
 : >empty.txt
-run 2 softmax -f empty.txt
+run 1 softmax -f empty.txt
+err_has "no scores"
 printf '1 2\n3 four\n' >bad.txt
 run 1 softmax -f bad.txt
 err_has "'four' (line 2)"
