@@ -135,6 +135,9 @@ static void too_short_a_text_says_what_is_needed(void)
     corpus.nbytes = 0;
     CHECK_STATUS(tempera_data_open(&data, tokenizer, &corpus, 1, 0, &error),
                  TEMPERA_TEXT_TOO_SHORT);
+    corpus.text = NULL;
+    CHECK_STATUS(tempera_data_open(&data, tokenizer, &corpus, 1, 0, &error),
+                 TEMPERA_TEXT_TOO_SHORT);
     tempera_tokenizer_close(&tokenizer);
 }
 

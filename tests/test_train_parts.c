@@ -217,8 +217,10 @@ static void log_lines_are_json_and_are_cut_back(void)
              "%s%.*s,\"heldout_loss\":6,\"heldout_bits_per_byte\":2.5}\n", first,
              (int)(sizeof first - 3), first);
     CHECK_EQ_STR(read_whole(path), expected);
+    tempera_loss_log_close(&log);
     CHECK_STATUS(tempera_loss_log_resume(&log, nbytes, digest, &error), TEMPERA_OK);
     CHECK_EQ_STR(read_whole(path), first);
+    tempera_loss_log_close(&log);
     CHECK_STATUS(tempera_loss_log_resume(&log, nbytes, digest + 1, &error), TEMPERA_STATE_MISMATCH);
     CHECK_STATUS(tempera_loss_log_resume(&log, nbytes + 1, digest, &error), TEMPERA_STATE_MISMATCH);
     CHECK_EQ_STR(read_whole(path), first);

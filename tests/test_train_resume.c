@@ -111,8 +111,10 @@ static void the_log_is_cut_back(void)
     fclose(log);
     struct tempera_error error = {0};
     t = begin_other(text, 12);
+    t.trainer->weights[5] = 99;
     CHECK_STATUS(tempera_trainer_resume(t.trainer, state_path, &error), TEMPERA_STATE_MISMATCH);
     CHECK(strstr(error.message, log_path) != NULL);
+    CHECK(t.trainer->step == 0 && t.trainer->weights[5] == 99); // nothing was taken up
     remove(log_path); // one that is gone is begun anew
     CHECK_STATUS(tempera_trainer_resume(t.trainer, state_path, &error), TEMPERA_OK);
     training_end(&t);
@@ -184,7 +186,7 @@ static void killed_at_any_moment(void)
             break;
         // Early at first, to meet every part of the start, then ever later, so that a slow
         // machine gets there, too.
-        size_t longest = 4000000 + 2000000 * (size_t)attempt;
+        size_t longest = 4000000 + 4000000 * (size_t)attempt;
         struct timespec pause = {0, (long)check_random_below(longest < 900000000 ? longest
                                                                                  : 900000000)};
         nanosleep(&pause, NULL);

@@ -341,6 +341,7 @@ enum tempera_status tempera_trainer_resume(struct tempera_trainer *t, const char
     if (status != TEMPERA_OK)
         return status;
     struct state state = {0};
+    struct tempera_loss_log log = tempera_loss_log_of(t->log.path);
     float *block = tempera_alloc(3 * t->n, sizeof *block);
     if (block == NULL) {
         status = tempera_train_fail(error, TEMPERA_OUT_OF_MEMORY, "no memory to read the state");
@@ -349,9 +350,11 @@ enum tempera_status tempera_trainer_resume(struct tempera_trainer *t, const char
     float *const values[3] = {block, block + t->n, block + 2 * t->n};
     status = read_checked(t, gguf, path, &state, values, error);
     if (status == TEMPERA_OK && t->log.path != NULL)
-        status = tempera_loss_log_resume(&t->log, state.log_nbytes, state.log_digest, error);
+        status = tempera_loss_log_resume(&log, state.log_nbytes, state.log_digest, error);
     if (status != TEMPERA_OK)
         goto done;
+    tempera_loss_log_close(&t->log);
+    t->log = log;
     memcpy(t->weights, values[0], t->n * sizeof *block);
     memcpy(t->first, values[1], t->n * sizeof *block);
     memcpy(t->second, values[2], t->n * sizeof *block);

@@ -6,6 +6,7 @@
 
 #include <tempera/loss.h>
 
+#include "base/memory.h"
 #include "train/trainer.h"
 
 enum { BATCH = 8 };
@@ -59,6 +60,30 @@ static void fill_evaluation(struct tempera_evaluation *evaluation, double nats, 
     evaluation->bytes = nbytes;
 }
 
+static enum tempera_status check(const struct tempera_model *model,
+                                 const struct tempera_tokenizer *tokenizer, const char *text,
+                                 size_t nbytes, size_t context, struct tempera_error *error)
+{
+    if (model == NULL || tokenizer == NULL || (text == NULL && nbytes > 0))
+        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+    if (nbytes == 0)
+        return tempera_train_fail(error, TEMPERA_TEXT_TOO_SHORT, "the text is empty");
+    const struct tempera_model_config *config = tempera_model_get_config(model);
+    if (context > config->context_length)
+        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT,
+                                  "a context of %zu is more than the model's %zu", context,
+                                  (size_t)config->context_length);
+    size_t n_tokens = tempera_tokenizer_n_tokens(tokenizer);
+    if (n_tokens > config->vocab_size)
+        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT,
+                                  "the tokenizer has %zu tokens, the model only %zu", n_tokens,
+                                  (size_t)config->vocab_size);
+    if (tempera_tokenizer_bos(tokenizer) < 0)
+        return tempera_train_fail(error, TEMPERA_UNSUPPORTED,
+                                  "the tokenizer has no beginning-of-text token");
+    return TEMPERA_OK;
+}
+
 enum tempera_status
 tempera_evaluate(const struct tempera_model *model, const struct tempera_tokenizer *tokenizer,
                  const char *text, size_t nbytes, size_t context,
@@ -67,28 +92,19 @@ tempera_evaluate(const struct tempera_model *model, const struct tempera_tokeniz
 {
     if (error != NULL)
         *error = (struct tempera_error){.status = TEMPERA_OK};
-    if (model == NULL || tokenizer == NULL || evaluation == NULL || (text == NULL && nbytes > 0))
+    if (evaluation == NULL)
         return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
-    if (nbytes == 0)
-        return tempera_train_fail(error, TEMPERA_TEXT_TOO_SHORT, "the text is empty");
-    size_t longest = tempera_model_get_config(model)->context_length;
-    if (context > longest)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "a context of %zu is more than the model's %zu", context,
-                                  longest);
-    if (context == 0)
-        context = longest;
-    int32_t bos = tempera_tokenizer_bos(tokenizer);
-    if (bos < 0)
-        return tempera_train_fail(error, TEMPERA_UNSUPPORTED,
-                                  "the tokenizer has no beginning-of-text token");
-
+    enum tempera_status status = check(model, tokenizer, text, nbytes, context, error);
+    if (status != TEMPERA_OK)
+        return status;
     struct tempera_workspace *workspace = NULL;
     int32_t *ids = NULL, *scratch = NULL;
     size_t n_ids;
-    enum tempera_status status = tempera_data_encode(tokenizer, text, nbytes, &ids, &n_ids);
+    status = tempera_data_encode(tokenizer, text, nbytes, &ids, &n_ids);
     if (status != TEMPERA_OK)
         goto done;
+    if (context == 0)
+        context = tempera_model_get_config(model)->context_length;
     if (n_ids < context)
         context = n_ids;
     size_t batch = (n_ids + context - 1) / context;
@@ -96,14 +112,14 @@ tempera_evaluate(const struct tempera_model *model, const struct tempera_tokeniz
     status = tempera_workspace_open(&workspace, model, batch, context, false);
     if (status != TEMPERA_OK)
         goto done;
-    scratch = malloc(2 * batch * context * sizeof *scratch);
+    scratch = tempera_alloc(2 * batch * context, sizeof *scratch);
     if (scratch == NULL) {
         status = TEMPERA_OUT_OF_MEMORY;
         goto done;
     }
     double nats;
-    status = tempera_measure(model, workspace, ids, n_ids, bos, batch, context, scratch, &nats,
-                             executor);
+    status = tempera_measure(model, workspace, ids, n_ids, tempera_tokenizer_bos(tokenizer), batch,
+                             context, scratch, &nats, executor);
     if (status == TEMPERA_OK)
         fill_evaluation(evaluation, nats, n_ids, nbytes);
 done:

@@ -59,7 +59,6 @@ static bool digest_file(int fd, uint64_t nbytes, uint64_t *digest)
 enum tempera_status tempera_loss_log_resume(struct tempera_loss_log *log, uint64_t nbytes,
                                             uint64_t digest, struct tempera_error *error)
 {
-    tempera_loss_log_close(log);
     struct stat info;
     if (stat(log->path, &info) != 0 || info.st_size == 0)
         return tempera_loss_log_create(log, error);

@@ -23,8 +23,8 @@ struct tempera_loss_log tempera_loss_log_of(const char *path);
 enum tempera_status tempera_loss_log_create(struct tempera_loss_log *log,
                                             struct tempera_error *error);
 
-// Opens the log of a state with this length and digest and cuts it there. A file that isn't there
-// or is empty is begun anew. STATE_MISMATCH if it is another log.
+// Opens the log, which isn't open yet, of a state with this length and digest, and cuts it there.
+// A file that isn't there or is empty is begun anew. STATE_MISMATCH if it is another log.
 enum tempera_status tempera_loss_log_resume(struct tempera_loss_log *log, uint64_t nbytes,
                                             uint64_t digest, struct tempera_error *error);
 

@@ -29,13 +29,13 @@ static const struct shape ladder[] = {
     {192, 4}, {160, 4}, {128, 4}, {96, 3},  {64, 2},
 };
 
-static uint32_t vocab_for(size_t nbytes)
+static uint32_t vocab_for(double nbytes)
 {
     static const struct {
-        size_t nbytes;
+        double nbytes;
         uint32_t vocab;
-    } steps[] = {{64u << 10, BYTES_VOCAB}, {256u << 10, 512}, {1u << 20, 1024}, {16u << 20, 2048},
-                 {128u << 20, 4096}};
+    } steps[] = {{0x1p16, BYTES_VOCAB}, {0x1p18, 512}, {0x1p20, 1024}, {0x1p24, 2048},
+                 {0x1p27, 4096}};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         if (nbytes < steps[i].nbytes)
             return steps[i].vocab;
@@ -145,6 +145,50 @@ static enum tempera_status check(size_t text_nbytes, double minutes,
     return TEMPERA_OK;
 }
 
+// What the user asked for, with the fields that neither model nor time decide.
+static void fill_asked(double nbytes, struct tempera_model_config *asked,
+                       struct tempera_train_options *options)
+{
+    const struct tempera_model_config usual = tempera_model_config_default();
+    if (asked->vocab_size == 0)
+        asked->vocab_size = vocab_for(nbytes);
+    if (asked->rms_epsilon == 0)
+        asked->rms_epsilon = usual.rms_epsilon;
+    if (asked->rope_base == 0)
+        asked->rope_base = usual.rope_base;
+    if (options->context == 0)
+        options->context = asked->context_length > 0
+                               ? asked->context_length
+                               : context_for(nbytes / bytes_a_token(asked->vocab_size));
+    if (asked->context_length == 0)
+        asked->context_length = (uint32_t)options->context;
+}
+
+// Model, batch and steps, within so many seconds.
+static void choose(double nbytes, double seconds, size_t n_threads,
+                   struct tempera_model_config *config, struct tempera_train_options *options)
+{
+    const struct tempera_model_config asked = *config;
+    double passes = fmin(300, fmax(16, 3.2e6 / nbytes)), tokens = 0, in_time = 0;
+    double most = passes * nbytes / bytes_a_token(asked.vocab_size);
+    for (size_t i = 0; i < sizeof ladder / sizeof *ladder; i++) {
+        *config = complete(&asked, &ladder[i]);
+        double n = (double)tempera_model_config_n_parameters(config);
+        if (n == 0)
+            continue; // impossible as asked; said by the check after this
+        in_time = reserve * seconds * tokens_per_second(config, options->context, n_threads);
+        tokens = fmin(most, in_time);
+        if (n <= fmax(4e5, 2000 * sqrt(nbytes)) && tokens >= tokens_a_parameter * n)
+            break;
+    }
+    if (options->batch == 0)
+        options->batch = tokens < 4e6 ? 4 : tokens < 40e6 ? 8 : 16;
+    double a_step = (double)options->batch * (double)options->context;
+    double learnt = fmin(in_time, fmax(tokens, MIN_STEPS * a_step));
+    if (options->steps == 0)
+        options->steps = (uint64_t)fmax(1, learnt / a_step);
+}
+
 enum tempera_status tempera_train_plan(size_t text_nbytes, double minutes, size_t n_threads,
                                        struct tempera_model_config *config,
                                        struct tempera_train_options *options,
@@ -155,52 +199,17 @@ enum tempera_status tempera_train_plan(size_t text_nbytes, double minutes, size_
     enum tempera_status status = check(text_nbytes, minutes, config, options, error);
     if (status != TEMPERA_OK)
         return status;
-    struct tempera_model_config asked = *config;
-    const struct tempera_model_config usual = tempera_model_config_default();
-    double nbytes = (double)text_nbytes;
     minutes = minutes > 0 ? minutes : default_minutes;
     n_threads = n_threads > 0 ? n_threads : 1;
-    if (asked.vocab_size == 0)
-        asked.vocab_size = vocab_for(text_nbytes);
-    if (asked.rms_epsilon == 0)
-        asked.rms_epsilon = usual.rms_epsilon;
-    if (asked.rope_base == 0)
-        asked.rope_base = usual.rope_base;
-    double n_tokens = nbytes / bytes_a_token(asked.vocab_size);
-    size_t context = options->context;
-    if (context == 0)
-        context = asked.context_length > 0 ? asked.context_length : context_for(n_tokens);
-    if (asked.context_length == 0)
-        asked.context_length = (uint32_t)context;
-
-    const size_t n_shapes = sizeof ladder / sizeof *ladder;
-    double most = fmin(300, fmax(16, 3.2e6 / nbytes)) * n_tokens, tokens = 0;
-    struct tempera_model_config chosen = asked;
-    for (size_t i = 0; i < n_shapes; i++) {
-        chosen = complete(&asked, &ladder[i]);
-        double n = (double)tempera_model_config_n_parameters(&chosen);
-        if (n == 0)
-            continue;
-        double rate = tokens_per_second(&chosen, context, n_threads);
-        tokens = fmin(most, reserve * 60 * minutes * rate);
-        if (n <= fmax(4e5, 2000 * sqrt(nbytes)) && tokens >= tokens_a_parameter * n)
-            break;
-    }
+    struct tempera_model_config chosen = *config;
+    struct tempera_train_options o = *options;
+    fill_asked((double)text_nbytes, &chosen, &o);
+    choose((double)text_nbytes, 60 * minutes, n_threads, &chosen, &o);
     status = tempera_model_config_check(&chosen, error);
     if (status != TEMPERA_OK)
         return status;
-
-    struct tempera_train_options o = *options;
-    o.context = context;
-    if (o.batch == 0)
-        o.batch = tokens < 4e6 ? 4 : tokens < 40e6 ? 8 : 16;
-    double tokens_a_step = (double)o.batch * (double)context;
-    double rate = tokens_per_second(&chosen, context, n_threads);
-    if (o.steps == 0) {
-        double in_time = reserve * 60 * minutes * rate / tokens_a_step;
-        o.steps = (uint64_t)fmax(1, fmin(in_time, fmax(tokens / tokens_a_step, MIN_STEPS)));
-    }
-    fill_options(&o, chosen.dim, (double)o.steps * tokens_a_step / rate / 60);
+    double tokens = (double)o.steps * (double)o.batch * (double)o.context;
+    fill_options(&o, chosen.dim, tokens / tokens_per_second(&chosen, o.context, n_threads) / 60);
     status = tempera_train_options_check(&o, error);
     if (status != TEMPERA_OK)
         return status;
