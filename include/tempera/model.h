@@ -184,16 +184,17 @@ struct tempera_generate_options {
     size_t max_tokens;        // 0: until the end of text or of the context
     const char *const *stops; // [n_stops] strings that end the text and aren't part of it
     size_t n_stops;
-    bool raw;   // true: the prompt's last token is not taken back (see below)
+    bool raw;   // true: the prompt's last word is not taken back (see below)
     bool slide; // when the context is full, go on with its second half
 };
 
 TEMPERA_API struct tempera_generate_options tempera_generate_options_default(void);
 
 // Continues prompt[nbytes] on an empty decoder, token by token through the callback.
-// A prompt may end inside a word: its last token is taken back and only tokens that continue
-// what it stood for are allowed until its bytes are used up, so that "Humpty D" reaches "Dumpty"
-// though that is one token. The bytes of the prompt are never given to the callback again.
+// A prompt may end inside a word: the tokens of its last word, with the space before it, are taken
+// back, and only tokens that repeat those bytes and go beyond them are allowed until the bytes
+// are used up, so that "Humpty D" reaches "Dumpty" though that is one token. The bytes of the
+// prompt are never given to the callback again; tokens that repeat them count as tokens.
 // An empty prompt starts from the beginning-of-text token.
 // Returns OK at the end of text, at max_tokens, at a stop string or when the callback says stop;
 // CONTEXT_FULL when the prompt alone fills the context.

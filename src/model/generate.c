@@ -43,7 +43,7 @@ struct generation {
     size_t scratch_nbytes;
     struct tempera_sampler_state *state;
 
-    const uint8_t *pending; // bytes of the prompt that the next tokens have to repeat
+    const char *pending; // bytes of the prompt that the next tokens have to repeat
     size_t n_pending;
     struct tempera_utf8_holdback holdback;
     char *text; // not shown yet: it may be the beginning of a stop string
@@ -117,7 +117,44 @@ static enum tempera_status append(struct generation *g, const int32_t *ids, size
     return status;
 }
 
-// Encodes the prompt, takes its last token back unless told not to, and runs the rest.
+static bool is_space(uint8_t c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+// How many of the prompt's last tokens to take back: those of its last word, with the space
+// before it. Tokens are made within words, so what stands before them would be the same in any
+// text that goes on. Texts without spaces lose a few tokens only.
+static size_t n_taken_back(const struct tempera_tokenizer *tokenizer, const int32_t *ids, size_t n)
+{
+    const size_t most = 8;
+    size_t taken = 0;
+    while (taken < n && taken < most) {
+        size_t nbytes;
+        const uint8_t *bytes = tempera_tokenizer_token(tokenizer, ids[n - taken - 1], &nbytes);
+        bool lone_space = nbytes == 1 && bytes[0] == ' ';
+        if (taken > 0 && is_space(bytes[nbytes - 1]) && !lone_space)
+            break; // the word begins behind this
+        taken++;
+        if (is_space(bytes[0]))
+            break;
+    }
+    return taken;
+}
+
+static void take_back(struct generation *g, const char *prompt, size_t nbytes, const int32_t *ids,
+                      size_t *n_ids)
+{
+    size_t taken = n_taken_back(g->tokenizer, ids, *n_ids);
+    for (size_t i = 0; i < taken; i++) {
+        size_t token_nbytes;
+        tempera_tokenizer_token(g->tokenizer, ids[--*n_ids], &token_nbytes);
+        g->n_pending += token_nbytes;
+    }
+    g->pending = prompt + nbytes - g->n_pending;
+}
+
+// Encodes the prompt, takes its last word back unless told not to, and runs the rest.
 static enum tempera_status begin(struct generation *g, const char *prompt, size_t nbytes,
                                  struct tempera_error *error)
 {
@@ -127,8 +164,8 @@ static enum tempera_status begin(struct generation *g, const char *prompt, size_
         return TEMPERA_OUT_OF_MEMORY;
     enum tempera_status status =
         tempera_tokenizer_encode(g->tokenizer, prompt, nbytes, ids, nbytes + 1, &n_ids);
-    if (status == TEMPERA_OK && n_ids > 0 && !g->options->raw)
-        g->pending = tempera_tokenizer_token(g->tokenizer, ids[--n_ids], &g->n_pending);
+    if (status == TEMPERA_OK && !g->options->raw)
+        take_back(g, prompt, nbytes, ids, &n_ids);
     if (status == TEMPERA_OK && n_ids == 0)
         ids[n_ids++] = tempera_tokenizer_bos(g->tokenizer);
     if (status == TEMPERA_OK && n_ids >= capacity)
