@@ -442,6 +442,43 @@ static void a_checkpoint_knows_what_it_was_made_with(void)
     free(text);
 }
 
+// With learnt tokens: what the state holds goes on to the same bits as what was there before.
+static void a_checkpoint_carries_its_tokenizer(void)
+{
+    char *text = wordy_text(4 * WORDY, 1);
+    struct tempera_error error = {0};
+    struct training t = training_small(text, 4 * WORDY);
+    t.options.checkpoint_path = whole_state;
+    CHECK_STATUS(tempera_tokenizer_train(&t.tokenizer, text, 4 * WORDY, 280, &error), TEMPERA_OK);
+    CHECK_STATUS(training_begin(&t, 1, &error), TEMPERA_OK);
+    struct tempera_train_report report;
+    for (int i = 0; i < 5; i++)
+        CHECK_STATUS(tempera_trainer_step(t.trainer, &report, &error), TEMPERA_OK);
+    CHECK_STATUS(tempera_trainer_save(t.trainer, state_path, &error), TEMPERA_OK);
+    CHECK_STATUS(tempera_trainer_run(t.trainer, NULL, &error), TEMPERA_OK);
+    training_end(&t);
+
+    struct training again = {.corpus = {text, 4 * WORDY, NULL, 0}};
+    CHECK_STATUS(tempera_checkpoint_open(state_path, &again.model, &again.tokenizer,
+                                         &again.options, &error),
+                 TEMPERA_OK);
+    CHECK_EQ_SIZE(tempera_tokenizer_n_tokens(again.tokenizer), 280);
+    again.options.checkpoint_path = state_path;
+    CHECK_STATUS(training_begin(&again, 2, &error), TEMPERA_OK);
+    CHECK_STATUS(tempera_trainer_resume(again.trainer, state_path, &error), TEMPERA_OK);
+    CHECK_STATUS(tempera_trainer_run(again.trainer, NULL, &error), TEMPERA_OK);
+    training_end(&again);
+    check_same_files(state_path, whole_state);
+
+    t = training_small(text, 4 * WORDY); // other merges are another text
+    CHECK_STATUS(tempera_tokenizer_train(&t.tokenizer, text + 7, 2 * WORDY, 280, &error),
+                 TEMPERA_OK);
+    CHECK_STATUS(training_begin(&t, 1, &error), TEMPERA_OK);
+    check_refused(&t, "text");
+    remove_files();
+    free(text);
+}
+
 // A file-size limit stands for a disk that fills up in the middle of a save.
 static void a_full_disk_keeps_the_old_state(void)
 {
@@ -498,6 +535,7 @@ int main(void)
         {"damaged states are refused", damaged_states_are_refused},
         {"truncated states are refused", truncated_states_are_refused},
         {"a checkpoint knows what it was made with", a_checkpoint_knows_what_it_was_made_with},
+        {"a checkpoint carries its tokenizer", a_checkpoint_carries_its_tokenizer},
         {"a full disk keeps the old state", a_full_disk_keeps_the_old_state},
     };
     return CHECK_RUN(tests);

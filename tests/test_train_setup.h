@@ -62,6 +62,8 @@ training_begin(struct training *t, size_t n_threads, struct tempera_error *error
 {
     struct tempera_model_config config = tempera_model_config_default();
     config.vocab_size = 257;
+    if (t->tokenizer != NULL)
+        config.vocab_size = (uint32_t)tempera_tokenizer_n_tokens(t->tokenizer);
     config.context_length = 32;
     config.n_layers = 2;
     config.dim = 24;
