@@ -11,7 +11,8 @@ static const char rhyme[] =
     "Humpty Dumpty sat on a wall, Humpty Dumpty had a great fall. Humpty Dumpty Humpty Dumpty. "
     "All the king's horses and all the king's men couldn't put Humpty together again. "
     "Jack and Jill went up the hill to fetch a pail of water. Humpty Dumpty, Dumpty, Dumpty! "
-    "Three blind mice, see how they run; wer reitet so sp\xC3\xA4t durch Nacht und Wind? \xE2\x82\xAC "
+    "Three blind mice, see how they run; wer reitet so sp\xC3\xA4t durch Nacht und Wind? "
+    "\xE2\x82\xAC "
     "Mary had a little lamb, its fleece was white as snow, and everywhere that Mary went.";
 
 struct setting {
@@ -160,8 +161,7 @@ static void word_is_completed(void)
     struct setting s = open_setting(false);
     int32_t word[8];
     size_t n_word, hits = 0, raw_hits = 0;
-    CHECK_STATUS(tempera_tokenizer_encode(s.tokenizer, " Dumpty", 7, word, 8, &n_word),
-                 TEMPERA_OK);
+    CHECK_STATUS(tempera_tokenizer_encode(s.tokenizer, " Dumpty", 7, word, 8, &n_word), TEMPERA_OK);
     CHECK_EQ_SIZE(n_word, 1);
     for (uint64_t seed = 0; seed < 200; seed++) {
         struct tempera_generate_options options = hot_options(seed, 1);

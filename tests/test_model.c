@@ -62,7 +62,7 @@ static void bad_configs(void)
     struct tempera_model_config c = small_config();
     uint32_t *const fields[] = {&c.vocab_size, &c.context_length, &c.n_layers,  &c.dim,
                                 &c.n_heads,    &c.n_kv_heads,     &c.hidden_dim};
-    static const char *const names[] = {"vocab_size", "context_length", "n_layers", "dim",
+    static const char *const names[] = {"vocab_size", "context_length", "n_layers",  "dim",
                                         "n_heads",    "n_kv_heads",     "hidden_dim"};
     for (size_t i = 0; i < 7; i++) {
         const uint32_t bad[] = {0, UINT32_MAX};
@@ -170,9 +170,9 @@ static void any_executor(void)
     // without room for a backward pass: the same loss
     tempera_workspace_close(&workspace);
     CHECK_STATUS(tempera_workspace_open(&workspace, model, B, T, false), TEMPERA_OK);
-    CHECK_STATUS(tempera_model_loss(model, workspace, tokens, targets, B, T, NULL, 1, &loss, NULL,
-                                    NULL),
-                 TEMPERA_OK);
+    CHECK_STATUS(
+        tempera_model_loss(model, workspace, tokens, targets, B, T, NULL, 1, &loss, NULL, NULL),
+        TEMPERA_OK);
     CHECK_MEM(&loss, &first_loss, sizeof loss);
     CHECK_STATUS(tempera_model_loss(model, workspace, tokens, targets, B, T, gradients, 1, &loss,
                                     NULL, NULL),
@@ -207,15 +207,15 @@ static void bad_sequences(void)
     for (size_t i = 0; i < 5; i++) {
         int32_t kept = tokens[T / 2];
         tokens[T / 2] = bad[i];
-        CHECK_STATUS(tempera_model_loss(model, workspace, tokens, targets, 1, T, NULL, 1, &loss,
-                                        NULL, NULL),
-                     TEMPERA_TOKEN_OUT_OF_RANGE);
+        CHECK_STATUS(
+            tempera_model_loss(model, workspace, tokens, targets, 1, T, NULL, 1, &loss, NULL, NULL),
+            TEMPERA_TOKEN_OUT_OF_RANGE);
         tokens[T / 2] = kept;
         kept = targets[T / 2];
         targets[T / 2] = bad[i];
-        CHECK_STATUS(tempera_model_loss(model, workspace, tokens, targets, 1, T, NULL, 1, &loss,
-                                        NULL, NULL),
-                     bad[i] == TEMPERA_IGNORE_INDEX ? TEMPERA_OK : TEMPERA_TARGET_OUT_OF_RANGE);
+        CHECK_STATUS(
+            tempera_model_loss(model, workspace, tokens, targets, 1, T, NULL, 1, &loss, NULL, NULL),
+            bad[i] == TEMPERA_IGNORE_INDEX ? TEMPERA_OK : TEMPERA_TARGET_OUT_OF_RANGE);
         targets[T / 2] = kept;
     }
     tempera_workspace_close(&workspace);
@@ -369,10 +369,10 @@ static const struct {
     const char *key;
     uint32_t value;
 } keys[] = {
-    {"llama.context_length", T},          {"llama.embedding_length", 24},
-    {"llama.block_count", 2},             {"llama.feed_forward_length", 40},
-    {"llama.attention.head_count", 6},    {"llama.attention.head_count_kv", 2},
-    {"llama.rope.dimension_count", 4},    {"llama.vocab_size", V},
+    {"llama.context_length", T},       {"llama.embedding_length", 24},
+    {"llama.block_count", 2},          {"llama.feed_forward_length", 40},
+    {"llama.attention.head_count", 6}, {"llama.attention.head_count_kv", 2},
+    {"llama.rope.dimension_count", 4}, {"llama.vocab_size", V},
 };
 
 static bool is(const char *name, const char *wanted)
@@ -431,11 +431,13 @@ static void check_forgery(struct forgery f, enum tempera_status expected, const 
 static void bad_files(void)
 {
     check_forgery((struct forgery){0}, TEMPERA_OK, "");
-    static const char *const needed[] = {
-        "general.architecture",       "llama.context_length",
-        "llama.embedding_length",     "llama.block_count",
-        "llama.feed_forward_length",  "llama.attention.head_count",
-        "llama.attention.layer_norm_rms_epsilon"};
+    static const char *const needed[] = {"general.architecture",
+                                         "llama.context_length",
+                                         "llama.embedding_length",
+                                         "llama.block_count",
+                                         "llama.feed_forward_length",
+                                         "llama.attention.head_count",
+                                         "llama.attention.layer_norm_rms_epsilon"};
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
         check_forgery((struct forgery){.drop_key = needed[i]}, TEMPERA_BAD_MODEL, needed[i]);
     // as many key and value heads as heads, if it isn't said: the tensors then don't fit

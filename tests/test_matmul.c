@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+// Matrix products against the definition in double: shapes, transposes, strides, accumulation;
+// the same bits for any executor; nothing written outside.
+//
+//     test_matmul --bench      GFLOP/s of a training's products, for docs/MATMUL.md
+#include "check.h"
+
+#include <time.h>
+
+#include "matmul/matmul.h"
+
+enum { MOST = 1100 * 1100 };
+
+static float a[MOST], b[MOST], c[MOST], first[MOST], before[MOST];
+
+static void fill(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)check_random_between(-1, 1);
+}
+
+static double at(const float *x, size_t stride, bool transposed, size_t row, size_t column)
+{
+    return (double)(transposed ? x[column * stride + row] : x[row * stride + column]);
+}
+
+// A random product of this shape with gaps in its rows.
+static struct tempera_matmul make(size_t M, size_t N, size_t K, unsigned flags)
+{
+    struct tempera_matmul p = {.M = M, .N = N, .K = K, .a = a, .b = b, .c = c};
+    p.a_transposed = flags & 1;
+    p.b_transposed = flags & 2;
+    p.accumulate = flags & 4;
+    p.a_stride = (p.a_transposed ? M : K) + check_random_below(4);
+    p.b_stride = (p.b_transposed ? K : N) + check_random_below(4);
+    p.c_stride = N + check_random_below(4);
+    fill(a, (p.a_transposed ? K : M) * p.a_stride);
+    fill(b, (p.b_transposed ? N : K) * p.b_stride);
+    fill(c, M * p.c_stride);
+    memcpy(before, c, M * p.c_stride * sizeof *c);
+    return p;
+}
+
+// Sums of K products in f32, in any order: off by at most (K + 1) 2^-24 of the sum of magnitudes,
+// which is at most K + 1.
+static void check_product(const struct tempera_matmul *p)
+{
+    double bound = (double)(p->K + 1) * 0x1p-24 * (double)(p->K + 1);
+    size_t n_samples = p->M * p->N < 20000 ? p->M * p->N : 2000;
+    for (size_t s = 0; s < n_samples; s++) {
+        size_t i = n_samples == 2000 ? check_random_below(p->M * p->N) : s;
+        size_t m = i / p->N, n = i % p->N;
+        double sum = p->accumulate ? (double)before[m * p->c_stride + n] : 0;
+        for (size_t k = 0; k < p->K; k++)
+            sum += at(a, p->a_stride, p->a_transposed, m, k) *
+                   at(b, p->b_stride, p->b_transposed, k, n);
+        CHECK_NEAR((double)c[m * p->c_stride + n], sum, bound);
+    }
+    for (size_t m = 0; m < p->M; m++) // the gaps are untouched
+        for (size_t n = p->N; n < p->c_stride; n++)
+            CHECK(c[m * p->c_stride + n] == before[m * p->c_stride + n]);
+}
+
+static void shapes(void)
+{
+    static const size_t sizes[] = {1, 2, 3, 7, 16, 63, 64, 65, 100, 257};
+    for (unsigned round = 0; round < 240; round++) {
+        size_t M = sizes[check_random_below(10)], N = sizes[check_random_below(10)];
+        struct tempera_matmul p = make(M, N, sizes[check_random_below(10)], round % 8);
+        if (round % 3 == 0)
+            tempera_matmul_serial(&p);
+        else
+            tempera_matmul(&p, NULL);
+        check_product(&p);
+    }
+}
+
+static void one_row(void)
+{
+    for (unsigned flags = 0; flags < 8; flags += 2) {
+        struct tempera_matmul p = make(1, 1000, 300, flags);
+        tempera_matmul(&p, NULL);
+        check_product(&p);
+    }
+}
+
+static void empty(void)
+{
+    struct tempera_matmul p = make(3, 5, 4, 0);
+    p.K = 0;
+    tempera_matmul(&p, NULL);
+    for (size_t m = 0; m < 3; m++)
+        for (size_t n = 0; n < p.c_stride; n++)
+            CHECK(c[m * p.c_stride + n] == (n < 5 ? 0 : before[m * p.c_stride + n]));
+    memcpy(c, before, 3 * p.c_stride * sizeof *c);
+    p.accumulate = true;
+    tempera_matmul_serial(&p);
+    CHECK_MEM(c, before, 3 * p.c_stride * sizeof *c);
+    p.M = 0;
+    p.K = 4;
+    tempera_matmul(&p, NULL);
+    CHECK_MEM(c, before, 3 * p.c_stride * sizeof *c);
+}
+
+// Panels are cut by shape alone, so the number of threads does not show.
+static void any_executor(void)
+{
+    static const size_t shapes[][3] = {{1000, 384, 100}, {64, 1024, 384}, {384, 384, 1000},
+                                       {1, 1000, 384},   {700, 40, 33},   {256, 256, 1000}};
+    for (size_t s = 0; s < 6; s++) {
+        struct tempera_matmul p = make(shapes[s][0], shapes[s][1], shapes[s][2], s == 2 ? 1 : 2);
+        size_t n = p.M * p.c_stride;
+        tempera_matmul(&p, NULL);
+        memcpy(first, c, n * sizeof *c);
+        check_product(&p);
+        for (size_t threads = 1; threads <= 7; threads += threads < 3 ? 1 : 4) {
+            struct tempera_thread_pool *pool = NULL;
+            CHECK_STATUS(tempera_thread_pool_open(&pool, threads), TEMPERA_OK);
+            memcpy(c, before, n * sizeof *c);
+            tempera_matmul(&p, tempera_thread_pool_executor(pool));
+            CHECK_MEM(c, first, n * sizeof *c);
+            tempera_thread_pool_close(&pool);
+        }
+    }
+}
+
+// Small products inside tasks, many at once: what a build of the library that isn't safe gets
+// wrong.
+static void serial_task(void *context, size_t index)
+{
+    struct tempera_matmul p = *(const struct tempera_matmul *)context;
+    p.c += index * p.M * p.c_stride;
+    tempera_matmul_serial(&p);
+}
+
+static void products_at_once(void)
+{
+    enum { TASKS = 60, SIDE = 64 };
+    struct tempera_matmul p = make(SIDE, SIDE, SIDE, 2);
+    p.c_stride = SIDE;
+    struct tempera_thread_pool *pool = NULL;
+    CHECK_STATUS(tempera_thread_pool_open(&pool, 3), TEMPERA_OK);
+    for (int round = 0; round < 20; round++) {
+        memset(c, 0, TASKS * SIDE * SIDE * sizeof *c);
+        tempera_parallel_for(tempera_thread_pool_executor(pool), TASKS, serial_task, &p);
+        for (size_t i = 1; i < TASKS; i++)
+            CHECK_MEM(c + i * SIDE * SIDE, c, SIDE * SIDE * sizeof *c);
+    }
+    tempera_thread_pool_close(&pool);
+}
+
+// ------------------------------------------------------------------------------------------------
+// The benchmark
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static double gflops(const struct tempera_matmul *p, const struct tempera_executor *executor)
+{
+    double best = 0;
+    for (int run = 0; run < 15; run++) {
+        double start = seconds_now();
+        tempera_matmul(p, executor);
+        double rate = 2e-9 * (double)(p->M * p->N * p->K) / (seconds_now() - start);
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
+
+static int bench(void)
+{
+    static const struct {
+        const char *what;
+        size_t M, N, K;
+        unsigned flags;
+    } products[] = {
+        {"y = x W^T", 2048, 384, 384, 2},     {"y = x W^T", 2048, 1024, 384, 2},
+        {"y = x W^T", 1024, 1024, 1024, 2},   {"dx = dy W", 2048, 384, 1024, 0},
+        {"dW += dy^T x", 384, 384, 2048, 5},  {"dW += dy^T x", 1024, 384, 2048, 5},
+        {"one head: q k^T", 256, 256, 64, 2}, {"one token", 1, 1024, 1024, 2},
+    };
+    struct tempera_thread_pool *pool = NULL;
+    if (tempera_thread_pool_open(&pool, 2) != TEMPERA_OK)
+        return 1;
+    static float large_a[2048 * 1024], large_b[2048 * 1024], large_c[2048 * 1024];
+    printf("%-16s %18s  %8s %8s   GFLOP/s, best of 15\n", "product", "M x N x K", "serial",
+           "2 threads");
+    for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
+        struct tempera_matmul p = make(1, 1, 1, products[i].flags);
+        p.M = products[i].M, p.N = products[i].N, p.K = products[i].K;
+        p.a = large_a, p.b = large_b, p.c = large_c;
+        p.a_stride = p.a_transposed ? p.M : p.K;
+        p.b_stride = p.b_transposed ? p.K : p.N;
+        p.c_stride = p.N;
+        printf("%-16s %6zu %5zu %5zu  %8.0f %8.0f\n", products[i].what, p.M, p.N, p.K,
+               gflops(&p, NULL), gflops(&p, tempera_thread_pool_executor(pool)));
+    }
+    tempera_thread_pool_close(&pool);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct check_test tests[] = {
+        {"shapes, transposes, strides, accumulation", shapes},
+        {"one row", one_row},
+        {"empty products", empty},
+        {"any executor, the same bits", any_executor},
+        {"products at once in several threads", products_at_once},
+    };
+    if (tempera_matmul_start() != TEMPERA_OK) {
+        printf("Bail out! the matrix library can't be called from several threads\n");
+        return 1;
+    }
+    if (argc > 1 && strcmp(argv[1], "--bench") == 0)
+        return bench();
+    return CHECK_RUN(tests);
+}
