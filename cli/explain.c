@@ -272,18 +272,19 @@ static int run(int argc, char **argv)
     struct cli_texts words = {NULL, 0};
     uint64_t top = 10, threads = 0;
     bool json = false;
-    const struct cli_option options[] = {
+    const struct cli_option own[] = {
         {"model", 'm', CLI_TEXT, &model, "FILE", "a GGUF model; the one that ships", 0, 0},
         {"prompt", 'p', CLI_TEXT, &prompt, "TEXT", "the text before the token to explain", 0, 0},
         {"temperature", 't', CLI_NUMBERS, &temperatures, "T,...", "0.5,1,2 unless given", 0,
          INFINITY},
         {"top", 0, CLI_COUNT, &top, "N", "tokens to list; 10", 1, 1e9},
-        CLI_SAMPLING_OPTIONS(&sampling),
         {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors; 0", 0, 1024},
         {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
         {"json", 0, CLI_FLAG, &json, NULL, "print JSON", 0, 0},
     };
-    const size_t n_options = sizeof options / sizeof *options;
+    struct cli_option options[sizeof own / sizeof *own + CLI_SAMPLING_OPTIONS];
+    const size_t n_options =
+        cli_sampling_options(&sampling, own, sizeof own / sizeof *own, options);
     int exit_code;
     bool ok = cli_options_parse(&cli_explain, options, n_options, argc, argv, &words, &exit_code);
     if (ok && words.count > 0) {

@@ -126,12 +126,11 @@ static int run(int argc, char **argv)
     struct cli_texts stops = {NULL, 0}, words = {NULL, 0};
     uint64_t seed = UINT64_MAX, max_tokens = 200, threads = 0; // a seed of UINT64_MAX: not given
     bool raw = false, json = false;
-    const struct cli_option options[] = {
+    const struct cli_option own[] = {
         {"model", 'm', CLI_TEXT, &model, "FILE", "a GGUF model; the one that ships", 0, 0},
         {"prompt", 'p', CLI_TEXT, &prompt, "TEXT", "the text to go on from", 0, 0},
         {"temperature", 't', CLI_NUMBER, &sampling.temperature, "T", "0: always the top token; 0.8",
          0, INFINITY},
-        CLI_SAMPLING_OPTIONS(&sampling),
         {"seed", 0, CLI_COUNT, &seed, "N", "same seed, same text; random", 0, 9e15},
         {"max-tokens", 0, CLI_COUNT, &max_tokens, "N", "0: until the end of text; 200", 0, 1e12},
         {"stop", 0, CLI_TEXTS, &stops, "TEXT", "end before TEXT; may be repeated", 0, 0},
@@ -140,7 +139,9 @@ static int run(int argc, char **argv)
         {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
         {"json", 0, CLI_FLAG, &json, NULL, "print JSON at the end", 0, 0},
     };
-    const size_t n_options = sizeof options / sizeof *options;
+    struct cli_option options[sizeof own / sizeof *own + CLI_SAMPLING_OPTIONS];
+    const size_t n_options =
+        cli_sampling_options(&sampling, own, sizeof own / sizeof *own, options);
     struct cli_session session;
     int exit_code;
     bool ok = cli_options_parse(&cli_generate, options, n_options, argc, argv, &words, &exit_code);

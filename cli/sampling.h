@@ -7,7 +7,7 @@
 
 #include "options.h"
 
-enum { CLI_SAMPLING_STAGES = 5 };
+enum { CLI_SAMPLING_STAGES = 5, CLI_SAMPLING_OPTIONS = 7 };
 
 // llama.cpp's default values and order: penalties, top-k, top-p, min-p, temperature last.
 struct cli_sampling {
@@ -22,40 +22,9 @@ struct cli_sampling cli_sampling_default(void);
 // Fills stages and returns a sampler of them; valid as long as *sampling.
 struct tempera_sampler cli_sampling_build(struct cli_sampling *sampling);
 
-// Rows for an option table. temperature is apart: generate takes one, explain several.
-#define CLI_SAMPLING_OPTIONS(s)                                                                     \
-    {"top-k", 0, CLI_COUNT, &(s)->top_k, "K", "keep the K most likely; 0: off; 40", 0, INT32_MAX},  \
-        {"top-p", 0, CLI_NUMBER, &(s)->top_p, "P", "keep the likeliest up to mass P; 1: off; 0.95", \
-         0,       1},                                                                               \
-        {"min-p", 0, CLI_NUMBER, &(s)->min_p, "P", "keep p >= P times the top's p; 0: off; 0.05",   \
-         0,       1},                                                                               \
-        {"repeat-penalty",                                                                          \
-         0,                                                                                         \
-         CLI_NUMBER,                                                                                \
-         &(s)->repeat_penalty,                                                                      \
-         "R",                                                                                       \
-         "divide scores of recent tokens by R; 1: off; 1",                                          \
-         1e-6,                                                                                      \
-         1e6},                                                                                      \
-        {"presence-penalty",                                                                        \
-         0,                                                                                         \
-         CLI_NUMBER,                                                                                \
-         &(s)->presence_penalty,                                                                    \
-         "A",                                                                                       \
-         "subtract A from recent tokens; 0: off; 0",                                                \
-         -1e6,                                                                                      \
-         1e6},                                                                                      \
-        {"frequency-penalty",                                                                       \
-         0,                                                                                         \
-         CLI_NUMBER,                                                                                \
-         &(s)->frequency_penalty,                                                                   \
-         "A",                                                                                       \
-         "subtract A for each time; 0: off; 0",                                                     \
-         -1e6,                                                                                      \
-         1e6},                                                                                      \
-    {                                                                                               \
-        "penalty-window", 0, CLI_COUNT, &(s)->penalty_window, "N",                                  \
-            "how many recent tokens count; 64", 0, 1 << 20                                          \
-    }
+// Copies own[n_own] to options and puts the sampling options behind them; returns how many there
+// are. Temperature is apart: generate takes one, explain several.
+size_t cli_sampling_options(struct cli_sampling *sampling, const struct cli_option *own,
+                            size_t n_own, struct cli_option *options);
 
 #endif
