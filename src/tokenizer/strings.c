@@ -74,15 +74,6 @@ bool tempera_strings_add(struct tempera_strings *table, const uint8_t *bytes, si
     return true;
 }
 
-const struct tempera_string *tempera_strings_find(const struct tempera_strings *table,
-                                                  const uint8_t *bytes, size_t nbytes)
-{
-    if (table->n_slots == 0)
-        return NULL;
-    size_t number = table->slots[slot_of(table, bytes, nbytes, hash_of(bytes, nbytes))];
-    return number == 0 ? NULL : &table->strings[number - 1];
-}
-
 void tempera_strings_free(struct tempera_strings *table)
 {
     free(table->strings);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A table of different byte strings, numbered in the order in which they came.
+// Counts different byte strings, kept in the order in which they came.
 #ifndef TEMPERA_TOKENIZER_STRINGS_H
 #define TEMPERA_TOKENIZER_STRINGS_H
 
@@ -24,10 +24,6 @@ struct tempera_strings {
 
 // Counts a string, and adds it if it is new. False if memory is out.
 bool tempera_strings_add(struct tempera_strings *table, const uint8_t *bytes, size_t nbytes);
-
-// The string, or NULL.
-const struct tempera_string *tempera_strings_find(const struct tempera_strings *table,
-                                                  const uint8_t *bytes, size_t nbytes);
 
 void tempera_strings_free(struct tempera_strings *table);
 

@@ -10,6 +10,10 @@
 // A count never rises after the merge that made the pair: all pairs that a merge adds have the
 // new token in them. So the heap may hold counts that are too high, never too low, and they are
 // put right when they come to the top.
+//
+// No two tokens have the same bytes, which a vocabulary must not have: no merge crossed the ends
+// of a token's place before it was whole, so inside, merges went as if its bytes had been alone;
+// the same bytes therefore always come from the same pair.
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +65,6 @@ struct learner {
     struct candidate *heap;
     size_t n_heap, heap_capacity;
     uint32_t *sorted; // the places of the pair that is being merged
-    struct tempera_strings known; // bytes of all tokens: none is made twice
     struct learned *tokens; // [n_tokens]
     struct tempera_merge *merges; // [n_tokens - TEMPERA_N_BYTES]
     size_t n_tokens;
@@ -261,13 +264,6 @@ static bool merge_everywhere(struct learner *l, uint32_t merged, int32_t id)
     return true;
 }
 
-// Two ways to merge can lead to the same bytes; a vocabulary must not hold them twice. Such a pair
-// is passed over.
-static bool is_known(const struct learner *l, const struct learned *token)
-{
-    return tempera_strings_find(&l->known, token->bytes, token->nbytes) != NULL;
-}
-
 // Learns until there are n_tokens tokens or no more pairs.
 static bool learn(struct learner *l, size_t n_tokens)
 {
@@ -280,10 +276,6 @@ static bool learn(struct learner *l, size_t n_tokens)
         const struct tempera_string *word = &l->words.strings[place->word];
         struct learned token = {word->bytes + (pair.first - l->word_starts[place->word]),
                                 l->tokens[pair.left].nbytes + l->tokens[pair.right].nbytes};
-        if (is_known(l, &token))
-            continue;
-        if (!tempera_strings_add(&l->known, token.bytes, token.nbytes))
-            return false;
         int32_t id = (int32_t)l->n_tokens;
         l->tokens[id] = token;
         l->merges[id - TEMPERA_N_BYTES] = (struct tempera_merge){pair.left, pair.right, id};
@@ -331,8 +323,6 @@ static bool begin(struct learner *l, const uint8_t *order)
     for (int32_t i = 0; i < TEMPERA_N_BYTES; i++) {
         ids[order[i]] = i;
         l->tokens[i] = (struct learned){&order[i], 1};
-        if (!tempera_strings_add(&l->known, &order[i], 1))
-            return false;
     }
     l->n_tokens = TEMPERA_N_BYTES;
     uint32_t at = 0;
@@ -379,7 +369,6 @@ static struct tempera_tokenizer *finish(const struct learner *l)
 static void free_learner(struct learner *l)
 {
     tempera_strings_free(&l->words);
-    tempera_strings_free(&l->known);
     free(l->places);
     free(l->word_starts);
     free(l->pairs);
