@@ -134,7 +134,7 @@ static int run(int argc, char **argv)
         {"seed", 0, CLI_COUNT, &seed, "N", "same seed, same text; random", 0, 9e15},
         {"max-tokens", 0, CLI_COUNT, &max_tokens, "N", "0: until the end of text; 200", 0, 1e12},
         {"stop", 0, CLI_TEXTS, &stops, "TEXT", "end before TEXT; may be repeated", 0, 0},
-        {"raw", 0, CLI_FLAG, &raw, NULL, "don't take back the prompt's last word to complete it", 0, 0},
+        {"raw", 0, CLI_FLAG, &raw, NULL, "don't take the prompt's last word back", 0, 0},
         {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors; 0", 0, 1024},
         {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
         {"json", 0, CLI_FLAG, &json, NULL, "print JSON at the end", 0, 0},
