@@ -70,11 +70,12 @@ static void borders(void)
 // Many tokens: the search by blocks, at the borders of the blocks.
 static void blocks(void)
 {
-    enum { N = 3 * TEMPERA_MASSES_PER_SUM + 5 };
+    enum { N = 21 * TEMPERA_MASSES_PER_SUM + 5 };
     static uint64_t masses[N];
     tempera_u128 W = 0, sum = 0;
     for (size_t i = 0; i < N; i++)
         W += masses[i] = i % 5 == 0 ? 0 : (check_random() >> 13) | 1;
+    CHECK(W >> 64 != 0); // both halves of the product count
     for (size_t i = 0; i < N; i++) {
         bool near_border = i % TEMPERA_MASSES_PER_SUM < 3 ||
                            i % TEMPERA_MASSES_PER_SUM > TEMPERA_MASSES_PER_SUM - 3;

@@ -661,8 +661,16 @@ static void floating_point_modes(void)
     const unsigned flush = 0x8040, mxcsr = _mm_getcsr(); // flush to zero, denormals are zero
     _mm_setcsr(mxcsr | flush);
     struct tempera_sample_result r = probs_of_row(tiny, COLS, &row, other);
+    struct tempera_stage small = tempera_stage_penalties(1e-40f, 0, 0, 4);
+    struct tempera_stage negative = tempera_stage_temperature(-1e-40f);
+    sampler = tempera_sampler_of(&small, 1);
+    enum tempera_status good = tempera_sampler_check(&sampler, NULL);
+    sampler = tempera_sampler_of(&negative, 1);
+    enum tempera_status bad = tempera_sampler_check(&sampler, NULL);
     unsigned found = _mm_getcsr();
     _mm_setcsr(mxcsr);
+    CHECK_STATUS(good, TEMPERA_OK);
+    CHECK_STATUS(bad, TEMPERA_INVALID_ARGUMENT);
     CHECK_EQ_U64(found & flush, flush);
     CHECK_MEM(&r, &expected, sizeof r);
     CHECK_MEM(other, usual, sizeof other);

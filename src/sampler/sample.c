@@ -125,12 +125,11 @@ static float raw_logprob_of(struct allowed_scores a, const struct tempera_candid
     return logprob;
 }
 
-// (z - max) / T - ln(W / 2^51), at most 0
+// (z - max) / T - ln(W / 2^51). At most 0: the maximum alone has a mass of 2^51.
 static float logprob_of(const struct tempera_candidates *c, size_t at, tempera_u128 W)
 {
     double scaled = ((double)c->scores[at] - (double)c->max) / c->temperature;
-    double logprob = scaled - tempera_log((double)W * 0x1p-51);
-    return (float)(logprob < 0 ? logprob : 0);
+    return (float)(scaled - tempera_log((double)W * 0x1p-51));
 }
 
 static void write_probs(const struct tempera_candidates *c, tempera_u128 W, float *probs)

@@ -82,6 +82,9 @@ void tempera_select_top_k(struct tempera_candidates *c, size_t k);
 void tempera_select_top_p(struct tempera_candidates *c, float top_p);
 void tempera_select_min_p(struct tempera_candidates *c, float min_p);
 
+// The mass that top-p has to keep of W: max(1, ceil(P W) - floor(W / 2^24)), exactly.
+tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W);
+
 // ------------------------------------------------------------------------------------------------
 // History
 

@@ -111,10 +111,9 @@ void tempera_select_top_k(struct tempera_candidates *c, size_t k)
         keep_prefix(c, NULL, k);
 }
 
-// max(1, ceil(P W) - floor(W / 2^24)). P is an integer below 2^24 over a power of two, so P W is
-// exact. The slack undoes the rounding of P: the float 0.8f is above 0.8, and without it 801 of
-// 1000 equal tokens would stay.
-static tempera_u128 nucleus_weight(float P, tempera_u128 W)
+// P is an integer below 2^24 over a power of two, so P W is exact. The slack undoes the rounding of
+// P: the float 0.8f is above 0.8, and without it 801 of 1000 equal tokens would stay.
+tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W)
 {
     uint32_t bits = tempera_float_bits(P), exponent = bits >> 23, fraction = bits & 0x7FFFFFu;
     if (exponent == 0)
@@ -134,7 +133,7 @@ void tempera_select_top_p(struct tempera_candidates *c, float top_p)
     if (top_p == 1)
         return;
     tempera_u128 W = tempera_candidates_weigh(c);
-    keep_prefix(c, c->masses, nucleus_weight(top_p, W));
+    keep_prefix(c, c->masses, tempera_nucleus_weight(top_p, W));
 }
 
 // p_i >= min_p p_max, as scores: (z_i - max) >= T ln(min_p), in double.
