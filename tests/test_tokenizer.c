@@ -276,7 +276,9 @@ static void learning_equals_the_plain_method(void)
         char text[1000];
         size_t n_letters = 2 + check_random_below(3);
         for (size_t i = 0; i < sizeof text - 1; i++)
-            text[i] = check_random_below(9) == 0 ? ' ' : (char)('a' + check_random_below(n_letters));
+            text[i] = check_random_below(9) == 0
+                          ? ' '
+                          : (char)('a' + check_random_below(n_letters));
         text[sizeof text - 1] = '\0';
         check_against_plain(text, 400);
     }

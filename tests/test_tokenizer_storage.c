@@ -249,7 +249,8 @@ static void tokens_that_contradict(void)
     fill(&p);
     p.n_tokens = 0;
     p.n_types = 0;
-    refused(&p, TEMPERA_BAD_TOKENIZER, "tokenizer.ggml.bos_token_id is 258, but there are 0 tokens");
+    refused(&p, TEMPERA_BAD_TOKENIZER,
+            "tokenizer.ggml.bos_token_id is 258, but there are 0 tokens");
     fill(&p);
     strcpy(p.tokens[256], "a b"); // a blank is no character of GPT-2's alphabet
     refused(&p, TEMPERA_BAD_TOKENIZER, "token 256, \"a b\", is not spelled in GPT-2's alphabet");

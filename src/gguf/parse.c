@@ -252,7 +252,8 @@ static bool read_key(struct parser *p, struct tempera_gguf_entry *entry)
     if (entry->type == TEMPERA_GGUF_STRING)
         return read_strings(p, entry);
     if (tempera_gguf_type_nbytes(entry->type) == 0)
-        return fail(p, TEMPERA_BAD_FORMAT, type_at, "a value of type %" PRIu32 "; 0 to 12 are known",
+        return fail(p, TEMPERA_BAD_FORMAT, type_at,
+                    "a value of type %" PRIu32 "; 0 to 12 are known",
                     entry->type);
     return read_scalars(p, entry);
 }
@@ -317,7 +318,8 @@ static bool read_tensor(struct parser *p, struct tempera_gguf_slot *slot)
         !take_u32(p, &tensor->type, "a tensor's type"))
         return false;
     if (!tempera_gguf_tensor_nbytes(tensor->type, tensor->n_elements, &tensor->nbytes))
-        return fail(p, TEMPERA_BAD_FORMAT, p->at, "%" PRIu64 " elements, which is 2^64 bytes or more",
+        return fail(p, TEMPERA_BAD_FORMAT, p->at,
+                    "%" PRIu64 " elements, which is 2^64 bytes or more",
                     tensor->n_elements);
     return take_u64(p, &tensor->offset, "a tensor's offset");
 }
@@ -376,7 +378,8 @@ static bool read_start(struct parser *p, uint64_t *n_tensors, uint64_t *n_keys)
                     left);
     if (*n_keys > left / MIN_KEY_NBYTES)
         return fail(p, TEMPERA_TRUNCATED_FILE, start + 8,
-                    "%" PRIu64 " keys can't be in the %" PRIu64 " bytes that follow", *n_keys, left);
+                    "%" PRIu64 " keys can't be in the %" PRIu64 " bytes that follow", *n_keys,
+                    left);
     return true;
 }
 
@@ -470,7 +473,8 @@ static bool place_tensors(struct parser *p)
                         tensor->nbytes, tensor->offset, size);
         if (tensor->offset < end)
             return fail(p, TEMPERA_BAD_FORMAT, p->name_at,
-                        "begins at %" PRIu64 ", inside the tensor before it, which ends at %" PRIu64,
+                        "begins at %" PRIu64
+                        ", inside the tensor before it, which ends at %" PRIu64,
                         tensor->offset, end);
         end = last;
     }
