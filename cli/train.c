@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -143,17 +144,38 @@ static char *base_name(const char *path)
     return name;
 }
 
-// Hours of training must not end in a folder that can't be written to.
-static bool check_writable(const char *path)
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+// Hours of training must not end at a file that can't be written, and nothing that the training
+// reads may be written over.
+static bool check_output(const struct run *run, const char *path)
 {
     char *copy = cli_strdup(path);
-    const char *folder = dirname(copy);
-    bool ok =
-        access(folder, W_OK | X_OK) == 0 && (access(path, F_OK) != 0 || access(path, W_OK) == 0);
-    if (!ok)
-        cli_error("tempera train: can't write '%s': %s; choose another -o", path, strerror(errno));
+    const char *folder = dirname(copy), *why = NULL;
+    size_t length = strlen(path);
+    struct stat found;
+    bool exists = stat(path, &found) == 0;
+    if (length == 0)
+        why = "it has no name";
+    else if (path[length - 1] == '/' || (exists && S_ISDIR(found.st_mode)))
+        why = "it is a folder";
+    else if (exists && !S_ISREG(found.st_mode))
+        why = "it is no ordinary file";
+    else if (access(folder, W_OK | X_OK) != 0 || (exists && access(path, W_OK) != 0))
+        why = strerror(errno);
+    for (size_t i = 0; why == NULL && i < run->texts.count; i++)
+        if (same_file(path, run->texts.items[i]))
+            why = "it is a text to train on";
+    if (why == NULL && run->heldout_path != NULL && same_file(path, run->heldout_path))
+        why = "it is the held-out text";
+    if (why != NULL)
+        cli_error("tempera train: can't write '%s': %s; choose another -o", path, why);
     free(copy);
-    return ok;
+    return why == NULL;
 }
 
 // All texts in one, a blank line between two.
@@ -354,11 +376,14 @@ static int run_checked(struct run *run)
     }
     if (!parse_dtype(run))
         return CLI_USAGE;
-    if (!cli_set_isa("train", run->isa) || !check_writable(run->out) || !read_texts(run))
+    if (!cli_set_isa("train", run->isa))
         return CLI_FAILED;
     run->checkpoint_path = with_ending(run->out, ".state.gguf");
     run->log_path = with_ending(run->out, ".log.jsonl");
     run->name = base_name(run->out);
+    if (!check_output(run, run->out) || !check_output(run, run->checkpoint_path) ||
+        !check_output(run, run->log_path) || !read_texts(run))
+        return CLI_FAILED;
     if (run->resume && access(run->checkpoint_path, R_OK) != 0) {
         cli_error("tempera train: no checkpoint '%s' to resume from; leave --resume out to begin",
                   run->checkpoint_path);

@@ -37,6 +37,30 @@ run 1 train text.txt -o m.gguf $small --resume
 err_has "no checkpoint"
 [ ! -e m.gguf ] || fail "a failed training left a model"
 
+# What can't be written is found before the training, not after it; no text is written over.
+mkdir folder a.state.gguf b.log.jsonl
+for out in "" folder folder/ /dev/full a.gguf b.gguf; do
+    run 1 train text.txt -o "$out" $small
+    err_has "can't write"
+    err_has "choose another -o"
+    checks=$((checks + 1))
+    grep -q "parameters" err && fail "$last: the training began"
+done
+for text in text.txt mine.log.jsonl mine.state.gguf; do
+    cp text.txt copy.txt
+    [ $text = text.txt ] || cp text.txt $text
+    out=$text
+    [ $text = text.txt ] || out=mine.gguf
+    run 1 train $text -o $out $small
+    err_has "'$text': it is a text to train on"
+    same $text copy.txt
+    [ $text = text.txt ] || rm $text
+done
+cp text.txt held.txt
+run 1 train text.txt --held-out held.txt -o ./held.txt $small
+err_has "held-out"
+same held.txt text.txt
+
 # A full disk: the message says so, and the old model stays. A small file system needs root.
 if [ "$(id -u)" -eq 0 ] && mkdir disk && mount -t tmpfs -o size=64k tmpfs disk 2>/dev/null; then
     echo old >disk/m.gguf
