@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The `tempera` command: finds the subcommand and runs it. Each subcommand is one file here and
 // uses the public API only, so whatever it does a C program can do.
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +29,16 @@ static void print_usage(FILE *file)
                   "Example:\n  tempera softmax 2 1 0.1\n");
 }
 
+// What lies in stdout's buffer may fail to reach a full disk: then the command failed. One that
+// failed already has said why.
+static int written(int exit_code)
+{
+    if (exit_code != CLI_OK || (fflush(stdout) == 0 && !ferror(stdout)))
+        return exit_code;
+    cli_error("tempera: can't write the output: %s", strerror(errno));
+    return CLI_FAILED;
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN); // a closed pipe is a write error, reported like any other
@@ -38,15 +49,15 @@ int main(int argc, char **argv)
     const char *name = argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         print_usage(stdout);
-        return CLI_OK;
+        return written(CLI_OK);
     }
     if (strcmp(name, "--version") == 0) {
         printf("tempera %s\n", tempera_version());
-        return CLI_OK;
+        return written(CLI_OK);
     }
     for (size_t i = 0; i < N_COMMANDS; i++)
         if (strcmp(name, commands[i]->name) == 0)
-            return commands[i]->run(argc - 1, argv + 1);
+            return written(commands[i]->run(argc - 1, argv + 1));
     cli_error("tempera: there is no command '%s'; 'tempera --help' lists them", name);
     return CLI_USAGE;
 }

@@ -25,6 +25,14 @@ checks=$((checks + 1))
 last="tempera softmax >/dev/full"
 "$TEMPERA" softmax 1 2 --json >/dev/full 2>err && fail "$last: exit code 0"
 err_has "can't write"
+for words in --help --version "info --help" info "softmax 1 2"; do
+    last="tempera $words >/dev/full"
+    "$TEMPERA" $words >/dev/full 2>err && fail "$last: exit code 0"
+    err_has "can't write"
+    last="tempera $words >&-"
+    "$TEMPERA" $words >&- 2>err && fail "$last: exit code 0"
+    err_has "can't write"
+done
 
 run 0 info
 out_has "isa active"
