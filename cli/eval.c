@@ -2,6 +2,7 @@
 // tempera eval: how well a model predicts a text.
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <tempera/train.h>
 
@@ -26,8 +27,10 @@ static int evaluate(const struct cli_session *session, const char *path, uint64_
     if (json)
         return cli_json_print(
             "eval",
-            json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:I}", "model", session->path, "text", path,
-                      "bits_per_byte", cli_json_number(result.bits_per_byte), "perplexity",
+            json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "model",
+                      cli_json_text(session->path, strlen(session->path)), "text",
+                      cli_json_text(path, strlen(path)), "bits_per_byte",
+                      cli_json_number(result.bits_per_byte), "perplexity",
                       cli_json_number(result.perplexity), "loss", cli_json_number(result.loss),
                       "tokens", (json_int_t)result.tokens, "bytes", (json_int_t)result.bytes));
     printf("%s on %s\n  bits per byte  %.4f\n  perplexity     %.3f per token (loss %.4f nats)\n"

@@ -32,12 +32,12 @@ static json_t *machine(void)
 static json_t *model_facts(const struct cli_session *session)
 {
     const struct tempera_model_config *c = tempera_model_get_config(session->model);
-    return json_pack("{s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:I}", "file",
-                     session->path, "parameters", (json_int_t)tempera_model_config_n_parameters(c),
-                     "layers", (int)c->n_layers, "dim", (int)c->dim, "heads", (int)c->n_heads,
-                     "kv_heads", (int)c->n_kv_heads, "hidden", (int)c->hidden_dim, "context",
-                     (int)c->context_length, "vocab", (int)c->vocab_size, "tied_embeddings",
-                     (int)c->tied_embeddings, "tokens",
+    return json_pack("{s:o, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:I}", "file",
+                     cli_json_text(session->path, strlen(session->path)), "parameters",
+                     (json_int_t)tempera_model_config_n_parameters(c), "layers", (int)c->n_layers,
+                     "dim", (int)c->dim, "heads", (int)c->n_heads, "kv_heads", (int)c->n_kv_heads,
+                     "hidden", (int)c->hidden_dim, "context", (int)c->context_length, "vocab",
+                     (int)c->vocab_size, "tied_embeddings", (int)c->tied_embeddings, "tokens",
                      (json_int_t)tempera_tokenizer_n_tokens(session->tokenizer));
 }
 

@@ -55,4 +55,14 @@ out_has "layers"
 run 0 info -m whole.gguf --json
 out_has '"layers": 2'
 
+# A file name need not be UTF-8; JSON has to be.
+odd=$(printf 'odd\377.gguf')
+cp whole.gguf "$odd"
+run 0 info -m "$odd"
+out_has "layers"
+run 0 info -m "$odd" --json
+out_has '"layers": 2'
+run 0 eval -m "$odd" "$odd" --json
+out_has '"bits_per_byte"'
+
 finish
