@@ -63,9 +63,13 @@ static int run(int argc, char **argv)
         exit_code = CLI_USAGE;
         ok = false;
     }
+    if (ok && !cli_set_isa("eval", isa)) {
+        exit_code = CLI_USAGE;
+        ok = false;
+    }
     if (ok) {
         exit_code = CLI_FAILED;
-        if (cli_session_open(&session, "eval", model, threads, isa)) {
+        if (cli_session_open(&session, "eval", model, threads)) {
             exit_code = evaluate(&session, words.items[0], context, json);
             cli_session_close(&session);
         }

@@ -303,10 +303,14 @@ static int run(int argc, char **argv)
         exit_code = CLI_USAGE;
         ok = false;
     }
+    if (ok && !cli_set_isa("explain", isa)) {
+        exit_code = CLI_USAGE;
+        ok = false;
+    }
     if (ok) {
         struct cli_session session;
         exit_code = CLI_FAILED;
-        if (cli_session_open(&session, "explain", model, threads, isa)) {
+        if (cli_session_open(&session, "explain", model, threads)) {
             exit_code = explain(&session, prompt, &temperatures, &sampling, (size_t)top, json);
             cli_session_close(&session);
         }

@@ -151,9 +151,13 @@ static int run(int argc, char **argv)
         exit_code = CLI_USAGE;
         ok = false;
     }
+    if (ok && !cli_set_isa("generate", isa)) {
+        exit_code = CLI_USAGE;
+        ok = false;
+    }
     if (ok) {
         exit_code = CLI_FAILED;
-        ok = cli_session_open(&session, "generate", model, threads, isa);
+        ok = cli_session_open(&session, "generate", model, threads);
     }
     if (ok) {
         struct tempera_generate_options how = tempera_generate_options_default();

@@ -109,7 +109,7 @@ static int run(int argc, char **argv)
         ok = false;
     }
     if (ok && !cli_set_isa("info", isa)) {
-        exit_code = CLI_FAILED;
+        exit_code = CLI_USAGE;
         ok = false;
     }
     if (ok && model_path == NULL) {
@@ -117,7 +117,7 @@ static int run(int argc, char **argv)
     } else if (ok) {
         struct cli_session session;
         exit_code = CLI_FAILED;
-        if (cli_session_open(&session, "info", model_path, 1, NULL)) {
+        if (cli_session_open(&session, "info", model_path, 1)) {
             exit_code = show(machine(), model_facts(&session), json);
             cli_session_close(&session);
         }

@@ -25,7 +25,8 @@ static void print_usage(FILE *file)
             tempera_version());
     for (size_t i = 0; i < N_COMMANDS; i++)
         fprintf(file, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-    fprintf(file, "\n'tempera COMMAND --help' shows the options of one and an example.\n\n"
+    fprintf(file, "\n'tempera COMMAND --help' shows the options of one and an example.\n"
+                  "Exit codes: 0 done, 1 failed, 2 wrong command line; stderr says why.\n\n"
                   "Example:\n  tempera softmax 2 1 0.1\n");
 }
 

@@ -155,8 +155,8 @@ static int run(int argc, char **argv)
             ok = append_score(&scores, words.items[i], "an argument");
         bool from_stdin = file == NULL && words.count == 0 && !isatty(STDIN_FILENO);
         if (ok && (file != NULL || from_stdin)) {
-            exit_code = from_stdin ? CLI_USAGE : CLI_FAILED;
             ok = read_scores(&scores, from_stdin ? "-" : file);
+            exit_code = ok && from_stdin ? CLI_USAGE : CLI_FAILED; // of no scores at all
         }
         if (ok && scores.count == 0) {
             cli_error("tempera softmax: no scores; try 'tempera softmax 2 1 0.1'");

@@ -127,11 +127,9 @@ bool cli_set_isa(const char *command, const char *name)
 }
 
 bool cli_session_open(struct cli_session *session, const char *command, const char *path,
-                      uint64_t threads, const char *isa)
+                      uint64_t threads)
 {
     *session = (struct cli_session){0};
-    if (!cli_set_isa(command, isa))
-        return false;
     struct tempera_error error = {0};
     session->path = path != NULL ? cli_strdup(path) : cli_default_model(command);
     if (session->path == NULL)

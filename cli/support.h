@@ -47,7 +47,7 @@ struct cli_session {
 // path NULL: the default model; threads 0: all processors. Prints what is wrong and returns false
 // with everything closed.
 bool cli_session_open(struct cli_session *session, const char *command, const char *path,
-                      uint64_t threads, const char *isa);
+                      uint64_t threads);
 void cli_session_close(struct cli_session *session);
 
 // ------------------------------------------------------------------------------------------------

@@ -374,10 +374,8 @@ static int run_checked(struct run *run)
         cli_error("tempera train: name the model to write with -o, such as -o my.gguf");
         return CLI_USAGE;
     }
-    if (!parse_dtype(run))
+    if (!parse_dtype(run) || !cli_set_isa("train", run->isa))
         return CLI_USAGE;
-    if (!cli_set_isa("train", run->isa))
-        return CLI_FAILED;
     run->checkpoint_path = with_ending(run->out, ".state.gguf");
     run->log_path = with_ending(run->out, ".log.jsonl");
     run->name = base_name(run->out);

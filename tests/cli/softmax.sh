@@ -59,6 +59,8 @@ err_has "no scores"
 printf '1 2\n3 four\n' >bad.txt
 run 1 softmax -f bad.txt
 err_has "'four' (line 2)"
+"$TEMPERA" softmax <bad.txt >out 2>err
+[ $? -eq 1 ] || fail "a bad number in stdin is a failure as in a file"
 printf '1\0002' >binary.txt
 run 1 softmax -f binary.txt
 err_has "binary"

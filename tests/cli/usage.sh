@@ -41,7 +41,14 @@ out_has '"isa_active": "'
 out_has '"isa_compiled"'
 run 0 info --isa scalar --json
 out_has '"isa_active": "scalar"'
-run 1 info --isa pentium
-err_has "scalar, avx2, avx512 or neon"
+
+# A wrong option is wrong usage in every command, whatever else is wrong.
+run 0 --help
+out_has "Exit codes"
+for command in softmax "train no-such.txt -o m.gguf" "generate -m no-such" "explain -m no-such" \
+    "eval -m no-such no-such.txt" info; do
+    run 2 $command --isa pentium
+    err_has "scalar, avx2, avx512 or neon"
+done
 
 finish
