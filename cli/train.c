@@ -17,9 +17,11 @@
 #include "commands.h"
 #include "support.h"
 
+#define NOT_GIVEN UINT64_MAX
+
 // Everything one run holds, so that one function can let go of it.
 struct run {
-    // from the command line
+    // from the command line; NAN and NOT_GIVEN where the option isn't, if 0 has a meaning
     struct cli_texts texts;
     const char *out, *heldout_path, *sample_prompt, *dtype_name, *isa;
     float minutes, learning_rate, min_learning_rate, weight_decay;
@@ -225,14 +227,31 @@ static struct tempera_train_options options_from(const struct run *run)
     options.batch = (size_t)run->batch;
     options.context = (size_t)run->context;
     options.learning_rate = run->learning_rate;
-    options.min_learning_rate = run->min_learning_rate;
-    options.warmup_steps = run->warmup;
-    options.weight_decay = run->weight_decay;
     options.seed = run->seed;
-    options.evaluate_every = run->evaluate_every;
-    options.sample_every = run->sample_every;
-    options.checkpoint_every = run->checkpoint_every;
     return options;
+}
+
+static void keep_number(float given, float *value)
+{
+    if (!isnan(given))
+        *value = given;
+}
+
+static void keep_count(uint64_t given, uint64_t *value)
+{
+    if (given != NOT_GIVEN)
+        *value = given;
+}
+
+// The plan takes a 0 for a wish to have it chosen; for these options 0 is an answer.
+static void keep_given(const struct run *run, struct tempera_train_options *options)
+{
+    keep_number(run->min_learning_rate, &options->min_learning_rate);
+    keep_number(run->weight_decay, &options->weight_decay);
+    keep_count(run->warmup, &options->warmup_steps);
+    keep_count(run->evaluate_every, &options->evaluate_every);
+    keep_count(run->sample_every, &options->sample_every);
+    keep_count(run->checkpoint_every, &options->checkpoint_every);
 }
 
 static enum tempera_status start_new(struct run *run, struct tempera_train_options *options,
@@ -245,6 +264,7 @@ static enum tempera_status start_new(struct run *run, struct tempera_train_optio
         tempera_train_plan(run->nbytes, (double)run->minutes, n_threads, &config, options, error);
     if (status != TEMPERA_OK)
         return status;
+    keep_given(run, options);
     fprintf(stderr,
             "%zu bytes of text: vocabulary %u, %u layers, dim %u, %u heads (%u kv), hidden %u, "
             "context %zu\n%.2f million parameters, %llu steps of %zu x %zu tokens, %zu threads\n",
@@ -392,7 +412,16 @@ static int run_checked(struct run *run)
 
 static int run(int argc, char **argv)
 {
-    struct run r = {.sample_prompt = "", .dtype_name = "f16"};
+    struct run r = {
+        .sample_prompt = "",
+        .dtype_name = "f16",
+        .min_learning_rate = NAN,
+        .weight_decay = NAN,
+        .warmup = NOT_GIVEN,
+        .evaluate_every = NOT_GIVEN,
+        .sample_every = NOT_GIVEN,
+        .checkpoint_every = NOT_GIVEN,
+    };
     const struct cli_option options[] = {
         {"out", 'o', CLI_TEXT, &r.out, "FILE", "the model to write (GGUF)", 0, 0},
         {"minutes", 0, CLI_NUMBER, &r.minutes, "M", "time to plan for; 5", 0, 1e6},
@@ -408,13 +437,14 @@ static int run(int argc, char **argv)
         {"context", 0, CLI_COUNT, &r.context, "N", "tokens a sequence", 0, 1 << 20},
         {"batch", 0, CLI_COUNT, &r.batch, "N", "sequences a step", 0, 1 << 16},
         {"vocab", 0, CLI_COUNT, &r.vocab, "N", "tokens; 257 means bytes", 0, 1 << 24},
-        {"lr", 0, CLI_NUMBER, &r.learning_rate, "R", "learning rate after warm-up", 0, 1},
+        {"lr", 0, CLI_NUMBER, &r.learning_rate, "R", "learning rate after warm-up", 1e-9, 1},
         {"min-lr", 0, CLI_NUMBER, &r.min_learning_rate, "R", "learning rate at the end", 0, 1},
-        {"warmup", 0, CLI_COUNT, &r.warmup, "N", "steps of warm-up", 0, 1e15},
-        {"weight-decay", 0, CLI_NUMBER, &r.weight_decay, "D", "on matrices", 0, 10},
-        {"evaluate-every", 0, CLI_COUNT, &r.evaluate_every, "N", "steps", 0, 1e15},
-        {"sample-every", 0, CLI_COUNT, &r.sample_every, "N", "steps", 0, 1e15},
-        {"checkpoint-every", 0, CLI_COUNT, &r.checkpoint_every, "N", "steps", 0, 1e15},
+        {"warmup", 0, CLI_COUNT, &r.warmup, "N", "steps of warm-up; 0: none", 0, 1e15},
+        {"weight-decay", 0, CLI_NUMBER, &r.weight_decay, "D", "on matrices; 0: none", 0, 10},
+        {"evaluate-every", 0, CLI_COUNT, &r.evaluate_every, "N", "steps; 0: at the end", 0, 1e15},
+        {"sample-every", 0, CLI_COUNT, &r.sample_every, "N", "steps; 0: never", 0, 1e15},
+        {"checkpoint-every", 0, CLI_COUNT, &r.checkpoint_every, "N",
+         "steps; 0: at the end and on Ctrl-C", 0, 1e15},
         {"prompt", 'p', CLI_TEXT, &r.sample_prompt, "TEXT", "what samples go on from", 0, 0},
         {"dtype", 0, CLI_TEXT, &r.dtype_name, "TYPE", "of the model written: f16, f32, bf16; f16",
          0, 0},

@@ -10,6 +10,18 @@ run 0 train text.txt -o whole.gguf $small --steps 40 --quiet --dtype f32
 err_has "wrote whole.gguf"
 [ "$(wc -l <whole.log.jsonl)" -ge 40 ] || fail "the loss log has a line a step"
 
+# No warm-up, no decay and no learning rate at the end are wishes, not gaps to be filled.
+run 0 train text.txt -o zero.gguf $small --steps 2 --quiet --warmup 0 --lr 0.001 --min-lr 0 \
+    --weight-decay 0 --dtype f32
+run 0 train text.txt -o usual.gguf $small --steps 2 --quiet --warmup 0 --lr 0.001 --min-lr 0 \
+    --weight-decay 0.1 --dtype f32
+grep -q '"step":2,.*"learning_rate":0,' zero.log.jsonl || fail "--warmup 0 --min-lr 0"
+run 0 eval -m zero.gguf text.txt --json
+grep bits_per_byte out >zero.eval
+run 0 eval -m usual.gguf text.txt --json
+grep bits_per_byte out >usual.eval
+cmp -s zero.eval usual.eval && fail "--weight-decay 0 is the usual decay"
+
 # Stopped half-way by Ctrl-C, then resumed: the same model, the same log.
 "$TEMPERA" train text.txt -o parts.gguf $small --steps 40 --checkpoint-every 1 --dtype f32 \
     >out 2>err </dev/null &
