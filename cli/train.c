@@ -227,7 +227,7 @@ static struct tempera_train_options options_from(const struct run *run)
     options.batch = (size_t)run->batch;
     options.context = (size_t)run->context;
     options.learning_rate = run->learning_rate;
-    options.seed = run->seed;
+    options.seed = run->seed != NOT_GIVEN ? run->seed : 0;
     return options;
 }
 
@@ -278,19 +278,66 @@ static enum tempera_status start_new(struct run *run, struct tempera_train_optio
         status = tempera_tokenizer_train(&run->tokenizer, run->text, run->nbytes, config.vocab_size,
                                          error);
     if (status == TEMPERA_OK)
-        status = tempera_model_create(&run->model, &config, run->seed, error);
+        status = tempera_model_create(&run->model, &config, options->seed, error);
     return status;
 }
 
-// A resume takes everything from the checkpoint but the number of steps, if that is given.
+struct kept {
+    const char *option;
+    double given, saved;
+    bool is_given;
+};
+
+// The same command with --resume goes on; one that asks for another model or schedule can't.
+static enum tempera_status check_kept(const struct run *run, const struct tempera_model_config *c,
+                                      const struct tempera_train_options *o,
+                                      struct tempera_error *error)
+{
+    const struct kept kept[] = {
+        {"layers", (double)run->layers, c->n_layers, run->layers != 0},
+        {"dim", (double)run->dim, c->dim, run->dim != 0},
+        {"heads", (double)run->heads, c->n_heads, run->heads != 0},
+        {"kv-heads", (double)run->kv_heads, c->n_kv_heads, run->kv_heads != 0},
+        {"hidden", (double)run->hidden, c->hidden_dim, run->hidden != 0},
+        {"vocab", (double)run->vocab, c->vocab_size, run->vocab != 0},
+        {"context", (double)run->context, (double)o->context, run->context != 0},
+        {"batch", (double)run->batch, (double)o->batch, run->batch != 0},
+        {"seed", (double)run->seed, (double)o->seed, run->seed != NOT_GIVEN},
+        {"warmup", (double)run->warmup, (double)o->warmup_steps, run->warmup != NOT_GIVEN},
+        {"lr", (double)run->learning_rate, (double)o->learning_rate, run->learning_rate != 0},
+        {"min-lr", (double)run->min_learning_rate, (double)o->min_learning_rate,
+         !isnan(run->min_learning_rate)},
+        {"weight-decay", (double)run->weight_decay, (double)o->weight_decay,
+         !isnan(run->weight_decay)},
+    };
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        if (!kept[i].is_given || kept[i].given == kept[i].saved)
+            continue;
+        error->status = TEMPERA_STATE_MISMATCH;
+        snprintf(error->message, sizeof error->message,
+                 "--%s is %.9g here and %.9g in the training to resume, which keeps it: leave "
+                 "--%s out",
+                 kept[i].option, kept[i].given, kept[i].saved, kept[i].option);
+        return error->status;
+    }
+    return TEMPERA_OK;
+}
+
+// A resume takes everything from the checkpoint but the number of steps and when to evaluate,
+// sample and save, if those are given.
 static enum tempera_status start_again(struct run *run, struct tempera_train_options *options,
                                        struct tempera_error *error)
 {
     enum tempera_status status =
         tempera_checkpoint_open(run->checkpoint_path, &run->model, &run->tokenizer, options, error);
+    if (status == TEMPERA_OK)
+        status = check_kept(run, tempera_model_get_config(run->model), options, error);
+    if (status != TEMPERA_OK)
+        return status;
     if (run->steps != 0)
         options->steps = run->steps;
-    return status;
+    keep_given(run, options);
+    return TEMPERA_OK;
 }
 
 static enum tempera_status open_trainer(struct run *run, struct tempera_error *error)
@@ -417,6 +464,7 @@ static int run(int argc, char **argv)
         .dtype_name = "f16",
         .min_learning_rate = NAN,
         .weight_decay = NAN,
+        .seed = NOT_GIVEN,
         .warmup = NOT_GIVEN,
         .evaluate_every = NOT_GIVEN,
         .sample_every = NOT_GIVEN,

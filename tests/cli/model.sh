@@ -32,6 +32,12 @@ wait $pid || fail "an interrupted training ends with exit code $?"
 last="interrupted train"
 run 0 train text.txt -o parts.gguf --resume --quiet --dtype f32 --threads 1
 same whole.log.jsonl parts.log.jsonl
+run 0 train text.txt -o parts.gguf --resume --quiet --dtype f32 $small --steps 40 --seed 0
+same whole.log.jsonl parts.log.jsonl
+for other in "layers 3" "vocab 300" "batch 5" "lr 0.5" "weight-decay 0" "seed 1" "warmup 0"; do
+    run 1 train text.txt -o parts.gguf --resume --quiet --$other
+    err_has "leave --${other% *} out"
+done
 # (the files' own names, general.name, differ: compare what they say)
 run 0 eval -m whole.gguf text.txt --json
 grep -v -e '"model"' out >whole.eval
