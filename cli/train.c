@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <tempera/gguf.h>
 #include <tempera/train.h>
 
 #include "commands.h"
@@ -178,6 +179,23 @@ static bool check_output(const struct run *run, const char *path)
         cli_error("tempera train: can't write '%s': %s; choose another -o", path, why);
     free(copy);
     return why == NULL;
+}
+
+// A training that was stopped may be hours of work, and a new one would write over it.
+static bool check_unfinished(const struct run *run)
+{
+    struct tempera_gguf *gguf = NULL;
+    uint64_t step, steps;
+    bool unfinished = tempera_gguf_open(&gguf, run->checkpoint_path, NULL) == TEMPERA_OK &&
+                      tempera_gguf_get_u64(gguf, "tempera.train.step", &step) == TEMPERA_OK &&
+                      tempera_gguf_get_u64(gguf, "tempera.train.steps", &steps) == TEMPERA_OK &&
+                      step < steps;
+    tempera_gguf_close(&gguf);
+    if (unfinished)
+        cli_error("tempera train: '%s' holds a training stopped after %llu of %llu steps: go on "
+                  "with --resume; to begin anew, remove that file or choose another -o",
+                  run->checkpoint_path, (unsigned long long)step, (unsigned long long)steps);
+    return !unfinished;
 }
 
 // All texts in one, a blank line between two.
@@ -363,14 +381,37 @@ static enum tempera_status open_trainer(struct run *run, struct tempera_error *e
 // ------------------------------------------------------------------------------------------------
 // The run
 
+// An option and a word as a shell has to be given them: quoted where need be.
+static void print_words(const char *option, const char *word)
+{
+    const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+:,=@%-";
+    fprintf(stderr, "%s ", option);
+    if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
+        fputs(word, stderr);
+        return;
+    }
+    fputc('\'', stderr);
+    for (const char *c = word; *c != '\0'; c++)
+        if (*c == '\'')
+            fputs("'\\''", stderr);
+        else
+            fputc(*c, stderr);
+    fputc('\'', stderr);
+}
+
 static void print_resume_command(const struct run *run)
 {
     fprintf(stderr, "stopped; everything is saved. Go on with:\n  tempera train");
     for (size_t i = 0; i < run->texts.count; i++)
-        fprintf(stderr, " %s", run->texts.items[i]);
+        print_words("", run->texts.items[i]);
     if (run->heldout_path != NULL)
-        fprintf(stderr, " --held-out %s", run->heldout_path);
-    fprintf(stderr, " -o %s --resume\n", run->out);
+        print_words(" --held-out", run->heldout_path);
+    if (run->dtype != TEMPERA_F16)
+        print_words(" --dtype", run->dtype_name);
+    if (run->sample_prompt[0] != '\0')
+        print_words(" -p", run->sample_prompt);
+    print_words(" -o", run->out);
+    fprintf(stderr, " --resume\n");
 }
 
 static int train(struct run *run)
@@ -400,8 +441,11 @@ static int train(struct run *run)
     }
     if (ended == TEMPERA_STOPPED)
         print_resume_command(run);
-    fprintf(stderr, "wrote %s (%s); try: tempera generate -m %s -p \"%s\"\n", run->out,
-            tempera_dtype_name(run->dtype), run->out, run->sample_prompt);
+    fprintf(stderr, "wrote %s (%s); try: tempera generate", run->out,
+            tempera_dtype_name(run->dtype));
+    print_words(" -m", run->out);
+    print_words(" -p", run->sample_prompt);
+    fputc('\n', stderr);
     return CLI_OK;
 }
 
@@ -447,7 +491,8 @@ static int run_checked(struct run *run)
     run->log_path = with_ending(run->out, ".log.jsonl");
     run->name = base_name(run->out);
     if (!check_output(run, run->out) || !check_output(run, run->checkpoint_path) ||
-        !check_output(run, run->log_path) || !read_texts(run))
+        !check_output(run, run->log_path) || (!run->resume && !check_unfinished(run)) ||
+        !read_texts(run))
         return CLI_FAILED;
     if (run->resume && access(run->checkpoint_path, R_OK) != 0) {
         cli_error("tempera train: no checkpoint '%s' to resume from; leave --resume out to begin",

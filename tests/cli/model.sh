@@ -30,6 +30,16 @@ while [ ! -s parts.log.jsonl ] && kill -0 $pid 2>/dev/null; do sleep 0.05; done
 kill -INT $pid 2>/dev/null
 wait $pid || fail "an interrupted training ends with exit code $?"
 last="interrupted train"
+if grep -q "^stopped" err; then
+    err_has "tempera train text.txt --dtype f32 -o parts.gguf --resume"
+    # Forgetting --resume loses nothing.
+    cp parts.state.gguf stopped.gguf
+    run 1 train text.txt -o parts.gguf $small --steps 40 --quiet
+    err_has "go on with --resume"
+    same parts.state.gguf stopped.gguf
+else
+    echo "SKIPPED: the training was over before Ctrl-C"
+fi
 run 0 train text.txt -o parts.gguf --resume --quiet --dtype f32 --threads 1
 same whole.log.jsonl parts.log.jsonl
 run 0 train text.txt -o parts.gguf --resume --quiet --dtype f32 $small --steps 40 --seed 0
@@ -72,6 +82,10 @@ run 0 info -m whole.gguf
 out_has "layers"
 run 0 info -m whole.gguf --json
 out_has '"layers": 2'
+
+# What the command says to try next works in a shell.
+run 0 train text.txt -o "it's mine.gguf" $small --steps 1 --quiet -p 'Who "is'
+err_has "tempera generate -m 'it'\''s mine.gguf' -p 'Who \"is'"
 
 # A file name need not be UTF-8; JSON has to be.
 odd=$(printf 'odd\377.gguf')
