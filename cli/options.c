@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include <errno.h>
+#include <float.h>
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
@@ -17,8 +18,16 @@ bool cli_parse_number(const char *text, double *value)
     char *end;
     if (text[0] == '\0' || strchr(" \t\n\v\f\r", text[0]) != NULL)
         return false;
+    errno = 0;
     *value = strtod(text, &end);
+    if (errno == ERANGE && isinf(*value))
+        *value = *value > 0 ? DBL_MAX : -DBL_MAX;
     return *end == '\0';
+}
+
+bool cli_fits_float(double value)
+{
+    return !(fabs(value) >= 0x1.ffffffp127) || isinf(value); // where rounding to FLT_MAX ends
 }
 
 static bool parse_count(const char *text, uint64_t *value)
@@ -35,9 +44,10 @@ static bool parse_count(const char *text, uint64_t *value)
 static void describe_range(const struct cli_option *option, char *text, size_t nbytes)
 {
     const char *what = option->kind == CLI_COUNT ? "a whole number" : "a number";
-    if (option->high >= 1e18)
-        snprintf(text, nbytes, "%s from %.9g up%s", what, option->low,
-                 isinf(option->high) ? ", or inf" : "");
+    if (isinf(option->high))
+        snprintf(text, nbytes, "%s from %.9g up, or inf", what, option->low);
+    else if (option->kind == CLI_COUNT)
+        snprintf(text, nbytes, "%s from %.0f to %.0f", what, option->low, option->high);
     else
         snprintf(text, nbytes, "%s from %.9g to %.9g", what, option->low, option->high);
 }
@@ -63,7 +73,7 @@ static bool append_number(const struct cli_command *command, const struct cli_op
         if (next != NULL)
             *next++ = '\0';
         if (!cli_parse_number(item, &number) ||
-            !(number >= option->low && number <= option->high)) {
+            !(number >= option->low && number <= option->high) || !cli_fits_float(number)) {
             ok = range_error(command, option, item);
         } else {
             list->items = cli_realloc(list->items, (list->count + 1) * sizeof *list->items);
@@ -98,7 +108,8 @@ static bool store(const struct cli_command *command, const struct cli_option *op
     case CLI_NUMBERS:
         return append_number(command, option, text);
     case CLI_NUMBER:
-        if (!cli_parse_number(text, &number) || !(number >= option->low && number <= option->high))
+        if (!cli_parse_number(text, &number) ||
+            !(number >= option->low && number <= option->high) || !cli_fits_float(number))
             return range_error(command, option, text);
         *(float *)option->value = (float)number;
         return true;

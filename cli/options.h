@@ -59,7 +59,11 @@ bool cli_options_parse(const struct cli_command *command, const struct cli_optio
 void cli_options_free(const struct cli_option *options, size_t n_options,
                       struct cli_texts *positionals);
 
-// A number as a user writes it: decimal, "inf" and "-inf"; nothing before or after it.
+// A number as a user writes it: decimal, "inf" and "-inf"; nothing before or after it. One too
+// large for a double becomes the largest double, which is still no infinity.
 bool cli_parse_number(const char *text, double *value);
+
+// False for a finite number that only an infinite float could stand for.
+bool cli_fits_float(double value);
 
 #endif

@@ -27,6 +27,12 @@ static bool append_score(struct scores *scores, const char *text, const char *wh
                   text, where);
         return false;
     }
+    if (!cli_fits_float(number)) {
+        cli_error("tempera softmax: '%s' (%s) is too large for a 32-bit float: the largest is "
+                  "3.4e38; inf is allowed",
+                  text, where);
+        return false;
+    }
     scores->items = cli_realloc(scores->items, (scores->count + 1) * sizeof *scores->items);
     scores->items[scores->count++] = (float)number;
     return true;

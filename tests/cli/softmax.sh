@@ -44,6 +44,13 @@ out_is_empty
 run 2 softmax 2 1 -t -1
 err_has "not '-1'"
 run 2 softmax 2 1 -t nan
+for large in 1e39 -1e39 1e400 -1e400; do
+    run 2 softmax 1 $large
+    err_has "'$large' (an argument) is too large"
+done
+run 2 softmax 1 2 -t 1e39
+err_has "not '1e39'"
+run 0 softmax 1 3.40282347e+38
 run 2 softmax 2 x1
 err_has "'x1'"
 run 2 softmax

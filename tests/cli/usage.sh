@@ -42,6 +42,9 @@ out_has '"isa_compiled"'
 run 0 info --isa scalar --json
 out_has '"isa_active": "scalar"'
 
+run 2 generate --seed -5
+err_has "from 0 to 9000000000000000, not '-5'"
+
 # A wrong option is wrong usage in every command, whatever else is wrong.
 run 0 --help
 out_has "Exit codes"
