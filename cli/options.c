@@ -139,11 +139,13 @@ static void print_help(const struct cli_command *command, const struct cli_optio
     printf("  %-28s %s\n\nExample:\n  %s\n", "-h, --help", "this text", command->example);
 }
 
-// A negative number would look like a group of short options.
+// A negative number, or a list that begins with one, would look like a group of short options.
 static bool is_negative_number(const char *text)
 {
     double number;
-    return text[0] == '-' && text[1] != '\0' && cli_parse_number(text, &number);
+    if (text[0] != '-' || text[1] == '\0')
+        return false;
+    return strchr(".0123456789", text[1]) != NULL || cli_parse_number(text, &number);
 }
 
 static void fill_getopt_tables(const struct cli_option *options, size_t n_options,

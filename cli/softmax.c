@@ -38,6 +38,27 @@ static bool append_score(struct scores *scores, const char *text, const char *wh
     return true;
 }
 
+// The scores in a text that may be cut up. where: of an argument; NULL: lines are counted.
+static bool append_scores(struct scores *scores, char *text, const char *where)
+{
+    bool ok = true;
+    size_t line = 1;
+    for (char *word = text; ok && *word != '\0';) {
+        size_t length = strcspn(word, " ,;\t\r\n"), gap = strspn(word + length, " ,;\t\r\n");
+        size_t n_lines = 0;
+        for (size_t i = 0; i < gap; i++)
+            n_lines += word[length + i] == '\n';
+        char line_text[32];
+        snprintf(line_text, sizeof line_text, "line %zu", line);
+        word[length] = '\0';
+        if (length > 0)
+            ok = append_score(scores, word, where != NULL ? where : line_text);
+        word += length + gap;
+        line += n_lines;
+    }
+    return ok;
+}
+
 static bool read_scores(struct scores *scores, const char *path)
 {
     size_t nbytes;
@@ -47,20 +68,7 @@ static bool read_scores(struct scores *scores, const char *path)
     bool ok = memchr(text, '\0', nbytes) == NULL;
     if (!ok)
         cli_error("tempera softmax: '%s' is a binary file; scores are read as text", path);
-    size_t line = 1;
-    for (char *word = text; ok && *word != '\0';) {
-        size_t length = strcspn(word, " ,;\t\r\n"), gap = strspn(word + length, " ,;\t\r\n");
-        size_t n_lines = 0;
-        for (size_t i = 0; i < gap; i++)
-            n_lines += word[length + i] == '\n';
-        char where[32];
-        snprintf(where, sizeof where, "line %zu", line);
-        word[length] = '\0';
-        if (length > 0)
-            ok = append_score(scores, word, where);
-        word += length + gap;
-        line += n_lines;
-    }
+    ok = ok && append_scores(scores, text, NULL);
     free(text);
     return ok;
 }
@@ -157,8 +165,11 @@ static int run(int argc, char **argv)
     }
     if (ok) {
         exit_code = CLI_USAGE;
-        for (size_t i = 0; ok && i < words.count; i++)
-            ok = append_score(&scores, words.items[i], "an argument");
+        for (size_t i = 0; ok && i < words.count; i++) {
+            char *copy = cli_strdup(words.items[i]);
+            ok = append_scores(&scores, copy, "an argument");
+            free(copy);
+        }
         bool from_stdin = file == NULL && words.count == 0 && !isatty(STDIN_FILENO);
         if (ok && (file != NULL || from_stdin)) {
             ok = read_scores(&scores, from_stdin ? "-" : file);

@@ -14,6 +14,15 @@ out_has '0.659001112'
 out_has '"logprobs"'
 out_has '"entropy_bits"'
 
+# What may stand between scores in a file may stand between them in an argument.
+for words in 2,1,0.1 "2 1 0.1" "2, 1;0.1"; do
+    run 0 softmax "$words"
+    out_has "65.90 %"
+done
+
+run 0 softmax -1,2 --json
+out_has '0.0474258736'
+
 # A negative number is a number, wherever it stands.
 run 0 softmax -1 2 --json
 out_has '0.0474258736'
