@@ -37,7 +37,8 @@ struct cut {
 // ------------------------------------------------------------------------------------------------
 // Computing
 
-static enum tempera_status prompt_logits(struct analysis *a, const char *prompt)
+static enum tempera_status prompt_logits(struct analysis *a, const char *prompt,
+                                         struct tempera_error *error)
 {
     const struct tempera_tokenizer *tokenizer = a->session->tokenizer;
     size_t nbytes = strlen(prompt), n_ids = 0;
@@ -51,6 +52,10 @@ static enum tempera_status prompt_logits(struct analysis *a, const char *prompt)
         status = tempera_decoder_open(&decoder, a->session->model, 0, a->session->executor);
     if (status == TEMPERA_OK)
         status = tempera_decoder_append(decoder, ids, n_ids, a->logits);
+    if (status == TEMPERA_CONTEXT_FULL)
+        snprintf(error->message, sizeof error->message,
+                 "the prompt has %zu tokens; the context holds %zu: shorten the prompt", n_ids,
+                 tempera_decoder_capacity(decoder));
     tempera_decoder_close(&decoder);
     free(ids);
     return status;
@@ -246,14 +251,15 @@ static int explain(const struct cli_session *session, const char *prompt,
     struct cut cuts[CLI_SAMPLING_STAGES];
     size_t n_cuts = 0;
     struct tempera_sampler sampler = cli_sampling_build(sampling);
-    enum tempera_status status = prompt_logits(&a, prompt);
+    struct tempera_error error = {0};
+    enum tempera_status status = prompt_logits(&a, prompt, &error);
     if (status == TEMPERA_OK)
         status = compute_temperatures(&a);
     if (status == TEMPERA_OK)
         status = compute_cuts(&a, &sampler, cuts, &n_cuts, floats + vocab, floats + 2 * vocab);
     int exit_code = CLI_OK;
     if (status != TEMPERA_OK)
-        exit_code = cli_failed("explain", status, NULL);
+        exit_code = cli_failed("explain", status, &error);
     else if (json)
         exit_code = cli_json_print("explain", to_json(&a, cuts, n_cuts, top, prompt));
     else

@@ -18,7 +18,8 @@
 // What the callback gathers: the text to print at once or to keep for JSON, and the numbers.
 struct output {
     bool json;
-    bool failed; // stdout can't be written
+    bool failed;        // stdout can't be written
+    const char *prompt; // to be printed before the first text; NULL: nothing
     char *text;
     size_t nbytes;
     json_t *tokens; // ids
@@ -34,6 +35,9 @@ static bool on_token(void *context, const struct tempera_generated *generated)
         out->n_tokens++;
     }
     if (!out->json) {
+        if (out->prompt != NULL)
+            fputs(out->prompt, stdout);
+        out->prompt = NULL;
         size_t written = fwrite(generated->text, 1, generated->nbytes, stdout);
         out->failed = written != generated->nbytes || fflush(stdout) != 0;
         return !out->failed;
@@ -93,7 +97,7 @@ static int generate(const struct cli_session *session, const char *prompt,
 {
     struct tempera_decoder *decoder = NULL;
     struct tempera_error error = {0};
-    struct output out = {.json = json};
+    struct output out = {.json = json, .prompt = prompt};
     size_t n_tokens = 0;
     double start = seconds_now();
     enum tempera_status status =
@@ -101,8 +105,6 @@ static int generate(const struct cli_session *session, const char *prompt,
     if (status == TEMPERA_OK) {
         if (json)
             out.tokens = json_array();
-        else
-            fputs(prompt, stdout);
         status = tempera_generate(decoder, session->tokenizer, prompt, strlen(prompt), options,
                                   on_token, &out, &n_tokens, &error);
     }
@@ -151,6 +153,12 @@ static int run(int argc, char **argv)
         exit_code = CLI_USAGE;
         ok = false;
     }
+    for (size_t i = 0; ok && i < stops.count; i++)
+        if (stops.items[i][0] == '\0') {
+            cli_error("tempera generate: --stop needs a text to end before, not ''");
+            exit_code = CLI_USAGE;
+            ok = false;
+        }
     if (ok && !cli_set_isa("generate", isa)) {
         exit_code = CLI_USAGE;
         ok = false;

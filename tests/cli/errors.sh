@@ -88,6 +88,14 @@ err_has "GGUF"
 run 0 train text.txt -o m.gguf $small --quiet
 head -c 1000 m.gguf >cut.gguf
 run 1 generate -m cut.gguf -p a
+long=$(head -c 100 text.txt)
+run 1 generate -m m.gguf -p "$long"
+err_has "shorten the prompt"
+out_is_empty
+run 1 explain -m m.gguf -p "$long"
+err_has "the prompt has 100 tokens; the context holds 32: shorten the prompt"
+run 2 generate -m m.gguf -p a --stop ""
+err_has "--stop"
 run 2 generate -m m.gguf -t -1
 err_has "--temperature"
 run 2 generate -m m.gguf -t abc
