@@ -40,7 +40,8 @@ static bool read_plants(const char *path, struct plants *train, struct plants *h
 {
     FILE *file = fopen(path, "r");
     if (file == NULL) {
-        fprintf(stderr, "plants: can't read %s\n", path);
+        fprintf(stderr, "plants: can't read %s; give its path, or start in the project's folder\n",
+                path);
         return false;
     }
     char line[256], name[32];

@@ -6,18 +6,23 @@
 // Greedy text repeats itself, hot text wanders: the share of repeated 4-grams of words falls with
 // the temperature, the number of distinct words and the entropy rise.
 #include <ctype.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <tempera/model.h>
+#include <tempera/softmax.h>
 
 enum { SEEDS = 4, TOKENS = 160, MOST_TEXT = 65536, MOST_WORDS = 4096, GRAM = 4 };
 
 struct text {
     char bytes[MOST_TEXT];
     size_t nbytes;
+    float temperature;
+    float *probs; // [vocab], room for one distribution
+    size_t vocab;
     double entropy_sum;
     size_t n_tokens;
 };
@@ -25,8 +30,24 @@ struct text {
 struct numbers {
     double repeated_4grams; // share
     double distinct_words;  // share of all words
-    double entropy_bits;    // mean, of the model's own distribution (T = 1) along the text
+    double entropy_bits;    // mean, of what was drawn from along the text
 };
+
+// Of softmax(logits / T), in bits.
+static double entropy_of(const float *logits, const struct text *text)
+{
+    struct tempera_matrix scores = tempera_matrix_const_f32(logits, 1, text->vocab);
+    struct tempera_matrix probs = tempera_matrix_f32(text->probs, 1, text->vocab);
+    struct tempera_softmax_options options = tempera_softmax_options_default();
+    double bits = 0;
+    options.temperature = text->temperature;
+    if (tempera_softmax(&scores, &options, &probs, NULL, NULL) != TEMPERA_OK)
+        return NAN;
+    for (size_t i = 0; i < text->vocab; i++)
+        if (text->probs[i] > 0)
+            bits -= (double)text->probs[i] * log2((double)text->probs[i]);
+    return bits;
+}
 
 static bool keep_text(void *context, const struct tempera_generated *generated)
 {
@@ -36,7 +57,7 @@ static bool keep_text(void *context, const struct tempera_generated *generated)
     memcpy(text->bytes + text->nbytes, generated->text, generated->nbytes);
     text->nbytes += generated->nbytes;
     if (generated->logits != NULL) {
-        text->entropy_sum += (double)generated->entropy_bits;
+        text->entropy_sum += entropy_of(generated->logits, text);
         text->n_tokens++;
     }
     return true;
@@ -97,9 +118,9 @@ static struct numbers measure(const struct text *text)
 
 static enum tempera_status write_text(struct tempera_decoder *decoder,
                                       const struct tempera_tokenizer *tokenizer, const char *prompt,
-                                      float temperature, uint64_t seed, struct text *text)
+                                      uint64_t seed, struct text *text)
 {
-    struct tempera_stage stage = tempera_stage_temperature(temperature); // nothing else acts
+    struct tempera_stage stage = tempera_stage_temperature(text->temperature); // nothing else acts
     struct tempera_generate_options options = tempera_generate_options_default();
     options.sampler = tempera_sampler_of(&stage, 1);
     options.seed = seed;
@@ -117,13 +138,15 @@ static enum tempera_status write_text(struct tempera_decoder *decoder,
 // The text at one temperature, and the mean of its numbers over all seeds.
 static enum tempera_status visit(struct tempera_decoder *decoder,
                                  const struct tempera_tokenizer *tokenizer, const char *prompt,
-                                 float temperature, struct numbers *mean)
+                                 float temperature, float *probs, struct numbers *mean)
 {
     static struct text text;
+    text.temperature = temperature;
+    text.probs = probs;
+    text.vocab = tempera_tokenizer_n_tokens(tokenizer);
     *mean = (struct numbers){0, 0, 0};
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-        enum tempera_status status =
-            write_text(decoder, tokenizer, prompt, temperature, seed, &text);
+        enum tempera_status status = write_text(decoder, tokenizer, prompt, seed, &text);
         if (status != TEMPERA_OK)
             return status;
         if (seed == 1)
@@ -142,12 +165,13 @@ static enum tempera_status tour(struct tempera_decoder *decoder,
     static const float temperatures[] = {0, 0.7f, 1, 1.5f};
     enum { STOPS = sizeof temperatures / sizeof *temperatures };
     struct numbers numbers[STOPS];
-    for (size_t i = 0; i < STOPS; i++) {
-        enum tempera_status status =
-            visit(decoder, tokenizer, prompt, temperatures[i], &numbers[i]);
-        if (status != TEMPERA_OK)
-            return status;
-    }
+    float *probs = malloc(tempera_tokenizer_n_tokens(tokenizer) * sizeof *probs);
+    enum tempera_status status = probs != NULL ? TEMPERA_OK : TEMPERA_OUT_OF_MEMORY;
+    for (size_t i = 0; i < STOPS && status == TEMPERA_OK; i++)
+        status = visit(decoder, tokenizer, prompt, temperatures[i], probs, &numbers[i]);
+    free(probs);
+    if (status != TEMPERA_OK)
+        return status;
     printf("Means over %d seeds of %d tokens each:\n", SEEDS, TOKENS);
     printf("     T   repeated 4-grams   distinct words   mean entropy\n");
     for (size_t i = 0; i < STOPS; i++)
