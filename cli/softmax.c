@@ -14,8 +14,8 @@
 enum { MOST_BARS = 24, BAR_WIDTH = 40 };
 
 struct scores {
-    float *items; // [count]
-    size_t count;
+    float *items; // [capacity], of which count are in use
+    size_t count, capacity;
 };
 
 static bool append_score(struct scores *scores, const char *text, const char *where)
@@ -33,7 +33,10 @@ static bool append_score(struct scores *scores, const char *text, const char *wh
                   text, where);
         return false;
     }
-    scores->items = cli_realloc(scores->items, (scores->count + 1) * sizeof *scores->items);
+    if (scores->count == scores->capacity) {
+        scores->capacity = scores->capacity == 0 ? 64 : 2 * scores->capacity;
+        scores->items = cli_realloc(scores->items, scores->capacity * sizeof *scores->items);
+    }
     scores->items[scores->count++] = (float)number;
     return true;
 }
@@ -156,7 +159,7 @@ static int run(int argc, char **argv)
     };
     const size_t n_options = sizeof options / sizeof *options;
     struct cli_texts words = {NULL, 0};
-    struct scores scores = {NULL, 0};
+    struct scores scores = {NULL, 0, 0};
     int exit_code;
     bool ok = cli_options_parse(&cli_softmax, options, n_options, argc, argv, &words, &exit_code);
     if (ok && !cli_set_isa("softmax", isa)) {

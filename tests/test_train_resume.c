@@ -2,6 +2,7 @@
 // Checkpoints: a run that was stopped, or killed at any moment, and taken up again gives the
 // bits of the run that never was. A damaged or foreign state is refused; a full disk keeps the old.
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -177,18 +178,18 @@ static void killed_at_any_moment(void)
 
     size_t n_killed = 0;
     bool finished = false;
+    // Early at first, to meet every part of the start, then ever later, without an end: a child
+    // gets there however slow it is, such as under a sanitizer that sleeps for a second at exit.
+    double longest_s = 0.004;
     fflush(stdout);
-    for (int attempt = 0; attempt < 1000 && !finished; attempt++) {
+    for (int attempt = 0; attempt < 1000 && !finished; attempt++, longest_s *= 1.03) {
         pid_t child = fork();
         if (child == 0)
             train_in_child(text);
         if (!CHECK(child > 0))
             break;
-        // Early at first, to meet every part of the start, then ever later, so that a slow
-        // machine gets there, too.
-        size_t longest = 4000000 + 4000000 * (size_t)attempt;
-        struct timespec pause = {0, (long)check_random_below(longest < 900000000 ? longest
-                                                                                 : 900000000)};
+        double pause_s = longest_s * (double)check_random_below(1000000) / 1e6;
+        struct timespec pause = {(time_t)pause_s, (long)(fmod(pause_s, 1) * 1e9)};
         nanosleep(&pause, NULL);
         kill(child, SIGKILL);
         int how;
