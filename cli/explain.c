@@ -42,11 +42,17 @@ static enum tempera_status prompt_logits(struct analysis *a, const char *prompt,
 {
     const struct tempera_tokenizer *tokenizer = a->session->tokenizer;
     size_t nbytes = strlen(prompt), n_ids = 0;
+    size_t n_bos = nbytes == 0 || tempera_tokenizer_adds_bos(tokenizer);
     int32_t *ids = cli_realloc(NULL, (nbytes + 1) * sizeof *ids);
+    ids[0] = tempera_tokenizer_bos(tokenizer);
     enum tempera_status status =
-        tempera_tokenizer_encode(tokenizer, prompt, nbytes, ids, nbytes, &n_ids);
-    if (status == TEMPERA_OK && n_ids == 0)
-        ids[n_ids++] = tempera_tokenizer_bos(tokenizer);
+        tempera_tokenizer_encode(tokenizer, prompt, nbytes, ids + n_bos, nbytes, &n_ids);
+    n_ids += n_bos;
+    if (status == TEMPERA_OK && n_bos == 1 && ids[0] < 0) {
+        status = TEMPERA_INVALID_ARGUMENT;
+        snprintf(error->message, sizeof error->message,
+                 "the model has no token to begin a text with: give a prompt");
+    }
     struct tempera_decoder *decoder = NULL;
     if (status == TEMPERA_OK)
         status = tempera_decoder_open(&decoder, a->session->model, 0, a->session->executor);

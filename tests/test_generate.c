@@ -5,6 +5,8 @@
 
 #include <tempera/model.h>
 
+#include "tokenizer/tokenizer.h"
+
 enum { CONTEXT = 48, VOCAB = 304, MOST_TEXT = 65536 };
 
 static const char rhyme[] =
@@ -113,6 +115,55 @@ static struct tempera_generate_options hot_options(uint64_t seed, size_t max_tok
 }
 
 // ------------------------------------------------------------------------------------------------
+
+struct first_logits {
+    float *logits; // [vocab], of the first token that is drawn
+    size_t vocab;
+};
+
+static bool keep_logits(void *context, const struct tempera_generated *generated)
+{
+    struct first_logits *first = context;
+    if (generated->logits == NULL) // the prompt's own tokens
+        return true;
+    memcpy(first->logits, generated->logits, first->vocab * sizeof *first->logits);
+    return false;
+}
+
+// A model that was trained with bos before every prompt gets it, once, and is asked what follows;
+// without that, a prompt of text stands by itself.
+static void bos_before_the_prompt(void)
+{
+    static struct seen seen;
+    struct setting s = open_setting(false);
+    int32_t ids[16];
+    size_t n_ids, vocab = tempera_model_get_config(s.model)->vocab_size;
+    struct first_logits first = {malloc(vocab * sizeof(float)), vocab};
+    float *expected = malloc(vocab * sizeof *expected);
+    struct tempera_generate_options options = hot_options(1, 1);
+    ids[0] = tempera_tokenizer_bos(s.tokenizer);
+    CHECK_STATUS(tempera_tokenizer_encode(s.tokenizer, "Humpty ", 7, ids + 1, 15, &n_ids),
+                 TEMPERA_OK);
+    options.raw = true; // nothing is taken back
+    for (size_t adds_bos = 0; adds_bos < 2; adds_bos++) {
+        s.tokenizer->adds_bos = adds_bos == 1;
+        CHECK_STATUS(tempera_decoder_rewind(s.decoder, 0), TEMPERA_OK);
+        CHECK_STATUS(tempera_generate(s.decoder, s.tokenizer, "Humpty ", 7, &options, keep_logits,
+                                      &first, NULL, NULL),
+                     TEMPERA_OK);
+        CHECK_STATUS(tempera_decoder_rewind(s.decoder, 0), TEMPERA_OK);
+        CHECK_STATUS(tempera_decoder_append(s.decoder, ids + 1 - adds_bos, n_ids + adds_bos,
+                                            expected),
+                     TEMPERA_OK);
+        CHECK_MEM(first.logits, expected, vocab * sizeof *expected);
+    }
+    s.tokenizer->adds_bos = false;
+    s.tokenizer->bos = -1;
+    CHECK_STATUS(generate(&s, "", &options, &seen), TEMPERA_INVALID_ARGUMENT);
+    free(first.logits);
+    free(expected);
+    close_setting(&s);
+}
 
 // The prompt is cut after every byte: what the decoder was fed and what it drew, decoded, begins
 // with the prompt, and the callback got exactly the rest.
@@ -320,6 +371,7 @@ static void bad_calls(void)
 int main(void)
 {
     static const struct check_test tests[] = {
+        {"bos before the prompt", bos_before_the_prompt},
         {"the prompt is kept, wherever it is cut", prompt_is_kept},
         {"a word is completed", word_is_completed},
         {"seeds, streams, T = 0", seeds_and_zero},

@@ -132,7 +132,8 @@ static void rope_reference(const double *in, double *out)
 static void rope_forward(const float *in, float *out)
 {
     float table[ROPE_T * ROPE_E];
-    tempera_rope_table(ROPE_T, ROPE_E, 10000, table);
+    tempera_rope_table(0, ROPE_T / 3, ROPE_E, 10000, table);
+    tempera_rope_table(ROPE_T / 3, ROPE_T, ROPE_E, 10000, table);
     memcpy(out, in, ROPE_N * ROPE_HEADS * ROPE_E * sizeof *out);
     tempera_rope(out, table, ROPE_N, ROPE_HEADS, ROPE_E, 0, ROPE_T, false, NULL);
 }
@@ -141,7 +142,7 @@ static void rope_backward(const float *in, const float *d_out, float *d_in)
 {
     (void)in;
     float table[ROPE_T * ROPE_E];
-    tempera_rope_table(ROPE_T, ROPE_E, 10000, table);
+    tempera_rope_table(0, ROPE_T, ROPE_E, 10000, table);
     memcpy(d_in, d_out, ROPE_N * ROPE_HEADS * ROPE_E * sizeof *d_in);
     tempera_rope(d_in, table, ROPE_N, ROPE_HEADS, ROPE_E, 0, ROPE_T, true, NULL);
 }

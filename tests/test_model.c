@@ -363,6 +363,8 @@ static void round_trip(void)
 struct forgery {
     const char *drop_key, *set_key, *drop_tensor, *reshape_tensor;
     uint32_t value;
+    const char *extra_key, *extra_text, *extra_tensor; // added; a number where there is no text
+    float extra_number;
 };
 
 static const struct {
@@ -390,6 +392,13 @@ static enum tempera_status load_forgery(const struct forgery *f, struct tempera_
     if (!is("general.architecture", f->drop_key))
         tempera_gguf_set_string(writer, "general.architecture",
                                 is("general.architecture", f->set_key) ? "gptx9" : "llama", 5);
+    if (f->extra_text != NULL)
+        tempera_gguf_set_string(writer, f->extra_key, f->extra_text, strlen(f->extra_text));
+    else if (f->extra_key != NULL)
+        tempera_gguf_set_f32(writer, f->extra_key, f->extra_number);
+    if (f->extra_tensor != NULL)
+        tempera_gguf_add_tensor(writer, f->extra_tensor, TEMPERA_F32, 1, &(uint64_t){2},
+                                (const float[]){3, 3});
     if (!is("llama.attention.layer_norm_rms_epsilon", f->drop_key))
         tempera_gguf_set_f32(writer, "llama.attention.layer_norm_rms_epsilon",
                              is("llama.attention.layer_norm_rms_epsilon", f->set_key) ? -1 : 1e-5f);
@@ -474,6 +483,38 @@ static void bad_files(void)
     tempera_model_close(&model);
 }
 
+// Keys and tensors that would change the scores: ignoring them would give wrong text in silence.
+static void foreign_files(void)
+{
+    static const struct forgery refused[] = {
+        {.extra_key = "llama.rope.scaling.type", .extra_text = "linear"},
+        {.extra_key = "llama.rope.scaling.type", .extra_text = "yarn"},
+        {.extra_key = "llama.rope.scaling.factor", .extra_number = 8},
+        {.extra_key = "llama.rope.scale_linear", .extra_number = 4},
+        {.extra_key = "llama.attention.key_length", .extra_number = 64},
+        {.extra_key = "llama.attention.value_length", .extra_number = 64},
+        {.extra_key = "llama.expert_count", .extra_number = 8},
+        {.extra_key = "llama.logit_scale", .extra_number = 0.5f},
+        {.extra_tensor = "blk.0.attn_q.bias"},
+        {.extra_tensor = "rope_freqs.weight"},
+        {.extra_tensor = "blk.2.attn_norm.weight"}, // of a layer that isn't there
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        check_forgery(refused[i], TEMPERA_UNSUPPORTED,
+                      refused[i].extra_key ? refused[i].extra_key : refused[i].extra_tensor);
+    static const struct forgery harmless[] = {
+        {.extra_key = "llama.rope.scaling.type", .extra_text = "none"},
+        {.extra_key = "llama.rope.scaling.factor", .extra_number = 1},
+        {.extra_key = "llama.attention.key_length", .extra_number = 4}, // the heads' width
+        {.extra_key = "llama.expert_count", .extra_number = 0},
+        {.extra_key = "llama.logit_scale", .extra_number = 1},
+        {.extra_key = "somebody.else", .extra_number = 1},
+        {.extra_tensor = "tempera.train.moment1"},
+    };
+    for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
+        check_forgery(harmless[i], TEMPERA_OK, "");
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -486,6 +527,7 @@ int main(void)
         {"decoder: rewinds, fills up", decoder_rewinds_and_fills},
         {"files: there and back", round_trip},
         {"files: every key and tensor dropped or wrong", bad_files},
+        {"files: what would change the scores is refused", foreign_files},
     };
     return CHECK_RUN(tests);
 }

@@ -365,12 +365,41 @@ static void types_of_keys(void)
     }
 }
 
+// add_bos_token is kept, comes back when it is written again, and needs a bos.
+static void adding_bos(void)
+{
+    static struct parts p;
+    struct tempera_error error;
+    for (int has_bos = 0; has_bos < 2; has_bos++) {
+        struct tempera_gguf_writer *w = NULL;
+        struct tempera_tokenizer *t = NULL;
+        fill(&p);
+        p.bos = has_bos ? END : UINT32_MAX;
+        CHECK_STATUS(tempera_gguf_writer_open(&w), TEMPERA_OK);
+        CHECK_STATUS(tempera_gguf_set_bool(w, "tokenizer.ggml.add_bos_token", true), TEMPERA_OK);
+        put(w, &p);
+        CHECK_STATUS(load_written(w, &t, &error), has_bos ? TEMPERA_OK : TEMPERA_BAD_TOKENIZER);
+        if (!has_bos) {
+            CHECK(strstr(error.message, "add_bos_token") != NULL);
+            continue;
+        }
+        CHECK(tempera_tokenizer_adds_bos(t));
+        CHECK_STATUS(tempera_gguf_writer_open(&w), TEMPERA_OK);
+        CHECK_STATUS(tempera_tokenizer_to_gguf(t, w), TEMPERA_OK);
+        tempera_tokenizer_close(&t);
+        CHECK_STATUS(load_written(w, &t, &error), TEMPERA_OK);
+        CHECK(tempera_tokenizer_adds_bos(t));
+        tempera_tokenizer_close(&t);
+    }
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
         {"tokenizers come back", tokenizers_come_back},
         {"good parts are read", good_parts_are_read},
         {"other kinds", other_kinds},
+        {"bos before every prompt", adding_bos},
         {"tokens that contradict", tokens_that_contradict},
         {"types that contradict", types_that_contradict},
         {"ids that contradict", ids_that_contradict},

@@ -55,6 +55,10 @@ TEMPERA_API size_t tempera_tokenizer_n_tokens(const struct tempera_tokenizer *to
 TEMPERA_API int32_t tempera_tokenizer_bos(const struct tempera_tokenizer *tokenizer);
 TEMPERA_API int32_t tempera_tokenizer_eos(const struct tempera_tokenizer *tokenizer);
 
+// True if the model was trained to have bos at the beginning of every prompt. Encoding doesn't add
+// it; tempera_generate does.
+TEMPERA_API bool tempera_tokenizer_adds_bos(const struct tempera_tokenizer *tokenizer);
+
 // True for tokens that are not text (control tokens): decode gives no bytes for them.
 TEMPERA_API bool tempera_tokenizer_is_special(const struct tempera_tokenizer *tokenizer,
                                               int32_t id);

@@ -16,7 +16,8 @@ struct tempera_decoder {
     const struct tempera_model *model;
     const struct tempera_executor *executor;
     size_t capacity, length;
-    float *rope;    // [capacity, E / 2, 2]
+    float *rope;    // [capacity, E / 2, 2], of which n_rope positions are written
+    size_t n_rope;
     float **keys;   // [n_layers], each [capacity, G E]
     float **values; // [n_layers], each [capacity, G E]
     // of one chunk
@@ -74,7 +75,6 @@ enum tempera_status tempera_decoder_open(struct tempera_decoder **decoder,
         tempera_decoder_close(&d);
         return status;
     }
-    tempera_rope_table(d->capacity, model->head_dim, model->config.rope_base, d->rope);
     *decoder = d;
     return TEMPERA_OK;
 }
@@ -123,6 +123,19 @@ enum tempera_status tempera_decoder_rewind(struct tempera_decoder *decoder, size
 // ------------------------------------------------------------------------------------------------
 // A chunk
 
+// Positions are written as they are reached, a fair number at a time: a file may speak of a
+// context of millions, of which a prompt fills a few.
+static void reach_position(struct tempera_decoder *d, size_t end)
+{
+    const struct tempera_model *model = d->model;
+    if (end <= d->n_rope)
+        return;
+    size_t wanted = end > 2 * d->n_rope ? end : 2 * d->n_rope;
+    wanted = wanted > d->capacity ? d->capacity : wanted;
+    tempera_rope_table(d->n_rope, wanted, model->head_dim, model->config.rope_base, d->rope);
+    d->n_rope = wanted;
+}
+
 // x += attention(norm(x)) Wo^T of n tokens that follow `past` ones
 static void attend(struct tempera_decoder *d, size_t layer, size_t n)
 {
@@ -168,6 +181,7 @@ static void feed_forward(struct tempera_decoder *d, size_t layer, size_t n)
 static void append_chunk(struct tempera_decoder *d, const int32_t *tokens, size_t n, float *logits)
 {
     const struct tempera_model_config *c = &d->model->config;
+    reach_position(d, d->length + n);
     tempera_embed(d->model->embedding, tokens, n, c->dim, d->x, d->executor);
     for (size_t layer = 0; layer < c->n_layers; layer++) {
         attend(d, layer, n);

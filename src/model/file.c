@@ -36,7 +36,7 @@ static enum tempera_status may_u32(const struct tempera_gguf *gguf, const char *
     return status;
 }
 
-static enum tempera_status need_f32(const struct tempera_gguf *gguf, const char *key, bool needed,
+static enum tempera_status read_f32(const struct tempera_gguf *gguf, const char *key, bool needed,
                                     float *value, struct tempera_error *error)
 {
     enum tempera_status status = tempera_gguf_get_f32(gguf, key, value);
@@ -58,10 +58,6 @@ static enum tempera_status check_architecture(const struct tempera_gguf *gguf,
         return tempera_model_fail(error, TEMPERA_UNSUPPORTED,
                                   "a model of the architecture '%.40s'; only 'llama' is known",
                                   name);
-    if (tempera_gguf_find_tensor(gguf, "rope_freqs.weight") != NULL)
-        return tempera_model_fail(error, TEMPERA_UNSUPPORTED,
-                                  "the model stretches its rotary positions "
-                                  "(rope_freqs.weight), which isn't supported");
     return TEMPERA_OK;
 }
 
@@ -87,18 +83,57 @@ static enum tempera_status read_vocab(const struct tempera_gguf *gguf,
     return status;
 }
 
-static enum tempera_status check_rope(const struct tempera_gguf *gguf,
-                                      const struct tempera_model_config *c,
-                                      struct tempera_error *error)
+// Integers and floats alike: a key's type is its writer's habit. False if it isn't there.
+static bool read_number(const struct tempera_gguf *gguf, const char *key, double *number)
 {
-    uint32_t head_dim = c->dim / c->n_heads, said = head_dim;
-    enum tempera_status status = may_u32(gguf, "llama.rope.dimension_count", &said, error);
-    if (status == TEMPERA_OK && said != head_dim)
-        return tempera_model_fail(error, TEMPERA_UNSUPPORTED,
-                                  "llama.rope.dimension_count is %u; only whole heads (%u) are "
-                                  "supported",
-                                  said, head_dim);
-    return status;
+    uint64_t integer;
+    float real;
+    if (tempera_gguf_get_u64(gguf, key, &integer) == TEMPERA_OK)
+        *number = (double)integer;
+    else if (tempera_gguf_get_f32(gguf, key, &real) == TEMPERA_OK)
+        *number = (double)real;
+    else
+        return false;
+    return true;
+}
+
+// Keys that would make other scores of the same tensors: loading such a model as if they weren't
+// there would give wrong text in silence.
+static enum tempera_status check_variants(const struct tempera_gguf *gguf,
+                                          const struct tempera_model_config *c,
+                                          struct tempera_error *error)
+{
+    static const char scaling_key[] = "llama.rope.scaling.type";
+    double head_dim = c->dim / c->n_heads;
+    const char *scaling;
+    size_t nbytes;
+    bool says_none = false;
+    if (tempera_gguf_get_string(gguf, scaling_key, &scaling, &nbytes) == TEMPERA_OK) {
+        says_none = nbytes == 4 && memcmp(scaling, "none", 4) == 0;
+        if (!says_none)
+            return tempera_model_fail(error, TEMPERA_UNSUPPORTED,
+                                      "%s is '%.40s'; only models that don't stretch their rotary "
+                                      "positions are supported",
+                                      scaling_key, scaling);
+    }
+    const struct {
+        const char *key;
+        double usual;
+    } keys[] = {
+        {"llama.rope.dimension_count", head_dim}, {"llama.attention.key_length", head_dim},
+        {"llama.attention.value_length", head_dim}, {"llama.expert_count", 0},
+        {"llama.logit_scale", 1}, {"llama.rope.scale_linear", 1},
+        {"llama.rope.scaling.factor", 1},
+    };
+    size_t n_keys = sizeof keys / sizeof *keys - (says_none ? 1 : 0); // then the factor is idle
+    for (size_t i = 0; i < n_keys; i++) {
+        double said;
+        if (read_number(gguf, keys[i].key, &said) && said != keys[i].usual)
+            return tempera_model_fail(error, TEMPERA_UNSUPPORTED,
+                                      "%s is %g; only models with %g there are supported",
+                                      keys[i].key, said, keys[i].usual);
+    }
+    return TEMPERA_OK;
 }
 
 static enum tempera_status read_config(const struct tempera_gguf *gguf,
@@ -121,9 +156,9 @@ static enum tempera_status read_config(const struct tempera_gguf *gguf,
         status = may_u32(gguf, "llama.attention.head_count_kv", &c->n_kv_heads, error);
     if (status == TEMPERA_OK)
         status =
-            need_f32(gguf, "llama.attention.layer_norm_rms_epsilon", true, &c->rms_epsilon, error);
+            read_f32(gguf, "llama.attention.layer_norm_rms_epsilon", true, &c->rms_epsilon, error);
     if (status == TEMPERA_OK)
-        status = need_f32(gguf, "llama.rope.freq_base", false, &c->rope_base, error);
+        status = read_f32(gguf, "llama.rope.freq_base", false, &c->rope_base, error);
     if (status == TEMPERA_OK)
         status = read_vocab(gguf, c, error);
     if (status != TEMPERA_OK)
@@ -133,7 +168,7 @@ static enum tempera_status read_config(const struct tempera_gguf *gguf,
     if (tempera_model_config_check(c, &why) != TEMPERA_OK)
         return tempera_model_fail(error, TEMPERA_BAD_MODEL, "the model's shape is wrong: %s",
                                   why.message);
-    return check_rope(gguf, c, error);
+    return check_variants(gguf, c, error);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -160,6 +195,37 @@ static enum tempera_status check_tensor(const struct tempera_gguf *gguf,
     return TEMPERA_OK;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    const struct tempera_parameter *x = a, *y = b;
+    return strcmp(x->name, y->name);
+}
+
+static int compare_with_name(const void *name, const void *parameter)
+{
+    return strcmp(name, ((const struct tempera_parameter *)parameter)->name);
+}
+
+// A tensor that we don't know, such as a bias, would change the scores. Ours beside the model, the
+// state of a training, have names of their own.
+static enum tempera_status check_strangers(const struct tempera_gguf *gguf,
+                                           struct tempera_parameter *table, size_t count,
+                                           struct tempera_error *error)
+{
+    static const char own[] = "tempera.";
+    qsort(table, count, sizeof *table, compare_names);
+    for (size_t i = 0; i < tempera_gguf_n_tensors(gguf); i++) {
+        const char *name = tempera_gguf_tensor_at(gguf, i)->name;
+        if (strncmp(name, own, sizeof own - 1) != 0 &&
+            bsearch(name, table, count, sizeof *table, compare_with_name) == NULL)
+            return tempera_model_fail(error, TEMPERA_UNSUPPORTED,
+                                      "the model has a tensor %s, which the llama architecture as "
+                                      "known here has no use for",
+                                      name);
+    }
+    return TEMPERA_OK;
+}
+
 // Before any memory is taken for weights, every tensor must be there with its right shape: the
 // file itself is then as large as the model says. The layers' names are not all made at once, so
 // that a wrong count of layers costs nothing.
@@ -179,6 +245,8 @@ static enum tempera_status check_tensors(const struct tempera_gguf *gguf,
     enum tempera_status status = TEMPERA_OK;
     for (size_t i = 0; i < count && status == TEMPERA_OK; i++)
         status = check_tensor(gguf, &table[i], error);
+    if (status == TEMPERA_OK)
+        status = check_strangers(gguf, table, count, error);
     free(table);
     return status;
 }

@@ -154,20 +154,28 @@ static void take_back(struct generation *g, const char *prompt, size_t nbytes, c
     g->pending = prompt + nbytes - g->n_pending;
 }
 
-// Encodes the prompt, takes its last word back unless told not to, and runs the rest.
+// Encodes the prompt, takes its last word back unless told not to, and runs the rest. Something has
+// to be run: where nothing is left, that is bos.
 static enum tempera_status begin(struct generation *g, const char *prompt, size_t nbytes,
                                  struct tempera_error *error)
 {
     size_t n_ids, capacity = tempera_decoder_capacity(g->decoder);
+    size_t n_bos = tempera_tokenizer_adds_bos(g->tokenizer);
     int32_t *ids = tempera_alloc(nbytes + 1, sizeof *ids);
     if (ids == NULL)
         return TEMPERA_OUT_OF_MEMORY;
+    ids[0] = tempera_tokenizer_bos(g->tokenizer);
     enum tempera_status status =
-        tempera_tokenizer_encode(g->tokenizer, prompt, nbytes, ids, nbytes + 1, &n_ids);
+        tempera_tokenizer_encode(g->tokenizer, prompt, nbytes, ids + n_bos, nbytes, &n_ids);
     if (status == TEMPERA_OK && !g->options->raw)
-        take_back(g, prompt, nbytes, ids, &n_ids);
-    if (status == TEMPERA_OK && n_ids == 0)
-        ids[n_ids++] = tempera_tokenizer_bos(g->tokenizer);
+        take_back(g, prompt, nbytes, ids + n_bos, &n_ids);
+    if (status == TEMPERA_OK && n_ids == 0 && n_bos == 0)
+        n_bos = 1;
+    n_ids += n_bos;
+    if (status == TEMPERA_OK && n_bos == 1 && tempera_tokenizer_bos(g->tokenizer) < 0)
+        status = tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
+                                    "the model has no token to begin a text with: give a prompt "
+                                    "of two words or more");
     if (status == TEMPERA_OK && n_ids >= capacity)
         status = tempera_model_fail(error, TEMPERA_CONTEXT_FULL,
                                     "the prompt has %zu tokens; the context holds %zu, and needs "

@@ -111,11 +111,11 @@ void tempera_rmsnorm_backward(const float *dy, const float *x, const float *weig
 // ------------------------------------------------------------------------------------------------
 // Rotary positions
 
-void tempera_rope_table(size_t n, size_t E, float base, float *table)
+void tempera_rope_table(size_t first, size_t end, size_t E, float base, float *table)
 {
     for (size_t i = 0; i < E / 2; i++) {
         double frequency = pow((double)base, -2.0 * (double)i / (double)E);
-        for (size_t p = 0; p < n; p++) {
+        for (size_t p = first; p < end; p++) {
             float *entry = table + (p * (E / 2) + i) * 2;
             entry[0] = (float)cos((double)p * frequency);
             entry[1] = (float)sin((double)p * frequency);

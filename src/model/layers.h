@@ -20,9 +20,9 @@ void tempera_rmsnorm_backward(const float *dy, const float *x, const float *weig
                               const float *inverse, size_t N, size_t D, float *dx, float *d_weight,
                               const struct tempera_executor *executor);
 
-// Cosines and sines of rotary positions (Su et al. 2021, arXiv 2104.09864): table[n, E / 2, 2],
-// of position p and pair i: the angle p * base^(-2 i / E).
-void tempera_rope_table(size_t n, size_t E, float base, float *table);
+// Cosines and sines of rotary positions (Su et al. 2021, arXiv 2104.09864): table[end, E / 2, 2],
+// of position p and pair i: the angle p * base^(-2 i / E). Writes the positions [first, end).
+void tempera_rope_table(size_t first, size_t end, size_t E, float base, float *table);
 
 // Turns the pairs (0, 1), (2, 3), ... of each head of x[N, n_heads, E] by their row's position,
 // (first_position + row) % period; backward turns back. In place.

@@ -110,7 +110,7 @@ enum tempera_status tempera_workspace_open(struct tempera_workspace **workspace,
     }
     arena = (struct arena){w->block, 0, false};
     take_all(&arena, w, model);
-    tempera_rope_table(T, model->head_dim, model->config.rope_base, w->rope);
+    tempera_rope_table(0, T, model->head_dim, model->config.rope_base, w->rope);
     *workspace = w;
     return TEMPERA_OK;
 }

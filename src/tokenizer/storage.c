@@ -7,7 +7,7 @@
 //     tokenizer.ggml.token_type     1: text; 2, 3, 5: unknown, control, unused, which are no text
 //     tokenizer.ggml.merges         "left right", best first
 //     tokenizer.ggml.bos_token_id, eos_token_id
-//     tokenizer.ggml.add_bos_token  false: a prompt is encoded as it stands
+//     tokenizer.ggml.add_bos_token  whether a prompt begins with bos; ours doesn't
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -124,7 +124,7 @@ enum tempera_status tempera_tokenizer_to_gguf(const struct tempera_tokenizer *t,
     if (status == TEMPERA_OK && t->eos >= 0)
         status = tempera_gguf_set_u32(writer, eos_key, (uint32_t)t->eos);
     if (status == TEMPERA_OK)
-        status = tempera_gguf_set_bool(writer, add_bos_key, false);
+        status = tempera_gguf_set_bool(writer, add_bos_key, t->adds_bos);
     free(buffer);
     return status;
 }
@@ -146,6 +146,7 @@ struct reading {
     size_t n_tokens, n_merges;
     const int32_t *types; // [n_tokens]; NULL: all text
     int32_t bos, eos;     // -1: none
+    bool adds_bos;
     struct spelling *sorted; // [n_tokens], by bytes
     uint8_t *buffer;         // for the longest merge
     struct tempera_tokenizer *tokenizer;
@@ -225,6 +226,17 @@ static bool read_special_id(struct reading *r, const char *key, int32_t *id)
         return fail(r, TEMPERA_BAD_TOKENIZER, "%s is %" PRIu32 ", but there are %zu tokens", key,
                     value, r->n_tokens);
     *id = (int32_t)value;
+    return true;
+}
+
+static bool read_adds_bos(struct reading *r)
+{
+    enum tempera_status status = tempera_gguf_get_bool(r->gguf, add_bos_key, &r->adds_bos);
+    if (status != TEMPERA_OK && status != TEMPERA_NOT_FOUND)
+        return fail(r, TEMPERA_BAD_TOKENIZER, "%s is neither true nor false", add_bos_key);
+    if (r->adds_bos && r->bos < 0)
+        return fail(r, TEMPERA_BAD_TOKENIZER, "%s is true, but there is no %s", add_bos_key,
+                    bos_key);
     return true;
 }
 
@@ -412,13 +424,15 @@ static bool read_tokenizer(struct reading *r)
     if (!check_name(r, model_key, model_name) || !check_name(r, pre_key, pre_name) ||
         !count_strings(r, tokens_key, &r->n_tokens) ||
         !count_strings(r, merges_key, &r->n_merges) || !read_special_id(r, bos_key, &r->bos) ||
-        !read_special_id(r, eos_key, &r->eos) || !read_types(r) || !sort_tokens(r, &nbytes))
+        !read_special_id(r, eos_key, &r->eos) || !read_adds_bos(r) || !read_types(r) ||
+        !sort_tokens(r, &nbytes))
         return false;
     r->tokenizer = tempera_tokenizer_new(r->n_tokens, nbytes, r->n_merges);
     if (r->tokenizer == NULL)
         return fail_memory(r);
     r->tokenizer->bos = r->bos;
     r->tokenizer->eos = r->eos;
+    r->tokenizer->adds_bos = r->adds_bos;
     return read_tokens(r) && read_merges(r);
 }
 

@@ -156,6 +156,11 @@ size_t tempera_tokenizer_n_tokens(const struct tempera_tokenizer *tokenizer)
     return tokenizer->n_tokens;
 }
 
+bool tempera_tokenizer_adds_bos(const struct tempera_tokenizer *tokenizer)
+{
+    return tokenizer->adds_bos;
+}
+
 int32_t tempera_tokenizer_bos(const struct tempera_tokenizer *tokenizer)
 {
     return tokenizer->bos;

@@ -30,6 +30,7 @@ struct tempera_tokenizer {
     bool *special;     // [n_tokens]
     int32_t byte_ids[TEMPERA_N_BYTES];
     int32_t bos, eos; // -1: none
+    bool adds_bos;    // a prompt begins with bos
 
     size_t n_merges;
     struct tempera_merge *merges; // [n_merges], best first: the rank is the number
