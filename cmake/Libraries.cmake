@@ -9,6 +9,7 @@ function(tempera_library name)
     list(TRANSFORM arg_ROOMS PREPEND src/)
     list(TRANSFORM arg_ROOMS APPEND /*.c)
     file(GLOB sources CONFIGURE_DEPENDS ${arg_ROOMS})
+    list(FILTER sources EXCLUDE REGEX "/kernels/isa_[a-z0-9_]*\\.c$")
     if(name STREQUAL tempera-lm)
         # Both libraries need base privately. What it exports lives in libtempera alone.
         list(FILTER sources EXCLUDE REGEX "/base/(status|version)\\.c$")
@@ -30,6 +31,23 @@ endfunction()
 
 tempera_library(tempera ROOMS base parallel simd kernels score sampler)
 target_link_libraries(tempera PRIVATE Threads::Threads)
+
+# One translation unit for each instruction set, with its own flags; nothing else has any.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
+    set(isas scalar scalar_fma avx2 avx512)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+    set(isas scalar neon)
+else()
+    set(isas scalar)
+endif()
+set(flags_scalar_fma -mfma)
+set(flags_avx2 -mavx2 -mfma -mf16c)
+set(flags_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512)
+foreach(isa IN LISTS isas)
+    target_sources(tempera PRIVATE src/kernels/isa_${isa}.c)
+    set_source_files_properties(src/kernels/isa_${isa}.c PROPERTIES
+        COMPILE_OPTIONS "${flags_${isa}}")
+endforeach()
 
 tempera_library(tempera-lm ROOMS base gguf tokenizer matmul model train)
 # A build of OpenBLAS that can be called from several threads, which Debian's serial one can't:

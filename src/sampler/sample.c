@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "kernels/kernels.h"
 #include "sampler/sampler.h"
+#include "score/row_plan.h"
 #include "score/rows.h"
 
 // A call, as its rows see it.
@@ -113,15 +114,19 @@ static void apply_stage(struct tempera_candidates *c, const struct tempera_stage
 }
 
 // The bits that tempera_log_softmax gives for this score at T = 1.
-static float raw_logprob_of(struct allowed_scores a, const struct tempera_candidates *c,
-                            int32_t token)
+static float raw_logprob_of(struct allowed_scores a, int32_t token)
 {
-    if (c->raw_max == INFINITY) // all of it on the scores of +inf
-        return c->n_raw == 1 ? 0 : (float)-tempera_log((double)c->n_raw);
-    const struct tempera_kernels *k = tempera_kernels();
-    float z = a.z[token], logprob;
-    double ln_S = tempera_log(k->sum_exp(a.z, a.mask, a.n, c->raw_max, 1));
-    k->log_softmax(&z, NULL, 1, c->raw_max, 1, ln_S, &logprob);
+    struct tempera_row_source source = {
+        .kernels = tempera_kernels(),
+        .how = {.dtype = TEMPERA_F32, .mask = a.mask, .scale = 1},
+        .z = a.z,
+        .n = a.n,
+        .is_plain = a.mask == NULL,
+    };
+    struct tempera_heat heat = tempera_heat_of(1);
+    struct tempera_row_plan plan = tempera_row_plan_of(&source, &heat);
+    float logprob;
+    tempera_row_plan_log_softmax(&plan, source.kernels, &a.z[token], 1, &logprob);
     return logprob;
 }
 
@@ -164,7 +169,7 @@ static struct tempera_sample_result sample_row(const struct sample_job *job, siz
     tempera_u128 bits = tempera_draw_bits(row->seed, row->stream, step, 0);
     size_t at = tempera_draw_index(c.masses, c.n, bits);
     result.token = c.ids[at];
-    result.raw_logprob = raw_logprob_of(allowed, &c, result.token);
+    result.raw_logprob = raw_logprob_of(allowed, result.token);
     result.logprob = logprob_of(&c, at, W);
     result.n_kept = c.n;
     if (probs != NULL)
@@ -239,7 +244,7 @@ static enum tempera_status check_row(const struct tempera_sample_row *row, size_
 
 static enum tempera_status check_probs(const struct sample_job *job)
 {
-    enum tempera_status status = tempera_matrix_check(job->probs);
+    enum tempera_status status = tempera_matrix_check_f32(job->probs);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     TEMPERA_CHECK(tempera_matrix_same_shape(job->logits, job->probs) &&
                       (job->logits->rows == 0 || job->probs->data != job->logits->data) &&
@@ -285,7 +290,7 @@ static bool are_apart(const struct sample_job *job, size_t scratch_nbytes)
 static enum tempera_status check_call(const struct sample_job *job, size_t scratch_nbytes,
                                       const struct tempera_executor *executor)
 {
-    enum tempera_status status = tempera_matrix_check(job->logits);
+    enum tempera_status status = tempera_matrix_check_f32(job->logits);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     TEMPERA_CHECK(job->logits->cols <= INT32_MAX, TEMPERA_INVALID_ARGUMENT);
     if (job->probs != NULL)

@@ -27,8 +27,6 @@ struct tempera_candidates {
     uint64_t *masses; // [n], those of the scores if has_masses, else room for anything
     size_t n;
     float max;          // the largest score
-    float raw_max;      // the largest as given, before any stage; may be +inf
-    size_t n_raw;       // what was gathered; those of +inf only, if there were any
     double temperature; // T, the product so far, in (0, inf)
     bool has_masses;
 };

@@ -9,6 +9,7 @@
 #include "base/exp.h"
 #include "base/fpenv.h"
 #include "kernels/kernels.h"
+#include "score/row_plan.h"
 #include "score/rows.h"
 
 struct tempera_cross_entropy_options tempera_cross_entropy_options_default(void)
@@ -33,6 +34,7 @@ struct loss_job {
     const struct tempera_matrix *soft; // targets, if classes is NULL
     struct tempera_cross_entropy_options options;
     struct tempera_cross_entropy_outputs outputs;
+    struct tempera_heat heat;
     double scale; // of the gradient of a row's loss
     size_t rows_per_block;
     double block_loss[MOST_BLOCKS];
@@ -96,28 +98,100 @@ static double total_of(const float *q, size_t n)
     return total;
 }
 
-static void finite_row(const struct loss_job *job, size_t r, const float *z, float max,
-                       double total, float *g, struct row_result *result)
+static double soft_loss(const float *z, const float *q, size_t n, double max, double T, double ln_S)
 {
-    const struct tempera_kernels *k = job->kernels;
-    const float *q = job->classes == NULL ? tempera_matrix_row(job->soft, r) : NULL;
-    float T = job->options.temperature;
+    double loss = 0;
+    for (size_t i = 0; i < n; i++)
+        if (q[i] != 0)
+            loss += (double)q[i] * (ln_S - ((double)z[i] - max) / T);
+    return loss;
+}
+
+// The gradient of an ordinary row from its exponentials e, which may lie in g. p_y of the target is
+// that of the same exponentials, so that the row's gradient sums to 0 as its p sum to 1.
+static void gradient_of(const struct loss_job *job, size_t r, const struct tempera_row_sum *sum,
+                        double total, float *g)
+{
     size_t n = job->logits->cols;
-    double S = k->sum_exp(z, NULL, n, max, T), ln_S = tempera_log(S);
-    result->logsumexp = (double)max / (double)T + ln_S;
-    if (q != NULL) {
-        result->loss = k->soft_loss(z, q, n, max, T, ln_S);
-        if (g != NULL)
-            k->gradient(z, q, n, max, T, S, total, job->scale, g);
+    if (job->classes == NULL) {
+        const float *q = tempera_matrix_row(job->soft, r);
+        for (size_t i = 0; i < n; i++)
+            g[i] = (float)(job->scale * (total * ((double)g[i] / sum->sum) - (double)q[i]));
         return;
     }
-    size_t y = (size_t)job->classes[r];
-    double distance = ((double)z[y] - (double)max) / (double)T;
-    result->loss = ln_S - distance;
-    if (g != NULL) {
-        k->gradient(z, NULL, n, max, T, S, 1, job->scale, g);
-        g[y] = (float)(job->scale * (tempera_exp(distance) / S - 1));
+    float high, low;
+    double p_y = (double)g[job->classes[r]] / sum->sum;
+    tempera_split_inverse(job->scale, sum->sum, &high, &low);
+    job->kernels->scale(g, n, high, low, g);
+    g[job->classes[r]] = (float)(job->scale * (p_y - 1));
+}
+
+// Returns false for a row that isn't ordinary.
+static bool ordinary_row(const struct loss_job *job, size_t r, const float *z, double total,
+                         float *g, struct row_result *result)
+{
+    size_t n = job->logits->cols;
+    const float *q = job->classes == NULL ? tempera_matrix_row(job->soft, r) : NULL;
+    struct tempera_row_sum sum;
+    // The exponentials go to g at once, unless g is z and the loss still needs the scores.
+    float *e = q == NULL || g != z ? g : NULL;
+    float z_y = q == NULL ? z[job->classes[r]] : 0;
+    const struct tempera_rows rows = {z, e, n, n, 1, n};
+    if (!job->heat.is_ordinary || job->kernels->sum_rows(&rows, &job->heat, &sum) == 0)
+        return false;
+    double ln_S = tempera_ln_sum(&sum), max = (double)sum.max, T = job->heat.T;
+    result->logsumexp = max / T + ln_S;
+    if (q != NULL)
+        result->loss = soft_loss(z, q, n, max, T, ln_S);
+    else
+        result->loss = ln_S - ((double)z_y - max) / T;
+    if (g != NULL && e == NULL) {
+        double unused[16] = {0};
+        job->kernels->exp_sum(z, n, &sum.exponent, g, unused);
     }
+    if (g != NULL)
+        gradient_of(job, r, &sum, total, g);
+    return true;
+}
+
+// Any other row without NaN and with a finite maximum, in double.
+static void wide_row(const struct loss_job *job, size_t r, const float *z, float max, double total,
+                     float *g, struct row_result *result)
+{
+    const float *q = job->classes == NULL ? tempera_matrix_row(job->soft, r) : NULL;
+    size_t n = job->logits->cols, y = q == NULL ? (size_t)job->classes[r] : 0;
+    double m = (double)max, T = job->heat.T, sum = tempera_wide_sum(z, n, max, T);
+    double ln_S = tempera_log(sum);
+    result->logsumexp = m / T + ln_S;
+    result->loss = q != NULL ? soft_loss(z, q, n, m, T, ln_S) : ln_S - ((double)z[y] - m) / T;
+    for (size_t i = 0; g != NULL && i < n; i++) {
+        double p = tempera_exp(((double)z[i] - m) / T) / sum;
+        g[i] = (float)(job->scale * (total * p - (q != NULL ? (double)q[i] : (double)(i == y))));
+    }
+}
+
+static size_t count_infinite(const float *z, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += z[i] == INFINITY;
+    return count;
+}
+
+// A row whose target has no finite score, or that has no scores at all.
+static void masked_row(const struct loss_job *job, const float *z, float max, float *g,
+                       struct row_result *result)
+{
+    struct tempera_row_source source = {.kernels = job->kernels,
+                                        .how = {.dtype = TEMPERA_F32, .scale = 1},
+                                        .z = z,
+                                        .n = job->logits->cols,
+                                        .is_plain = true};
+    struct tempera_row_plan plan = tempera_row_plan_of(&source, &job->heat);
+    result->status = max == -INFINITY ? TEMPERA_ALL_MASKED : TEMPERA_TARGET_MASKED;
+    result->loss = INFINITY;
+    result->logsumexp = (double)tempera_row_plan_logsumexp(&plan);
+    zero_gradient(g, job->logits->cols);
 }
 
 static struct row_result compute_row(const struct loss_job *job, size_t r)
@@ -128,24 +202,18 @@ static struct row_result compute_row(const struct loss_job *job, size_t r)
     size_t n = job->logits->cols;
     double total = job->classes != NULL ? 1 : total_of(tempera_matrix_row(job->soft, r), n);
     struct row_result result = {TEMPERA_OK, 0, 0};
-    struct tempera_row row = job->kernels->find(z, NULL, n);
-    if (row.has_nan || total != total) {
+    bool has_nan;
+    float max = job->kernels->max(z, n, &has_nan);
+    if (has_nan || total != total) {
         result = (struct row_result){TEMPERA_NAN_INPUT, NAN, NAN};
         if (g != NULL)
             tempera_row_fill_nan(g, n);
-    } else if (row.n_finite == 0 || target_is_masked(job, r, z, row.max)) {
-        result.status = row.n_finite == 0 ? TEMPERA_ALL_MASKED : TEMPERA_TARGET_MASKED;
-        result.loss = INFINITY;
-        result.logsumexp = row.max;
-        if (row.n_finite > 0 && row.max < INFINITY)
-            result.logsumexp =
-                (double)row.max / (double)job->options.temperature +
-                tempera_log(job->kernels->sum_exp(z, NULL, n, row.max, job->options.temperature));
-        zero_gradient(g, n);
-    } else if (row.max == INFINITY) {
-        infinite_row(job, r, z, row.n_max, total, g, &result);
-    } else {
-        finite_row(job, r, z, row.max, total, g, &result);
+    } else if (max == -INFINITY || target_is_masked(job, r, z, max)) {
+        masked_row(job, z, max, g, &result);
+    } else if (max == INFINITY) {
+        infinite_row(job, r, z, count_infinite(z, n), total, g, &result);
+    } else if (!ordinary_row(job, r, z, total, g, &result)) {
+        wide_row(job, r, z, max, total, g, &result);
     }
     return result;
 }
@@ -206,7 +274,7 @@ static enum tempera_status check_outputs(const struct loss_job *job)
     const struct tempera_cross_entropy_outputs *out = &job->outputs;
     size_t rows = job->logits->rows;
     if (out->d_logits != NULL) {
-        enum tempera_status status = tempera_matrix_check(out->d_logits);
+        enum tempera_status status = tempera_matrix_check_f32(out->d_logits);
         TEMPERA_CHECK(status == TEMPERA_OK, status);
         TEMPERA_CHECK(tempera_matrix_same_shape(job->logits, out->d_logits) &&
                           tempera_matrix_may_write(out->d_logits, job->logits),
@@ -233,10 +301,10 @@ static enum tempera_status check_arguments(const struct loss_job *job)
     TEMPERA_CHECK(options->gradient_scale - options->gradient_scale == 0,
                   TEMPERA_INVALID_ARGUMENT); // no NaN, no infinity
     TEMPERA_CHECK((unsigned)options->reduction <= TEMPERA_REDUCTION_NONE, TEMPERA_INVALID_ARGUMENT);
-    enum tempera_status status = tempera_matrix_check(job->logits);
+    enum tempera_status status = tempera_matrix_check_f32(job->logits);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     if (job->soft != NULL) {
-        status = tempera_matrix_check(job->soft);
+        status = tempera_matrix_check_f32(job->soft);
         TEMPERA_CHECK(status == TEMPERA_OK, status);
         TEMPERA_CHECK(tempera_matrix_same_shape(job->logits, job->soft), TEMPERA_INVALID_ARGUMENT);
     }
@@ -299,6 +367,7 @@ enum tempera_status tempera_cross_entropy(const struct tempera_matrix *logits,
     TEMPERA_CHECK(status == TEMPERA_OK, status);
 
     struct tempera_fpenv env = tempera_fpenv_enter();
+    job.heat = tempera_heat_of((double)job.options.temperature);
     job.scale = gradient_scale(&job.options, count);
     job.rows_per_block = logits->rows / MOST_BLOCKS + (logits->rows % MOST_BLOCKS != 0);
     size_t n_blocks =

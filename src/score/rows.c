@@ -57,6 +57,13 @@ enum tempera_status tempera_matrix_check(const struct tempera_matrix *matrix)
     TEMPERA_CHECK(matrix->rows == 0 || matrix->data != NULL, TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK((uintptr_t)matrix->data % element == 0, TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK(extent(matrix, &nbytes), TEMPERA_INVALID_ARGUMENT);
+    return TEMPERA_OK;
+}
+
+enum tempera_status tempera_matrix_check_f32(const struct tempera_matrix *matrix)
+{
+    enum tempera_status status = tempera_matrix_check(matrix);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
     TEMPERA_CHECK(matrix->dtype == TEMPERA_F32, TEMPERA_UNSUPPORTED);
     return TEMPERA_OK;
 }
@@ -111,7 +118,7 @@ void tempera_row_fill_nan(float *row, size_t cols)
 // Running
 
 struct rows_job {
-    tempera_row_function *function;
+    tempera_rows_function *function;
     const void *context;
     enum tempera_status *row_status;
     size_t n_rows, rows_per_task;
@@ -131,20 +138,13 @@ static void run_task(void *context, size_t index)
     size_t first = index * job->rows_per_task;
     size_t end =
         job->n_rows - first < job->rows_per_task ? job->n_rows : first + job->rows_per_task;
-    int worst = TEMPERA_OK;
     struct tempera_fpenv env = tempera_fpenv_enter();
-    for (size_t row = first; row < end; row++) {
-        enum tempera_status status = job->function(job->context, row);
-        if (job->row_status != NULL)
-            job->row_status[row] = status;
-        if ((int)status > worst)
-            worst = (int)status;
-    }
+    enum tempera_status worst = job->function(job->context, first, end, job->row_status);
     tempera_fpenv_leave(env);
-    raise_worst(&job->worst, worst);
+    raise_worst(&job->worst, (int)worst);
 }
 
-enum tempera_status tempera_rows_run(size_t n_rows, size_t n_cols, tempera_row_function *function,
+enum tempera_status tempera_rows_run(size_t n_rows, size_t n_cols, tempera_rows_function *function,
                                      const void *context, enum tempera_status *row_status,
                                      const struct tempera_executor *executor)
 {

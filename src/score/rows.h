@@ -20,8 +20,11 @@
 
 enum { TEMPERA_CANONICAL_NAN = 0x7FC00000 };
 
-// OK for a matrix that can be worked on (of 0 rows, too), else INVALID_ARGUMENT or UNSUPPORTED.
+// OK for a matrix that can be worked on (of 0 rows, too), else INVALID_ARGUMENT.
 enum tempera_status tempera_matrix_check(const struct tempera_matrix *matrix);
+
+// The same, and UNSUPPORTED where it isn't of f32.
+enum tempera_status tempera_matrix_check_f32(const struct tempera_matrix *matrix);
 
 bool tempera_matrix_same_shape(const struct tempera_matrix *a, const struct tempera_matrix *b);
 
@@ -32,20 +35,31 @@ bool tempera_matrix_may_write(const struct tempera_matrix *out, const struct tem
 bool tempera_matrix_is_apart(const struct tempera_matrix *matrix, const void *values, size_t count,
                              size_t nbytes);
 
+// Element (row, col) of a matrix of any type.
+static inline void *tempera_matrix_element(const struct tempera_matrix *matrix, size_t row,
+                                           size_t col)
+{
+    size_t nbytes = matrix->dtype == TEMPERA_F32 ? 4 : 2;
+    return (char *)matrix->data + (row * matrix->row_stride + col) * nbytes;
+}
+
+// A row of a matrix of f32.
 static inline float *tempera_matrix_row(const struct tempera_matrix *matrix, size_t row)
 {
-    return (float *)matrix->data + row * matrix->row_stride;
+    return tempera_matrix_element(matrix, row, 0);
 }
 
 // Sets a row to the canonical NaN, by its bits.
 void tempera_row_fill_nan(float *row, size_t cols);
 
-// Does one row and returns its status. Runs with the default floating-point environment.
-typedef enum tempera_status tempera_row_function(const void *context, size_t row);
+// Does the rows [first, end): returns the worst one's status and fills row_status, unless that is
+// NULL. Runs with the default floating-point environment.
+typedef enum tempera_status tempera_rows_function(const void *context, size_t first, size_t end,
+                                                  enum tempera_status *row_status);
 
-// Runs function on rows [0, n_rows) in tasks of a size that depends on the shape alone. Fills
-// row_status if it isn't NULL; returns the worst.
-enum tempera_status tempera_rows_run(size_t n_rows, size_t n_cols, tempera_row_function *function,
+// Runs function on rows [0, n_rows) in tasks of a size that depends on the shape alone. Returns the
+// worst status.
+enum tempera_status tempera_rows_run(size_t n_rows, size_t n_cols, tempera_rows_function *function,
                                      const void *context, enum tempera_status *row_status,
                                      const struct tempera_executor *executor);
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Softmax, log-softmax, logsumexp and the softmax's backward pass. Here live the edges of the
-// contract in include/tempera/softmax.h; the arithmetic of ordinary rows is in kernels/.
+// Softmax, log-softmax, logsumexp and the softmax's backward pass over the rows of a matrix. The
+// edges of the contract are in row_plan.c, the arithmetic of ordinary rows is in kernels/.
 #include <tempera/softmax.h>
 
 #include <math.h>
 #include <string.h>
 
-#include "base/exp.h"
+#include "base/fpenv.h"
 #include "kernels/kernels.h"
+#include "score/row_plan.h"
 #include "score/rows.h"
 
 struct tempera_softmax_options tempera_softmax_options_default(void)
@@ -21,9 +22,14 @@ struct tempera_softmax_options tempera_softmax_options_default(void)
 // A call, as its rows see it.
 struct softmax_job {
     const struct tempera_kernels *kernels;
-    const struct tempera_matrix *in, *out;
+    const struct tempera_matrix *in, *out; // out NULL: logsumexp
     float *logsumexp;
     struct tempera_softmax_options options;
+    struct tempera_heat heat;
+    // The two ways to do a row: many ordinary ones at once, and any piece of any one.
+    size_t (*rows)(const struct tempera_rows *rows, const struct tempera_heat *heat);
+    void (*piece)(const struct tempera_row_plan *plan, const struct tempera_kernels *kernels,
+                  const float *x, size_t n, float *out);
 };
 
 static enum tempera_status read_options(const struct tempera_softmax_options *given,
@@ -38,125 +44,145 @@ static enum tempera_status read_options(const struct tempera_softmax_options *gi
     return TEMPERA_OK;
 }
 
-static const uint32_t *mask_of(const struct softmax_job *job, size_t row)
-{
-    const uint32_t *mask = job->options.mask;
-    return mask == NULL ? NULL : mask + row * job->options.mask_stride;
-}
-
 // ------------------------------------------------------------------------------------------------
 // Rows
 
-// The limits T = 0, T = inf and scores of +inf spread the mass evenly over `count` entries: those
-// at the maximum, or all that are finite. Returns false for ordinary rows.
-static bool is_even(const struct tempera_row *row, float T, bool *only_max, size_t *count)
+static bool is_plain(const struct softmax_job *job)
 {
-    *only_max = T == 0 || row->max == INFINITY;
-    *count = *only_max ? row->n_max : row->n_finite;
-    return *only_max || T == INFINITY;
+    return job->in->dtype == TEMPERA_F32 && job->options.mask == NULL;
 }
 
-static void fill_even(const float *z, const uint32_t *mask, size_t n, float max, bool only_max,
-                      float inside, float outside, float *out)
+static struct tempera_row_source source_of(const struct softmax_job *job, size_t r)
 {
-    for (size_t i = 0; i < n; i++) {
-        bool chosen = tempera_mask_allows(mask, i) && (only_max ? z[i] == max : z[i] > -INFINITY);
-        out[i] = chosen ? inside : outside;
+    const uint32_t *mask = job->options.mask;
+    struct tempera_row_source source = {
+        .kernels = job->kernels,
+        .how = {.dtype = job->in->dtype, .scale = 1},
+        .z = tempera_matrix_element(job->in, r, 0),
+        .n = job->in->cols,
+        .is_plain = is_plain(job),
+    };
+    if (mask != NULL)
+        source.how.mask = mask + r * job->options.mask_stride;
+    return source;
+}
+
+// A row of any kind, piece by piece. The sweep that writes takes every exponential again.
+static enum tempera_status do_any_row(const struct softmax_job *job, size_t r)
+{
+    struct tempera_row_source source = source_of(job, r);
+    struct tempera_row_plan plan = tempera_row_plan_of(&source, &job->heat);
+    if (job->out == NULL)
+        job->logsumexp[r] = tempera_row_plan_logsumexp(&plan);
+    for (size_t at = 0; job->out != NULL && at < source.n; at += TEMPERA_PIECE) {
+        size_t n = source.n - at < TEMPERA_PIECE ? source.n - at : TEMPERA_PIECE;
+        float buffer[TEMPERA_PIECE];
+        const float *x = tempera_row_piece(&source, at, n, buffer);
+        bool direct = job->out->dtype == TEMPERA_F32;
+        float *to = direct ? tempera_matrix_element(job->out, r, at) : buffer;
+        job->piece(&plan, job->kernels, x, n, to);
+        if (!direct)
+            job->kernels->narrow(to, n, job->out->dtype, tempera_matrix_element(job->out, r, at));
     }
+    return tempera_row_plan_status(&plan);
 }
 
-static void fill(float *out, size_t n, float value)
+// Rows of f32, those of the call or copies of them. Returns how many were done before one that
+// isn't ordinary.
+static size_t do_f32_rows(const struct softmax_job *job, const struct tempera_rows *rows)
 {
-    for (size_t i = 0; i < n; i++)
-        out[i] = value;
+    return job->heat.is_ordinary ? job->rows(rows, &job->heat) : 0;
 }
 
-static enum tempera_status softmax_row(const void *context, size_t r)
+// logsumexp: the sums of a few rows at a time.
+static size_t do_f32_sums(const struct softmax_job *job, size_t first, size_t n_rows)
+{
+    enum { MOST = 16 };
+    struct tempera_row_sum sums[MOST];
+    struct tempera_rows rows = {.in = tempera_matrix_element(job->in, first, 0),
+                                .in_stride = job->in->row_stride,
+                                .n_rows = n_rows < MOST ? n_rows : MOST,
+                                .n = job->in->cols};
+    size_t done = job->heat.is_ordinary ? job->kernels->sum_rows(&rows, &job->heat, sums) : 0;
+    for (size_t r = 0; r < done; r++)
+        job->logsumexp[first + r] =
+            (float)((double)sums[r].max / job->heat.T + tempera_ln_sum(&sums[r]));
+    return done;
+}
+
+// As many of the rows from `first` on as the kernels can do where they lie.
+static size_t do_plain_rows(const struct softmax_job *job, size_t first, size_t n_rows)
+{
+    if (job->out == NULL)
+        return do_f32_sums(job, first, n_rows);
+    struct tempera_rows rows = {.in = tempera_matrix_element(job->in, first, 0),
+                                .out = tempera_matrix_element(job->out, first, 0),
+                                .in_stride = job->in->row_stride,
+                                .out_stride = job->out->row_stride,
+                                .n_rows = n_rows,
+                                .n = job->in->cols};
+    return do_f32_rows(job, &rows);
+}
+
+// The same for rows of other types and masked rows, through f32 copies of a few short ones.
+static size_t do_copied_rows(const struct softmax_job *job, size_t first, size_t n_rows)
+{
+    float buffer[TEMPERA_PIECE];
+    size_t n = job->in->cols, most = TEMPERA_PIECE / n;
+    n_rows = n_rows < most ? n_rows : most;
+    for (size_t r = 0; r < n_rows; r++) {
+        struct tempera_row_source source = source_of(job, first + r);
+        job->kernels->prepare(&source.how, source.z, 0, n, buffer + r * n);
+    }
+    struct tempera_rows rows = {buffer, buffer, n, n, n_rows, n};
+    size_t done = do_f32_rows(job, &rows);
+    for (size_t r = 0; r < done; r++)
+        job->kernels->narrow(buffer + r * n, n, job->out->dtype,
+                             tempera_matrix_element(job->out, first + r, 0));
+    return done;
+}
+
+// A long row whose f32 copy can lie where its result will.
+static size_t do_row_in_place(const struct softmax_job *job, size_t r)
+{
+    struct tempera_row_source source = source_of(job, r);
+    float *out = tempera_matrix_element(job->out, r, 0);
+    source.kernels->prepare(&source.how, source.z, 0, source.n, out);
+    struct tempera_rows rows = {out, out, source.n, source.n, 1, source.n};
+    return do_f32_rows(job, &rows);
+}
+
+static size_t do_ordinary_rows(const struct softmax_job *job, size_t first, size_t n_rows)
+{
+    bool converts = job->out != NULL && job->out->dtype != TEMPERA_F32;
+    if (is_plain(job) && !converts)
+        return do_plain_rows(job, first, n_rows);
+    if (job->out != NULL && job->in->cols <= TEMPERA_PIECE)
+        return do_copied_rows(job, first, n_rows);
+    if (job->out != NULL && !converts && job->in->data != job->out->data)
+        return do_row_in_place(job, first);
+    return 0;
+}
+
+static enum tempera_status do_rows(const void *context, size_t first, size_t end,
+                                   enum tempera_status *row_status)
 {
     const struct softmax_job *job = context;
-    const struct tempera_kernels *k = job->kernels;
-    const float *z = tempera_matrix_row(job->in, r);
-    float *p = tempera_matrix_row(job->out, r), T = job->options.temperature;
-    size_t n = job->in->cols, count;
-    const uint32_t *mask = mask_of(job, r);
-    struct tempera_row row = k->find(z, mask, n);
-    bool only_max;
-    if (row.has_nan) {
-        tempera_row_fill_nan(p, n);
-        return TEMPERA_NAN_INPUT;
+    enum tempera_status worst = TEMPERA_OK;
+    while (first < end) {
+        size_t done = do_ordinary_rows(job, first, end - first);
+        for (size_t r = 0; row_status != NULL && r < done; r++)
+            row_status[first + r] = TEMPERA_OK;
+        first += done;
+        if (done > 0 || first == end)
+            continue;
+        enum tempera_status status = do_any_row(job, first);
+        if (row_status != NULL)
+            row_status[first] = status;
+        worst = status > worst ? status : worst;
+        first++;
     }
-    if (row.n_finite == 0) {
-        fill(p, n, 0);
-        return TEMPERA_ALL_MASKED;
-    }
-    if (is_even(&row, T, &only_max, &count))
-        fill_even(z, mask, n, row.max, only_max, (float)(1.0 / (double)count), 0, p);
-    else
-        k->softmax(z, mask, n, row.max, T, k->sum_exp(z, mask, n, row.max, T), p);
-    return TEMPERA_OK;
-}
-
-static enum tempera_status log_softmax_row(const void *context, size_t r)
-{
-    const struct softmax_job *job = context;
-    const struct tempera_kernels *k = job->kernels;
-    const float *z = tempera_matrix_row(job->in, r);
-    float *log_p = tempera_matrix_row(job->out, r), T = job->options.temperature;
-    size_t n = job->in->cols, count;
-    const uint32_t *mask = mask_of(job, r);
-    struct tempera_row row = k->find(z, mask, n);
-    bool only_max;
-    if (row.has_nan) {
-        tempera_row_fill_nan(log_p, n);
-        return TEMPERA_NAN_INPUT;
-    }
-    if (row.n_finite == 0) {
-        fill(log_p, n, -INFINITY);
-        return TEMPERA_ALL_MASKED;
-    }
-    if (is_even(&row, T, &only_max, &count)) {
-        float inside = count == 1 ? 0 : (float)-tempera_log((double)count);
-        fill_even(z, mask, n, row.max, only_max, inside, -INFINITY, log_p);
-    } else {
-        double ln_S = tempera_log(k->sum_exp(z, mask, n, row.max, T));
-        k->log_softmax(z, mask, n, row.max, T, ln_S, log_p);
-    }
-    return TEMPERA_OK;
-}
-
-static float even_logsumexp(const struct tempera_row *row, float T, size_t count)
-{
-    if (row->max == INFINITY || (T == 0 && row->max > 0))
-        return INFINITY;
-    if (T == 0 && row->max < 0)
-        return -INFINITY;
-    return (float)tempera_log((double)count);
-}
-
-static enum tempera_status logsumexp_row(const void *context, size_t r)
-{
-    const struct softmax_job *job = context;
-    const struct tempera_kernels *k = job->kernels;
-    const float *z = tempera_matrix_row(job->in, r);
-    float *out = &job->logsumexp[r], T = job->options.temperature;
-    size_t n = job->in->cols, count;
-    const uint32_t *mask = mask_of(job, r);
-    struct tempera_row row = k->find(z, mask, n);
-    bool only_max;
-    if (row.has_nan) {
-        tempera_row_fill_nan(out, 1);
-        return TEMPERA_NAN_INPUT;
-    }
-    if (row.n_finite == 0) {
-        *out = -INFINITY;
-        return TEMPERA_ALL_MASKED;
-    }
-    if (is_even(&row, T, &only_max, &count))
-        *out = even_logsumexp(&row, T, count);
-    else
-        *out =
-            (float)((double)row.max / (double)T + tempera_log(k->sum_exp(z, mask, n, row.max, T)));
-    return TEMPERA_OK;
+    return worst;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -165,10 +191,11 @@ static enum tempera_status logsumexp_row(const void *context, size_t r)
 static enum tempera_status
 map_rows(const struct tempera_matrix *in, const struct tempera_softmax_options *options,
          const struct tempera_matrix *out, enum tempera_status *row_status,
-         const struct tempera_executor *executor, tempera_row_function *function)
+         const struct tempera_executor *executor, struct softmax_job *job)
 {
-    struct softmax_job job = {.kernels = tempera_kernels(), .in = in, .out = out};
-    enum tempera_status status = read_options(options, &job.options);
+    job->in = in;
+    job->out = out;
+    enum tempera_status status = read_options(options, &job->options);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     status = tempera_matrix_check(in);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
@@ -176,7 +203,8 @@ map_rows(const struct tempera_matrix *in, const struct tempera_softmax_options *
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     TEMPERA_CHECK(tempera_matrix_same_shape(in, out) && tempera_matrix_may_write(out, in),
                   TEMPERA_INVALID_ARGUMENT);
-    return tempera_rows_run(in->rows, in->cols, function, &job, row_status, executor);
+    job->heat = tempera_heat_of((double)job->options.temperature);
+    return tempera_rows_run(in->rows, in->cols, do_rows, job, row_status, executor);
 }
 
 enum tempera_status tempera_softmax(const struct tempera_matrix *logits,
@@ -185,7 +213,10 @@ enum tempera_status tempera_softmax(const struct tempera_matrix *logits,
                                     enum tempera_status *row_status,
                                     const struct tempera_executor *executor)
 {
-    return map_rows(logits, options, probs, row_status, executor, softmax_row);
+    const struct tempera_kernels *k = tempera_kernels();
+    struct softmax_job job = {
+        .kernels = k, .rows = k->softmax_rows, .piece = tempera_row_plan_softmax};
+    return map_rows(logits, options, probs, row_status, executor, &job);
 }
 
 enum tempera_status tempera_log_softmax(const struct tempera_matrix *logits,
@@ -194,7 +225,10 @@ enum tempera_status tempera_log_softmax(const struct tempera_matrix *logits,
                                         enum tempera_status *row_status,
                                         const struct tempera_executor *executor)
 {
-    return map_rows(logits, options, logprobs, row_status, executor, log_softmax_row);
+    const struct tempera_kernels *k = tempera_kernels();
+    struct softmax_job job = {
+        .kernels = k, .rows = k->log_softmax_rows, .piece = tempera_row_plan_log_softmax};
+    return map_rows(logits, options, logprobs, row_status, executor, &job);
 }
 
 enum tempera_status tempera_logsumexp(const struct tempera_matrix *logits,
@@ -210,7 +244,8 @@ enum tempera_status tempera_logsumexp(const struct tempera_matrix *logits,
     TEMPERA_CHECK(logits->rows == 0 || logsumexp != NULL, TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK(tempera_matrix_is_apart(logits, logsumexp, logits->rows, sizeof *logsumexp),
                   TEMPERA_INVALID_ARGUMENT);
-    return tempera_rows_run(logits->rows, logits->cols, logsumexp_row, &job, row_status, executor);
+    job.heat = tempera_heat_of((double)job.options.temperature);
+    return tempera_rows_run(logits->rows, logits->cols, do_rows, &job, row_status, executor);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -219,20 +254,81 @@ enum tempera_status tempera_logsumexp(const struct tempera_matrix *logits,
 struct backward_job {
     const struct tempera_kernels *kernels;
     const struct tempera_matrix *probs, *d_probs, *d_logits;
-    float temperature;
+    struct tempera_heat heat;
 };
 
-static enum tempera_status backward_row(const void *context, size_t r)
+// A piece of a row as f32, where it lies or in buffer.
+static const float *piece_of(const struct backward_job *job, const struct tempera_matrix *m,
+                             size_t r, size_t at, size_t n, float *buffer)
 {
-    const struct backward_job *job = context;
-    float *d_logits = tempera_matrix_row(job->d_logits, r);
-    size_t n = job->probs->cols;
-    if (job->kernels->softmax_backward(tempera_matrix_row(job->probs, r),
-                                       tempera_matrix_row(job->d_probs, r), n, job->temperature,
-                                       d_logits))
-        return TEMPERA_OK;
-    tempera_row_fill_nan(d_logits, n);
-    return TEMPERA_NAN_INPUT;
+    const struct tempera_prepare how = {.dtype = m->dtype, .scale = 1};
+    if (m->dtype == TEMPERA_F32)
+        return tempera_matrix_element(m, r, at);
+    job->kernels->prepare(&how, tempera_matrix_element(m, r, at), 0, n, buffer);
+    return buffer;
+}
+
+// The sum of p dp. *largest: of |dp|; NaN if there is a NaN.
+static double dot_row(const struct backward_job *job, size_t r, float *largest)
+{
+    float buffers[2][TEMPERA_PIECE];
+    size_t cols = job->probs->cols;
+    double lanes[16] = {0};
+    *largest = 0;
+    for (size_t at = 0; at < cols; at += TEMPERA_PIECE) {
+        size_t n = cols - at < TEMPERA_PIECE ? cols - at : TEMPERA_PIECE;
+        const float *p = piece_of(job, job->probs, r, at, n, buffers[0]);
+        const float *dp = piece_of(job, job->d_probs, r, at, n, buffers[1]);
+        float m = job->kernels->dot(p, dp, n, lanes);
+        if (!(m <= *largest))
+            *largest = m;
+        if (m != m)
+            break;
+    }
+    for (size_t width = 8; width > 0; width /= 2)
+        for (size_t i = 0; i < width; i++)
+            lanes[i] += lanes[i + width];
+    return lanes[0];
+}
+
+static enum tempera_status do_backward_row(const struct backward_job *job, size_t r)
+{
+    float buffers[3][TEMPERA_PIECE], largest;
+    size_t cols = job->probs->cols;
+    double dot = dot_row(job, r, &largest);
+    bool is_nan = largest != largest || dot - dot != 0;
+    // With these bounds nothing leaves the range of f32 on the way.
+    bool is_ordinary = largest < 0x1p100f && job->heat.T > 0x1p-25 && job->heat.T < 0x1p100;
+    for (size_t at = 0; at < cols; at += TEMPERA_PIECE) {
+        size_t n = cols - at < TEMPERA_PIECE ? cols - at : TEMPERA_PIECE;
+        const float *p = piece_of(job, job->probs, r, at, n, buffers[0]);
+        const float *dp = piece_of(job, job->d_probs, r, at, n, buffers[1]);
+        bool direct = job->d_logits->dtype == TEMPERA_F32;
+        float *out = direct ? tempera_matrix_element(job->d_logits, r, at) : buffers[2];
+        if (is_nan)
+            tempera_row_fill_nan(out, n);
+        else if (is_ordinary)
+            job->kernels->backward_map(p, dp, n, dot, &job->heat, out);
+        else
+            tempera_wide_backward(p, dp, n, dot, job->heat.T, out);
+        if (!direct)
+            job->kernels->narrow(out, n, job->d_logits->dtype,
+                                 tempera_matrix_element(job->d_logits, r, at));
+    }
+    return is_nan ? TEMPERA_NAN_INPUT : TEMPERA_OK;
+}
+
+static enum tempera_status do_backward_rows(const void *context, size_t first, size_t end,
+                                            enum tempera_status *row_status)
+{
+    enum tempera_status worst = TEMPERA_OK;
+    for (size_t r = first; r < end; r++) {
+        enum tempera_status status = do_backward_row(context, r);
+        if (row_status != NULL)
+            row_status[r] = status;
+        worst = status > worst ? status : worst;
+    }
+    return worst;
 }
 
 enum tempera_status
@@ -240,7 +336,11 @@ tempera_softmax_backward(const struct tempera_matrix *probs, const struct temper
                          float temperature, const struct tempera_matrix *d_logits,
                          enum tempera_status *row_status, const struct tempera_executor *executor)
 {
-    struct backward_job job = {tempera_kernels(), probs, d_probs, d_logits, temperature};
+    struct backward_job job = {.kernels = tempera_kernels(),
+                               .probs = probs,
+                               .d_probs = d_probs,
+                               .d_logits = d_logits,
+                               .heat = tempera_heat_of((double)temperature)};
     const struct tempera_matrix *const all[] = {probs, d_probs, d_logits};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         enum tempera_status status = tempera_matrix_check(all[i]);
@@ -251,5 +351,5 @@ tempera_softmax_backward(const struct tempera_matrix *probs, const struct temper
     TEMPERA_CHECK(tempera_matrix_may_write(d_logits, probs) &&
                       tempera_matrix_may_write(d_logits, d_probs),
                   TEMPERA_INVALID_ARGUMENT);
-    return tempera_rows_run(probs->rows, probs->cols, backward_row, &job, row_status, executor);
+    return tempera_rows_run(probs->rows, probs->cols, do_backward_rows, &job, row_status, executor);
 }

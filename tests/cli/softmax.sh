@@ -10,7 +10,7 @@ out_has " 9.86 %"
 run 0 softmax 2 1 0.1 --json
 out_has '"temperature": 1'
 out_has '"probabilities"'
-out_has '0.659001112'
+out_has '0.65900117'
 out_has '"logprobs"'
 out_has '"entropy_bits"'
 

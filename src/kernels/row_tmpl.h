@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// Pieces of a row: maximum, sum of exponentials, and the maps that end a softmax or log-softmax.
+// Tails: what is missing to a whole group of 64 is -inf, and an element's lane is its index modulo
+// 16, so that a row's bits don't depend on how it is cut.
+#ifndef TEMPERA_KERNELS_ROW_TMPL_H
+#define TEMPERA_KERNELS_ROW_TMPL_H
+
+enum { GROUP = 64 };
+
+// Lanes of the 16 from `at` on that lie within n.
+static inline size_t lanes_left(size_t n, size_t at)
+{
+    return at >= n ? 0 : n - at < 16 ? n - at : 16;
+}
+
+static inline f32x16 load_lanes(const float *p, size_t n, size_t at, float fill)
+{
+    size_t left = lanes_left(n, at);
+    return left == 16 ? v_load(p + at) : left == 0 ? v_set(fill) : v_load_part(p + at, left, fill);
+}
+
+static inline void store_lanes(float *p, size_t n, size_t at, f32x16 x)
+{
+    size_t left = lanes_left(n, at);
+    if (left == 16)
+        v_store(p + at, x);
+    else if (left > 0)
+        v_store_part(p + at, left, x);
+}
+
+static inline float max_of(const float *z, size_t n, bool *has_nan)
+{
+    f32x16 a = v_set(-INFINITY), b = a, c = a, d = a;
+    m16 nan = v_none();
+    size_t i = 0;
+    for (; i + GROUP <= n; i += GROUP) {
+        f32x16 x = v_load(z + i), y = v_load(z + i + 16);
+        f32x16 v = v_load(z + i + 32), w = v_load(z + i + 48);
+        nan = v_either(nan, v_either(v_unordered(x, y), v_unordered(v, w)));
+        a = v_max(a, x);
+        b = v_max(b, y);
+        c = v_max(c, v);
+        d = v_max(d, w);
+    }
+    for (; i < n; i += 16) {
+        f32x16 x = load_lanes(z, n, i, -INFINITY);
+        nan = v_either(nan, v_unordered(x, x));
+        a = v_max(a, x);
+    }
+    *has_nan = v_any(nan);
+    return v_max_lane(v_max(v_max(a, b), v_max(c, d))) + 0.0f; // -0 becomes +0
+}
+
+// Four vectors are added in f32 and their sum in f64: short chains, so that a sum of 262,144 terms
+// is as exact as one of four.
+static inline f64x16 exp_sum_of(const float *z, size_t n, const struct tempera_exponent *x,
+                                float *e, f64x16 sum)
+{
+    size_t i = 0;
+    for (; i + GROUP <= n; i += GROUP) {
+        f32x16 a = exp16(v_load(z + i), x), b = exp16(v_load(z + i + 16), x);
+        f32x16 c = exp16(v_load(z + i + 32), x), d = exp16(v_load(z + i + 48), x);
+        if (e != NULL) {
+            v_store(e + i, a);
+            v_store(e + i + 16, b);
+            v_store(e + i + 32, c);
+            v_store(e + i + 48, d);
+        }
+        sum = v_add64(sum, v_widen(v_add(v_add(a, b), v_add(c, d))));
+    }
+    if (i < n) {
+        f32x16 part[4];
+        for (size_t k = 0; k < 4; k++) {
+            part[k] = exp16(load_lanes(z, n, i + 16 * k, -INFINITY), x);
+            if (e != NULL)
+                store_lanes(e, n, i + 16 * k, part[k]);
+        }
+        sum = v_add64(sum, v_widen(v_add(v_add(part[0], part[1]), v_add(part[2], part[3]))));
+    }
+    return sum;
+}
+
+static inline void scale_by(const float *e, size_t n, float high, float low, float *out)
+{
+    f32x16 h = v_set(high), l = v_set(low);
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        f32x16 x = v_load(e + i);
+        v_store(out + i, v_fma(x, h, v_mul(x, l)));
+    }
+    if (i < n) {
+        f32x16 x = v_load_part(e + i, n - i, 0);
+        v_store_part(out + i, n - i, v_fma(x, h, v_mul(x, l)));
+    }
+}
+
+// log p = (d a_high - c_high) + (d a_low - c_low) with d = x - max, a = 1 / T and c = ln S as pairs
+// of floats. d a_low must stay finite where a_low is 0, hence the bound.
+static inline f32x16 log16(f32x16 x, f32x16 max, const float a[2], const float c[2])
+{
+    f32x16 d = v_sub(x, max), bounded = v_max(v_set(-FLT_MAX), d);
+    f32x16 high = v_fma(d, v_set(a[0]), v_set(-c[0]));
+    f32x16 low = v_fma(bounded, v_set(a[1]), v_set(-c[1]));
+    return v_min(v_set(0), v_add(high, low));
+}
+
+static inline void log_map_of(const float *z, size_t n, float max, const struct tempera_heat *heat,
+                              double ln_S, float *out)
+{
+    const float *a = heat->inverse_T;
+    const float c[2] = {(float)ln_S, (float)(ln_S - (double)(float)ln_S)};
+    f32x16 m = v_set(max);
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        v_store(out + i, log16(v_load(z + i), m, a, c));
+    if (i < n)
+        v_store_part(out + i, n - i, log16(v_load_part(z + i, n - i, 0), m, a, c));
+}
+
+// ------------------------------------------------------------------------------------------------
+// As the table has them
+
+static float max_piece(const float *z, size_t n, bool *has_nan)
+{
+    return max_of(z, n, has_nan);
+}
+
+static void exp_sum_piece(const float *z, size_t n, const struct tempera_exponent *x, float *e,
+                          double lanes[16])
+{
+    f64x16 sum = v_load64(lanes);
+    sum = e != NULL ? exp_sum_of(z, n, x, e, sum) : exp_sum_of(z, n, x, NULL, sum);
+    v_store64(lanes, sum);
+}
+
+static void scale_piece(const float *e, size_t n, float high, float low, float *out)
+{
+    scale_by(e, n, high, low, out);
+}
+
+static void log_map_piece(const float *z, size_t n, float max, const struct tempera_heat *heat,
+                          double ln_S, float *out)
+{
+    log_map_of(z, n, max, heat, ln_S, out);
+}
+
+#endif

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// Whole rows. Short rows are worked on in groups, phase by phase: all maxima, all sums, all
+// quotients. Within a phase rows don't wait for one another, which for rows of 64 elements is most
+// of the time.
+#ifndef TEMPERA_KERNELS_ROWS_TMPL_H
+#define TEMPERA_KERNELS_ROWS_TMPL_H
+
+enum { MOST_ROWS = 16, GROUP_ELEMENTS = 2048 };
+
+static inline size_t rows_per_group(size_t n)
+{
+    size_t rows = n >= GROUP_ELEMENTS ? 1 : GROUP_ELEMENTS / n;
+    return rows < MOST_ROWS ? rows : MOST_ROWS;
+}
+
+static inline double row_sum(const float *z, size_t n, const struct tempera_exponent *x, float *e)
+{
+    size_t block = tempera_row_block(n);
+    double sum = 0;
+    for (size_t at = 0; at < n; at += block)
+        sum += v_sum64(exp_sum_of(z + at, n - at < block ? n - at : block, x,
+                                  e == NULL ? NULL : e + at, v_zero64()));
+    return sum;
+}
+
+// Maxima and sums of up to `count` rows from `first` on; ends before one that isn't ordinary.
+static inline size_t sum_group(const struct tempera_rows *rows, size_t first, size_t count,
+                               const struct tempera_heat *heat, bool store,
+                               struct tempera_row_sum *sums)
+{
+    for (size_t r = 0; r < count; r++) {
+        bool has_nan;
+        sums[r].max = max_of(rows->in + (first + r) * rows->in_stride, rows->n, &has_nan);
+        if (has_nan || !tempera_max_is_ordinary(sums[r].max))
+            count = r;
+    }
+    for (size_t r = 0; r < count; r++)
+        sums[r].exponent = tempera_exponent_of(sums[r].max, heat);
+    for (size_t r = 0; r < count; r++) {
+        const float *z = rows->in + (first + r) * rows->in_stride;
+        if (store)
+            sums[r].sum = row_sum(z, rows->n, &sums[r].exponent,
+                                  rows->out + (first + r) * rows->out_stride);
+        else
+            sums[r].sum = row_sum(z, rows->n, &sums[r].exponent, NULL);
+    }
+    return count;
+}
+
+static inline void find_e_max(struct tempera_row_sum *sum)
+{
+    sum->e_max = (double)v_first(exp16(v_set(sum->max), &sum->exponent));
+}
+
+static size_t softmax_rows(const struct tempera_rows *rows, const struct tempera_heat *heat)
+{
+    size_t step = rows_per_group(rows->n), done = 0;
+    while (done < rows->n_rows) {
+        struct tempera_row_sum sums[MOST_ROWS];
+        float high[MOST_ROWS], low[MOST_ROWS];
+        size_t wanted = rows->n_rows - done < step ? rows->n_rows - done : step;
+        size_t count = sum_group(rows, done, wanted, heat, true, sums);
+        for (size_t r = 0; r < count; r++)
+            tempera_split_inverse(1, sums[r].sum, &high[r], &low[r]);
+        for (size_t r = 0; r < count; r++) {
+            float *p = rows->out + (done + r) * rows->out_stride;
+            scale_by(p, rows->n, high[r], low[r], p);
+        }
+        done += count;
+        if (count < wanted)
+            break;
+    }
+    return done;
+}
+
+static size_t log_softmax_rows(const struct tempera_rows *rows, const struct tempera_heat *heat)
+{
+    size_t step = rows_per_group(rows->n), done = 0;
+    while (done < rows->n_rows) {
+        struct tempera_row_sum sums[MOST_ROWS];
+        double ln_S[MOST_ROWS];
+        size_t wanted = rows->n_rows - done < step ? rows->n_rows - done : step;
+        size_t count = sum_group(rows, done, wanted, heat, false, sums);
+        for (size_t r = 0; r < count; r++)
+            find_e_max(&sums[r]);
+        for (size_t r = 0; r < count; r++)
+            ln_S[r] = tempera_ln_sum(&sums[r]);
+        for (size_t r = 0; r < count; r++)
+            log_map_of(rows->in + (done + r) * rows->in_stride, rows->n, sums[r].max, heat,
+                       ln_S[r], rows->out + (done + r) * rows->out_stride);
+        done += count;
+        if (count < wanted)
+            break;
+    }
+    return done;
+}
+
+static size_t sum_rows(const struct tempera_rows *rows, const struct tempera_heat *heat,
+                       struct tempera_row_sum *sums)
+{
+    size_t step = rows_per_group(rows->n), done = 0;
+    while (done < rows->n_rows) {
+        size_t wanted = rows->n_rows - done < step ? rows->n_rows - done : step;
+        size_t count = sum_group(rows, done, wanted, heat, rows->out != NULL, sums + done);
+        for (size_t r = 0; r < count; r++)
+            find_e_max(&sums[done + r]);
+        done += count;
+        if (count < wanted)
+            break;
+    }
+    return done;
+}
+
+#endif

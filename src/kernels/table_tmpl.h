@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// The whole of a table's translation unit: the includer defines which vectors (TEMPERA_VEC_*), the
+// table's symbol, its isa and its name.
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+#include "simd/vec.h"
+
+#include "kernels/exp_tmpl.h"
+#include "kernels/row_tmpl.h"
+
+#include "kernels/rows_tmpl.h"
+
+#include "kernels/backward_tmpl.h"
+#include "kernels/convert_tmpl.h"
+
+const struct tempera_kernels TABLE = {
+    .isa = TABLE_ISA,
+    .name = TABLE_NAME,
+    .softmax_rows = softmax_rows,
+    .log_softmax_rows = log_softmax_rows,
+    .sum_rows = sum_rows,
+    .max = max_piece,
+    .exp_sum = exp_sum_piece,
+    .scale = scale_piece,
+    .log_map = log_map_piece,
+    .prepare = prepare,
+    .narrow = narrow,
+    .dot = dot,
+    .backward_map = backward_map,
+};

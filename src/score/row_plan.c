@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+// Here live the edges of the contract in include/tempera/softmax.h.
+#include "score/row_plan.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/exp.h"
+#include "score/rows.h"
+
+const float *tempera_row_piece(const struct tempera_row_source *source, size_t at, size_t n,
+                               float *buffer)
+{
+    if (source->is_plain)
+        return (const float *)source->z + at;
+    source->kernels->prepare(&source->how, source->z, at, n, buffer);
+    return buffer;
+}
+
+static size_t piece_of(const struct tempera_row_source *source, size_t at)
+{
+    return source->n - at < TEMPERA_PIECE ? source->n - at : TEMPERA_PIECE;
+}
+
+static float find_max(const struct tempera_row_source *source, bool *has_nan)
+{
+    float buffer[TEMPERA_PIECE], max = -INFINITY;
+    *has_nan = false;
+    for (size_t at = 0; at < source->n && !*has_nan; at += TEMPERA_PIECE) {
+        size_t n = piece_of(source, at);
+        float m = source->kernels->max(tempera_row_piece(source, at, n, buffer), n, has_nan);
+        max = m > max ? m : max;
+    }
+    return max;
+}
+
+static bool is_chosen(const struct tempera_row_plan *plan, float x)
+{
+    return plan->kind == TEMPERA_ROW_EVEN_MAX ? x == plan->max : x > -INFINITY;
+}
+
+static size_t count_chosen(const struct tempera_row_plan *plan,
+                           const struct tempera_row_source *source)
+{
+    float buffer[TEMPERA_PIECE];
+    size_t count = 0;
+    for (size_t at = 0; at < source->n; at += TEMPERA_PIECE) {
+        size_t n = piece_of(source, at);
+        const float *x = tempera_row_piece(source, at, n, buffer);
+        for (size_t i = 0; i < n; i++)
+            count += is_chosen(plan, x[i]);
+    }
+    return count;
+}
+
+static double add_lanes(double lanes[16])
+{
+    for (size_t width = 8; width > 0; width /= 2)
+        for (size_t i = 0; i < width; i++)
+            lanes[i] += lanes[i + width];
+    return lanes[0];
+}
+
+// As the kernels sum a whole row: lanes within a block, blocks in order.
+static void sum_ordinary(struct tempera_row_plan *plan, const struct tempera_row_source *source)
+{
+    const struct tempera_kernels *k = source->kernels;
+    float buffer[TEMPERA_PIECE], e_max;
+    double unused[16] = {0};
+    plan->sum.max = plan->max;
+    plan->sum.exponent = tempera_exponent_of(plan->max, &plan->heat);
+    k->exp_sum(&plan->max, 1, &plan->sum.exponent, &e_max, unused);
+    plan->sum.e_max = (double)e_max;
+    plan->sum.sum = 0;
+    size_t block = tempera_row_block(source->n);
+    for (size_t start = 0; start < source->n; start += block) {
+        double lanes[16] = {0};
+        for (size_t at = start; at < source->n && at < start + block; at += TEMPERA_PIECE) {
+            size_t n = piece_of(source, at);
+            k->exp_sum(tempera_row_piece(source, at, n, buffer), n, &plan->sum.exponent, NULL,
+                       lanes);
+        }
+        plan->sum.sum += add_lanes(lanes);
+    }
+    plan->ln_S = tempera_ln_sum(&plan->sum);
+}
+
+static void sum_wide(struct tempera_row_plan *plan, const struct tempera_row_source *source)
+{
+    float buffer[TEMPERA_PIECE];
+    for (size_t at = 0; at < source->n; at += TEMPERA_PIECE) {
+        size_t n = piece_of(source, at);
+        plan->wide_sum += tempera_wide_sum(tempera_row_piece(source, at, n, buffer), n, plan->max,
+                                           plan->heat.T);
+    }
+    plan->ln_S = tempera_log(plan->wide_sum);
+}
+
+struct tempera_row_plan tempera_row_plan_of(const struct tempera_row_source *source,
+                                            const struct tempera_heat *heat)
+{
+    struct tempera_row_plan plan = {.heat = *heat};
+    bool has_nan;
+    plan.max = find_max(source, &has_nan);
+    if (has_nan) {
+        plan.kind = TEMPERA_ROW_NAN;
+    } else if (plan.max == -INFINITY) {
+        plan.kind = TEMPERA_ROW_MASKED;
+    } else if (plan.max == INFINITY || heat->T == 0 || heat->T == INFINITY) {
+        bool only_max = plan.max == INFINITY || heat->T == 0;
+        plan.kind = only_max ? TEMPERA_ROW_EVEN_MAX : TEMPERA_ROW_EVEN_ALL;
+        plan.count = count_chosen(&plan, source);
+        plan.ln_S = plan.count == 1 ? 0 : tempera_log((double)plan.count);
+    } else if (heat->is_ordinary && tempera_max_is_ordinary(plan.max)) {
+        plan.kind = TEMPERA_ROW_ORDINARY;
+        sum_ordinary(&plan, source);
+    } else {
+        plan.kind = TEMPERA_ROW_WIDE;
+        sum_wide(&plan, source);
+    }
+    return plan;
+}
+
+enum tempera_status tempera_row_plan_status(const struct tempera_row_plan *plan)
+{
+    return plan->kind == TEMPERA_ROW_NAN      ? TEMPERA_NAN_INPUT
+           : plan->kind == TEMPERA_ROW_MASKED ? TEMPERA_ALL_MASKED
+                                              : TEMPERA_OK;
+}
+
+static void fill(float *out, size_t n, float value)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = value;
+}
+
+static void fill_even(const struct tempera_row_plan *plan, const float *x, size_t n, float inside,
+                      float outside, float *out)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = is_chosen(plan, x[i]) ? inside : outside;
+}
+
+void tempera_row_plan_softmax(const struct tempera_row_plan *plan,
+                              const struct tempera_kernels *kernels, const float *x, size_t n,
+                              float *out)
+{
+    switch (plan->kind) {
+    case TEMPERA_ROW_NAN:
+        tempera_row_fill_nan(out, n);
+        break;
+    case TEMPERA_ROW_MASKED:
+        fill(out, n, 0);
+        break;
+    case TEMPERA_ROW_EVEN_MAX:
+    case TEMPERA_ROW_EVEN_ALL:
+        fill_even(plan, x, n, (float)(1.0 / (double)plan->count), 0, out);
+        break;
+    case TEMPERA_ROW_WIDE:
+        tempera_wide_softmax(x, n, plan->max, plan->heat.T, plan->wide_sum, out);
+        break;
+    case TEMPERA_ROW_ORDINARY: {
+        float high, low;
+        double unused[16] = {0};
+        tempera_split_inverse(1, plan->sum.sum, &high, &low);
+        kernels->exp_sum(x, n, &plan->sum.exponent, out, unused);
+        kernels->scale(out, n, high, low, out);
+        break;
+    }
+    }
+}
+
+void tempera_row_plan_log_softmax(const struct tempera_row_plan *plan,
+                                  const struct tempera_kernels *kernels, const float *x, size_t n,
+                                  float *out)
+{
+    switch (plan->kind) {
+    case TEMPERA_ROW_NAN:
+        tempera_row_fill_nan(out, n);
+        break;
+    case TEMPERA_ROW_MASKED:
+        fill(out, n, -INFINITY);
+        break;
+    case TEMPERA_ROW_EVEN_MAX:
+    case TEMPERA_ROW_EVEN_ALL:
+        fill_even(plan, x, n, plan->ln_S == 0 ? 0 : (float)-plan->ln_S, -INFINITY, out);
+        break;
+    case TEMPERA_ROW_WIDE:
+        tempera_wide_log_softmax(x, n, plan->max, plan->heat.T, plan->ln_S, out);
+        break;
+    case TEMPERA_ROW_ORDINARY:
+        kernels->log_map(x, n, plan->max, &plan->heat, plan->ln_S, out);
+        break;
+    }
+}
+
+float tempera_row_plan_logsumexp(const struct tempera_row_plan *plan)
+{
+    float T = (float)plan->heat.T, nan;
+    switch (plan->kind) {
+    case TEMPERA_ROW_NAN:
+        tempera_row_fill_nan(&nan, 1);
+        return nan;
+    case TEMPERA_ROW_MASKED:
+        return -INFINITY;
+    case TEMPERA_ROW_EVEN_MAX:
+        if (plan->max == INFINITY || (T == 0 && plan->max > 0))
+            return INFINITY;
+        return plan->max < 0 ? -INFINITY : (float)plan->ln_S;
+    case TEMPERA_ROW_EVEN_ALL:
+        return (float)plan->ln_S;
+    case TEMPERA_ROW_WIDE:
+    case TEMPERA_ROW_ORDINARY:
+        break;
+    }
+    return (float)((double)plan->max / plan->heat.T + plan->ln_S);
+}

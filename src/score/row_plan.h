@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// What is to be done with one row of scores, of any type, masked or not, ordinary or not: found in
+// one or two sweeps over its pieces, then applied to each piece. The kernels' whole-row functions
+// do the same for ordinary rows of f32, faster, with the same bits.
+#ifndef TEMPERA_SCORE_ROW_PLAN_H
+#define TEMPERA_SCORE_ROW_PLAN_H
+
+#include <tempera/status.h>
+
+#include "kernels/kernels.h"
+
+enum { TEMPERA_PIECE = 4096 }; // elements; a buffer of so many floats lies on the stack
+
+// Where a row's scores come from.
+struct tempera_row_source {
+    const struct tempera_kernels *kernels;
+    struct tempera_prepare how;
+    const void *z;
+    size_t n;
+    bool is_plain; // f32 and nothing to prepare: pieces are read where they lie
+};
+
+enum tempera_row_kind {
+    TEMPERA_ROW_NAN,
+    TEMPERA_ROW_MASKED,   // nothing is allowed
+    TEMPERA_ROW_EVEN_MAX, // the mass lies evenly on the scores equal to max: T = 0, scores of +inf
+    TEMPERA_ROW_EVEN_ALL, // and on all scores above -inf: T = inf
+    TEMPERA_ROW_WIDE,     // in double
+    TEMPERA_ROW_ORDINARY,
+};
+
+struct tempera_row_plan {
+    enum tempera_row_kind kind;
+    float max;
+    size_t count;                // of EVEN
+    struct tempera_row_sum sum;  // of ORDINARY
+    double wide_sum;             // of WIDE
+    double ln_S;                 // of WIDE, ORDINARY and EVEN
+    struct tempera_heat heat;
+};
+
+struct tempera_row_plan tempera_row_plan_of(const struct tempera_row_source *source,
+                                            const struct tempera_heat *heat);
+
+// OK, ALL_MASKED or NAN_INPUT.
+enum tempera_status tempera_row_plan_status(const struct tempera_row_plan *plan);
+
+// out_i = p_i, or log p_i, of x[n], a piece of the planned row; out may be x.
+void tempera_row_plan_softmax(const struct tempera_row_plan *plan,
+                              const struct tempera_kernels *kernels, const float *x, size_t n,
+                              float *out);
+void tempera_row_plan_log_softmax(const struct tempera_row_plan *plan,
+                                  const struct tempera_kernels *kernels, const float *x, size_t n,
+                                  float *out);
+
+// ln sum exp(z / T)
+float tempera_row_plan_logsumexp(const struct tempera_row_plan *plan);
+
+// Elements [at, at + n) of the row, in place or in buffer.
+const float *tempera_row_piece(const struct tempera_row_source *source, size_t at, size_t n,
+                               float *buffer);
+
+#endif

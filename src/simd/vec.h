@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// The vector vocabulary: what every kernel is written in. A vector has 16 lanes on every machine;
+// how many registers hold it is the instruction set's own matter, one header for each. Whoever
+// includes this defines one of TEMPERA_VEC_SCALAR, _AVX2, _AVX512, _NEON first, and is compiled
+// with the flags that it needs. Every operation gives the same bits in each header:
+//
+//     f32x16, f64x16          16 floats, 16 doubles
+//     m16                     16 truth values
+//     v_load_part(p, n, fill) lanes [0, n) from memory, which is not touched beyond; n < 16
+//     v_fma(a, b, c)          a * b + c, rounded once
+//     v_max, v_min(a, b)      b where either is a NaN or both are zeros
+//     v_add_exponent(x, s)    x times 2^k, s being a float whose lowest bits hold the integer k
+//     v_unordered(a, b)       where either is a NaN
+//     v_bits(bits)            lane i from bit i
+//     v_store_f16, _bf16      to nearest even, denormals kept; x no NaN
+//     v_add_products(s, a, b) s + a * b in double, where the products are exact
+//     v_sum64(x)              in a fixed tree
+#ifndef TEMPERA_SIMD_VEC_H
+#define TEMPERA_SIMD_VEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(TEMPERA_VEC_AVX512)
+#include "simd/vec_avx512.h"
+#elif defined(TEMPERA_VEC_AVX2)
+#include "simd/vec_avx2.h"
+#elif defined(TEMPERA_VEC_NEON)
+#include "simd/vec_neon.h"
+#elif defined(TEMPERA_VEC_SCALAR)
+#include "simd/vec_scalar.h"
+#else
+#error "define TEMPERA_VEC_SCALAR, TEMPERA_VEC_AVX2, TEMPERA_VEC_AVX512 or TEMPERA_VEC_NEON"
+#endif
+
+// Lane i gets lane i + 8, then i + 4, then i + 2, then i + 1.
+static inline double v_sum64(f64x16 x)
+{
+    double lanes[16];
+    v_store64(lanes, x);
+    for (int width = 8; width > 0; width /= 2)
+        for (int i = 0; i < width; i++)
+            lanes[i] += lanes[i + width];
+    return lanes[0];
+}
+
+#endif

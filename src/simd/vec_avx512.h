@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+// The vector vocabulary (see vec.h) in AVX-512 F, BW, DQ, VL.
+#ifndef TEMPERA_SIMD_VEC_AVX512_H
+#define TEMPERA_SIMD_VEC_AVX512_H
+
+#include <immintrin.h>
+
+typedef __m512 f32x16;
+typedef __mmask16 m16;
+typedef struct {
+    __m512d low, high;
+} f64x16;
+
+static inline f32x16 v_set(float x)
+{
+    return _mm512_set1_ps(x);
+}
+
+static inline f32x16 v_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+
+static inline f32x16 v_load_part(const float *p, size_t n, float fill)
+{
+    return _mm512_mask_loadu_ps(_mm512_set1_ps(fill), (__mmask16)((1u << n) - 1), p);
+}
+
+static inline void v_store(float *p, f32x16 x)
+{
+    _mm512_storeu_ps(p, x);
+}
+
+static inline void v_store_part(float *p, size_t n, f32x16 x)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), x);
+}
+
+static inline f32x16 v_add(f32x16 a, f32x16 b)
+{
+    return _mm512_add_ps(a, b);
+}
+
+static inline f32x16 v_sub(f32x16 a, f32x16 b)
+{
+    return _mm512_sub_ps(a, b);
+}
+
+static inline f32x16 v_mul(f32x16 a, f32x16 b)
+{
+    return _mm512_mul_ps(a, b);
+}
+
+static inline f32x16 v_div(f32x16 a, f32x16 b)
+{
+    return _mm512_div_ps(a, b);
+}
+
+static inline f32x16 v_fma(f32x16 a, f32x16 b, f32x16 c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+static inline f32x16 v_max(f32x16 a, f32x16 b)
+{
+    return _mm512_max_ps(a, b);
+}
+
+static inline f32x16 v_min(f32x16 a, f32x16 b)
+{
+    return _mm512_min_ps(a, b);
+}
+
+static inline f32x16 v_add_exponent(f32x16 x, f32x16 shifted)
+{
+    __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x), exponent));
+}
+
+static inline f32x16 v_magnitude(f32x16 x)
+{
+    return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), x);
+}
+
+static inline f32x16 v_copy_sign(f32x16 x, f32x16 sign)
+{
+    return _mm512_or_ps(x, _mm512_and_ps(_mm512_set1_ps(-0.0f), sign));
+}
+
+static inline m16 v_unordered(f32x16 a, f32x16 b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q);
+}
+
+static inline m16 v_less(f32x16 a, f32x16 b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
+}
+
+static inline m16 v_bits(uint32_t bits)
+{
+    return (m16)bits;
+}
+
+static inline m16 v_none(void)
+{
+    return 0;
+}
+
+static inline m16 v_either(m16 a, m16 b)
+{
+    return a | b;
+}
+
+static inline bool v_any(m16 m)
+{
+    return m != 0;
+}
+
+static inline f32x16 v_select(m16 m, f32x16 yes, f32x16 no)
+{
+    return _mm512_mask_blend_ps(m, no, yes);
+}
+
+static inline float v_max_lane(f32x16 x)
+{
+    return _mm512_reduce_max_ps(x); // of a maximum, the order can't matter
+}
+
+static inline float v_first(f32x16 x)
+{
+    return _mm512_cvtss_f32(x);
+}
+
+static inline f32x16 v_load_f16(const uint16_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+
+static inline void v_store_f16(uint16_t *p, f32x16 x)
+{
+    __m256i half = _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    _mm256_storeu_si256((__m256i *)(void *)p, half);
+}
+
+static inline f32x16 v_load_bf16(const uint16_t *p)
+{
+    __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+
+static inline void v_store_bf16(uint16_t *p, f32x16 x)
+{
+    __m512i bits = _mm512_castps_si512(x);
+    __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF)), odd);
+    __m256i half = _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
+    _mm256_storeu_si256((__m256i *)(void *)p, half);
+}
+
+static inline f64x16 v_zero64(void)
+{
+    return (f64x16){_mm512_setzero_pd(), _mm512_setzero_pd()};
+}
+
+static inline f64x16 v_load64(const double *p)
+{
+    return (f64x16){_mm512_loadu_pd(p), _mm512_loadu_pd(p + 8)};
+}
+
+static inline void v_store64(double *p, f64x16 x)
+{
+    _mm512_storeu_pd(p, x.low);
+    _mm512_storeu_pd(p + 8, x.high);
+}
+
+static inline f64x16 v_widen(f32x16 x)
+{
+    return (f64x16){_mm512_cvtps_pd(_mm512_castps512_ps256(x)),
+                    _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1))};
+}
+
+static inline f64x16 v_add64(f64x16 a, f64x16 b)
+{
+    return (f64x16){_mm512_add_pd(a.low, b.low), _mm512_add_pd(a.high, b.high)};
+}
+
+static inline f64x16 v_add_products(f64x16 s, f32x16 a, f32x16 b)
+{
+    f64x16 x = v_widen(a), y = v_widen(b);
+    return (f64x16){_mm512_fmadd_pd(x.low, y.low, s.low), _mm512_fmadd_pd(x.high, y.high, s.high)};
+}
+
+#endif
