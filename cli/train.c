@@ -272,17 +272,41 @@ static void keep_given(const struct run *run, struct tempera_train_options *opti
     keep_count(run->checkpoint_every, &options->checkpoint_every);
 }
 
+// The model's and the training's shape, and a tokenizer for it.
+static enum tempera_status plan_new(struct run *run, struct tempera_model_config *config,
+                                    struct tempera_train_options *options,
+                                    struct tempera_error *error)
+{
+    const uint32_t bytes_vocab = 257;
+    *options = options_from(run);
+    enum tempera_status status =
+        tempera_train_plan(run->nbytes, (double)run->minutes, run->executor->n_threads, config,
+                           options, error);
+    if (status != TEMPERA_OK)
+        return status;
+    keep_given(run, options);
+    if (config->vocab_size == bytes_vocab)
+        return tempera_tokenizer_bytes(&run->tokenizer);
+    status = tempera_tokenizer_train(&run->tokenizer, run->text, run->nbytes, config->vocab_size,
+                                     error);
+    if (status != TEMPERA_TEXT_TOO_SHORT || run->vocab != 0)
+        return status;
+    fprintf(stderr, "the text repeats itself too much for a vocabulary of %u tokens; bytes are "
+                    "taken instead\n",
+            config->vocab_size);
+    *config = config_from(run);
+    config->vocab_size = bytes_vocab;
+    return plan_new(run, config, options, error);
+}
+
 static enum tempera_status start_new(struct run *run, struct tempera_train_options *options,
                                      struct tempera_error *error)
 {
     struct tempera_model_config config = config_from(run);
-    *options = options_from(run);
     size_t n_threads = run->executor->n_threads;
-    enum tempera_status status =
-        tempera_train_plan(run->nbytes, (double)run->minutes, n_threads, &config, options, error);
+    enum tempera_status status = plan_new(run, &config, options, error);
     if (status != TEMPERA_OK)
         return status;
-    keep_given(run, options);
     fprintf(stderr,
             "%zu bytes of text: vocabulary %u, %u layers, dim %u, %u heads (%u kv), hidden %u, "
             "context %zu\n%.2f million parameters, %llu steps of %zu x %zu tokens, %zu threads\n",
@@ -290,14 +314,7 @@ static enum tempera_status start_new(struct run *run, struct tempera_train_optio
             config.n_kv_heads, config.hidden_dim, options->context,
             1e-6 * (double)tempera_model_config_n_parameters(&config),
             (unsigned long long)options->steps, options->batch, options->context, n_threads);
-    if (config.vocab_size == 257)
-        status = tempera_tokenizer_bytes(&run->tokenizer);
-    else
-        status = tempera_tokenizer_train(&run->tokenizer, run->text, run->nbytes, config.vocab_size,
-                                         error);
-    if (status == TEMPERA_OK)
-        status = tempera_model_create(&run->model, &config, options->seed, error);
-    return status;
+    return tempera_model_create(&run->model, &config, options->seed, error);
 }
 
 struct kept {

@@ -311,6 +311,29 @@ static void stop_strings(void)
     close_setting(&s);
 }
 
+// What the decoder holds after it slid are the last tokens: asked what follows them, it says what a
+// fresh decoder says. The last token that was drawn was not fed.
+static void check_window(struct setting *s, const struct seen *seen)
+{
+    size_t length = tempera_decoder_length(s->decoder), vocab = 0;
+    struct tempera_decoder *fresh = NULL;
+    vocab = tempera_model_get_config(s->model)->vocab_size;
+    float *logits = malloc(vocab * sizeof *logits), *expected = malloc(vocab * sizeof *expected);
+    int32_t last = seen->tokens[seen->n_tokens - 1];
+    CHECK(length > 2 && length < seen->n_tokens);
+    CHECK_STATUS(tempera_decoder_open(&fresh, s->model, 0, NULL), TEMPERA_OK);
+    CHECK_STATUS(tempera_decoder_append(fresh, seen->tokens + seen->n_tokens - 1 - length, length,
+                                        NULL),
+                 TEMPERA_OK);
+    CHECK_STATUS(tempera_decoder_append(fresh, &last, 1, expected), TEMPERA_OK);
+    CHECK_STATUS(tempera_decoder_append(s->decoder, &last, 1, logits), TEMPERA_OK);
+    for (size_t i = 0; i < vocab; i++)
+        CHECK_NEAR((double)logits[i], (double)expected[i], 1e-5);
+    tempera_decoder_close(&fresh);
+    free(logits);
+    free(expected);
+}
+
 static void ends(void)
 {
     static struct seen seen;
@@ -327,6 +350,7 @@ static void ends(void)
     options.max_tokens = 300;
     CHECK_STATUS(generate(&s, "x", &options, &seen), TEMPERA_OK);
     CHECK_EQ_SIZE(seen.n_tokens, 300);
+    check_window(&s, &seen);
     // the callback says stop, and isn't called again
     seen.stop_after = 4;
     CHECK_STATUS(generate(&s, "x", &options, &seen), TEMPERA_OK);

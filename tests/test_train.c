@@ -88,22 +88,35 @@ static void a_report_has_the_numbers(void)
     free(text);
 }
 
-// Weights after a step with clipping are those of a step whose gradients were scaled by hand.
-static void clipping_scales_to_the_norm(void)
+// The first moment after one step, (1 - beta1) * the clipped gradient, has the norm that was asked
+// for, or the gradient's own where that is smaller. share: clip_norm of the gradient's norm.
+static void check_clipping(const char *text, double share, double norm)
 {
-    char *text = wordy_text(WORDY, 1);
     struct training t = training_small(text, WORDY);
-    t.options.clip_norm = 0.125f;
+    t.options.clip_norm = (float)(share * norm);
     t.options.epsilon = 1; // so that the size of a gradient shows in the step
     CHECK_STATUS(training_begin(&t, 1, NULL), TEMPERA_OK);
     struct tempera_train_report report;
     CHECK_STATUS(tempera_trainer_step(t.trainer, &report, NULL), TEMPERA_OK);
-    CHECK(report.gradient_norm > 0.125); // as it was before
-    double sum = 0;
-    for (size_t i = 0; i < t.trainer->n; i++) // m = (1 - beta1) * clipped gradient
+    CHECK_NEAR(report.gradient_norm, norm, 1e-6 * norm); // as it was before
+    double sum = 0, wanted = 0.1 * norm * fmin(share, 1);
+    for (size_t i = 0; i < t.trainer->n; i++)
         sum += (double)t.trainer->first[i] * (double)t.trainer->first[i];
-    CHECK_NEAR(sqrt(sum), 0.1 * 0.125, 0.1 * 0.125 * 1e-6);
+    CHECK_NEAR(sqrt(sum), wanted, wanted * 1e-6);
     training_end(&t);
+}
+
+static void clipping_scales_to_the_norm(void)
+{
+    char *text = wordy_text(WORDY, 1);
+    struct training t = training_small(text, WORDY);
+    CHECK_STATUS(training_begin(&t, 1, NULL), TEMPERA_OK);
+    struct tempera_train_report report;
+    CHECK_STATUS(tempera_trainer_step(t.trainer, &report, NULL), TEMPERA_OK);
+    training_end(&t);
+    static const double shares[] = {0.01, 0.6, 0.99, 1.01, 3};
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
+        check_clipping(text, shares[i], report.gradient_norm);
     free(text);
 }
 
@@ -279,6 +292,41 @@ static void evaluation_is_the_sum_over_windows(void)
     training_end(&t);
 }
 
+// With tokens of several bytes: losses are a token's, bits are a byte's.
+static void bits_are_those_of_bytes(void)
+{
+    char *text = wordy_text(4 * WORDY, 1);
+    struct training t = training_small(text, 4 * WORDY);
+    struct tempera_error error;
+    CHECK_STATUS(tempera_tokenizer_train(&t.tokenizer, text, 4 * WORDY, 280, &error), TEMPERA_OK);
+    t.corpus.heldout = text;
+    t.corpus.heldout_nbytes = 1000;
+    CHECK_STATUS(training_begin(&t, 1, &error), TEMPERA_OK);
+    size_t n_ids;
+    int32_t ids[1000];
+    CHECK_STATUS(tempera_tokenizer_encode(t.tokenizer, text, 1000, ids, 1000, &n_ids), TEMPERA_OK);
+    CHECK(n_ids < 500);
+    struct tempera_evaluation e;
+    struct tempera_train_report report;
+    CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, text, 1000, 16, &e, NULL, &error),
+                 TEMPERA_OK);
+    CHECK_STATUS(tempera_trainer_evaluate(t.trainer, &report, &error), TEMPERA_OK);
+    double nats = nats_by_hand(&t, text, 1000, 16);
+    CHECK(e.tokens == n_ids && e.bytes == 1000);
+    CHECK_NEAR(e.loss, nats / (double)n_ids, 1e-5 * e.loss);
+    CHECK_NEAR(e.bits_per_byte, nats / log(2) / 1000, 1e-5 * e.bits_per_byte);
+    CHECK_NEAR(report.heldout_loss, e.loss, 1e-5 * e.loss);
+    CHECK_NEAR(report.heldout_bits_per_byte, e.bits_per_byte, 1e-5 * e.bits_per_byte);
+
+    t.trainer->weights[3] = NAN; // a damaged model is no measurement
+    CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, text, 1000, 16, &e, NULL, &error),
+                 TEMPERA_NAN_INPUT);
+    CHECK(strstr(error.message, "damaged") != NULL);
+    CHECK_STATUS(tempera_trainer_evaluate(t.trainer, &report, &error), TEMPERA_TRAINING_DIVERGED);
+    training_end(&t);
+    free(text);
+}
+
 static void held_out_loss_is_that_of_the_blocks(void)
 {
     char *text = wordy_text(WORDY, 1);
@@ -377,6 +425,7 @@ int main(void)
         {"the seed of the data shows", the_seed_of_the_data_shows},
         {"a report has the numbers", a_report_has_the_numbers},
         {"clipping scales to the norm", clipping_scales_to_the_norm},
+        {"bits are those of bytes", bits_are_those_of_bytes},
         {"divergence leaves the weights alone", divergence_leaves_the_weights_alone},
         {"the loop calls back and stops", the_loop_calls_back_and_stops},
         {"the loop equals its steps", the_loop_equals_its_steps},

@@ -154,8 +154,13 @@ struct tempera_evaluation {
     uint64_t bytes;
 };
 
-// Loss of a model on text[nbytes], in windows of `context` tokens (0: the model's) that do not
-// overlap, each after the beginning-of-text token. TEXT_TOO_SHORT for an empty text.
+// The longest window that is taken unasked: memory for attention grows with its square.
+enum { TEMPERA_EVALUATE_CONTEXT = 4096 };
+
+// Loss of a model on text[nbytes], in windows of `context` tokens that do not overlap, each after
+// the beginning-of-text token. context 0: the model's, at most TEMPERA_EVALUATE_CONTEXT.
+// TEXT_TOO_SHORT for an empty text, OUT_OF_MEMORY for too long a context, NAN_INPUT where the
+// model's weights are damaged.
 TEMPERA_API enum tempera_status tempera_evaluate(const struct tempera_model *model,
                                                  const struct tempera_tokenizer *tokenizer,
                                                  const char *text, size_t nbytes, size_t context,

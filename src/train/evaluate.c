@@ -47,7 +47,7 @@ enum tempera_status tempera_measure(const struct tempera_model *model,
             return status;
         *nats += loss * (double)count;
     }
-    return TEMPERA_OK;
+    return isfinite(*nats) ? TEMPERA_OK : TEMPERA_NAN_INPUT; // damaged weights give no number
 }
 
 static void fill_evaluation(struct tempera_evaluation *evaluation, double nats, size_t n_tokens,
@@ -84,6 +84,13 @@ static enum tempera_status check(const struct tempera_model *model,
     return TEMPERA_OK;
 }
 
+// Memory for attention grows with the square of it, so a context of 100,000 is not for measuring.
+static size_t default_context(const struct tempera_model *model)
+{
+    size_t most = tempera_model_get_config(model)->context_length;
+    return most < TEMPERA_EVALUATE_CONTEXT ? most : TEMPERA_EVALUATE_CONTEXT;
+}
+
 enum tempera_status
 tempera_evaluate(const struct tempera_model *model, const struct tempera_tokenizer *tokenizer,
                  const char *text, size_t nbytes, size_t context,
@@ -104,7 +111,7 @@ tempera_evaluate(const struct tempera_model *model, const struct tempera_tokeniz
     if (status != TEMPERA_OK)
         goto done;
     if (context == 0)
-        context = tempera_model_get_config(model)->context_length;
+        context = default_context(model);
     if (n_ids < context)
         context = n_ids;
     size_t batch = (n_ids + context - 1) / context;
@@ -126,6 +133,14 @@ done:
     free(scratch);
     free(ids);
     tempera_workspace_close(&workspace);
+    if (status == TEMPERA_NAN_INPUT)
+        return tempera_train_fail(error, status,
+                                  "the model's scores are no numbers: its weights are damaged");
+    if (status == TEMPERA_OUT_OF_MEMORY)
+        return tempera_train_fail(error, status,
+                                  "no memory to measure in windows of %zu tokens: give a smaller "
+                                  "context",
+                                  context);
     if (status != TEMPERA_OK)
         return tempera_train_fail(error, status, "the text could not be measured: %s",
                                   tempera_status_text(status));

@@ -23,6 +23,13 @@ run 1 train short.txt -o m.gguf $small --context 64
 err_has "context"
 run 1 train text.txt -o m.gguf --vocab 60000 --steps 2
 err_has "vocabulary"
+# Unasked, a text that gives no such vocabulary is learnt byte by byte.
+awk 'BEGIN { for (i = 0; i < 9000; i++) print "hello world" }' >same.txt
+run 0 train same.txt -o same.gguf --layers 1 --dim 16 --heads 2 --hidden 32 --context 32 --batch 2 \
+    --steps 2 --quiet
+err_has "bytes are taken instead"
+run 0 info -m same.gguf
+rm same.gguf same.state.gguf same.log.jsonl
 run 2 train text.txt -o m.gguf --dtype q4
 err_has "f16, f32 or bf16"
 run 2 train text.txt -o m.gguf --layers x
