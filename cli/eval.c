@@ -48,7 +48,8 @@ static int run(int argc, char **argv)
     bool json = false;
     const struct cli_option options[] = {
         {"model", 'm', CLI_TEXT, &model, "FILE", "a GGUF model; the one that ships", 0, 0},
-        {"context", 0, CLI_COUNT, &context, "N", "tokens a window; 0: the model's, to 4096; 0", 0, 1e9},
+        {"context", 0, CLI_COUNT, &context, "N", "tokens a window; 0: the model's, to 4096; 0", 0,
+         1e9},
         {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors; 0", 0, 1024},
         {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
         {"json", 0, CLI_FLAG, &json, NULL, "print JSON", 0, 0},

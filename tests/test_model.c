@@ -515,6 +515,45 @@ static void foreign_files(void)
         check_forgery(harmless[i], TEMPERA_OK, "");
 }
 
+// What a caller forgot is an answer, not a crash.
+static void missing_arguments(void)
+{
+    const enum tempera_status invalid = TEMPERA_INVALID_ARGUMENT;
+    struct tempera_model_config config = small_config();
+    struct tempera_model *model = make_model(&config);
+    struct tempera_workspace *workspace = NULL;
+    struct tempera_decoder *decoder = NULL;
+    struct tempera_tokenizer *tokenizer = NULL;
+    static float logits[V];
+    int32_t token = 1;
+    double loss;
+    CHECK_STATUS(tempera_model_create(NULL, &config, 1, NULL), invalid);
+    CHECK_STATUS(tempera_model_load(file_path(), NULL, &tokenizer, NULL), invalid);
+    CHECK_STATUS(tempera_model_load(NULL, &model, &tokenizer, NULL), invalid);
+    CHECK_STATUS(tempera_model_from_gguf(NULL, NULL, NULL), invalid);
+    CHECK_STATUS(tempera_model_save(file_path(), NULL, NULL, TEMPERA_F32, "x", NULL), invalid);
+    CHECK_STATUS(tempera_workspace_open(&workspace, NULL, 1, 1, false), invalid);
+    CHECK_STATUS(tempera_workspace_open(&workspace, model, 1, 1, false), TEMPERA_OK);
+    CHECK_STATUS(tempera_model_logits(model, workspace, NULL, 1, 1, logits, NULL), invalid);
+    CHECK_STATUS(tempera_model_loss(model, NULL, &token, &token, 1, 1, NULL, 1, &loss, NULL, NULL),
+                 invalid);
+    CHECK_STATUS(
+        tempera_model_loss(model, workspace, &token, NULL, 1, 1, NULL, 1, &loss, NULL, NULL),
+        invalid);
+    CHECK_STATUS(
+        tempera_model_loss(model, workspace, &token, &token, 1, 1, NULL, 1, NULL, NULL, NULL),
+        invalid);
+    CHECK_STATUS(tempera_decoder_open(NULL, model, 0, NULL), invalid);
+    CHECK_STATUS(tempera_decoder_open(&decoder, NULL, 0, NULL), invalid);
+    CHECK_STATUS(tempera_decoder_append(NULL, &token, 1, logits), invalid);
+    CHECK_STATUS(tempera_decoder_open(&decoder, model, 0, NULL), TEMPERA_OK);
+    CHECK_STATUS(tempera_decoder_append(decoder, NULL, 1, logits), invalid);
+    CHECK_STATUS(tempera_generate(decoder, NULL, "x", 1, NULL, NULL, NULL, NULL, NULL), invalid);
+    tempera_decoder_close(&decoder);
+    tempera_workspace_close(&workspace);
+    tempera_model_close(&model);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -523,6 +562,7 @@ int main(void)
         {"random weights: a function of the seed", random_weights},
         {"any executor, the same bits", any_executor},
         {"bad sequences", bad_sequences},
+        {"missing arguments", missing_arguments},
         {"decoder: the scores of the whole sequence", decoder_equals_sequence},
         {"decoder: rewinds, fills up", decoder_rewinds_and_fills},
         {"files: there and back", round_trip},

@@ -58,6 +58,8 @@ enum tempera_status tempera_decoder_open(struct tempera_decoder **decoder,
                                          const struct tempera_model *model, size_t n_context,
                                          const struct tempera_executor *executor)
 {
+    if (decoder == NULL || model == NULL)
+        return TEMPERA_INVALID_ARGUMENT;
     size_t most = model->config.context_length;
     if (n_context > most)
         return TEMPERA_INVALID_ARGUMENT;
@@ -199,7 +201,7 @@ static void append_chunk(struct tempera_decoder *d, const int32_t *tokens, size_
 enum tempera_status tempera_decoder_append(struct tempera_decoder *decoder, const int32_t *tokens,
                                            size_t n, float *logits)
 {
-    if (n == 0)
+    if (decoder == NULL || tokens == NULL || n == 0)
         return TEMPERA_INVALID_ARGUMENT;
     for (size_t i = 0; i < n; i++)
         if (tokens[i] < 0 || (uint32_t)tokens[i] >= decoder->model->config.vocab_size)

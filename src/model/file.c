@@ -257,6 +257,8 @@ enum tempera_status tempera_model_from_gguf(struct tempera_model **model,
 {
     struct tempera_model_config config;
     struct tempera_model *m = NULL;
+    if (model == NULL || gguf == NULL)
+        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT, "model or gguf is NULL");
     enum tempera_status status = read_config(gguf, &config, error);
     if (status == TEMPERA_OK)
         status = check_tensors(gguf, &config, error);
@@ -321,7 +323,7 @@ enum tempera_status tempera_model_to_gguf(const struct tempera_model *model,
                                           struct tempera_gguf_writer *writer,
                                           enum tempera_dtype dtype, const char *name)
 {
-    if (tempera_dtype_nbytes(dtype) == 0 || name == NULL)
+    if (model == NULL || writer == NULL || tempera_dtype_nbytes(dtype) == 0 || name == NULL)
         return TEMPERA_INVALID_ARGUMENT;
     enum tempera_status status = set_keys(model, writer, dtype, name);
     for (size_t i = 0; i < model->n_table && status == TEMPERA_OK; i++) {
@@ -344,6 +346,9 @@ enum tempera_status tempera_model_load(const char *path, struct tempera_model **
     struct tempera_gguf *gguf = NULL;
     struct tempera_tokenizer *t = NULL;
     struct tempera_model *m = NULL;
+    if (path == NULL || model == NULL || tokenizer == NULL)
+        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
+                                  "path, model or tokenizer is NULL");
     enum tempera_status status = tempera_gguf_open(&gguf, path, error);
     if (status == TEMPERA_OK)
         status = tempera_model_from_gguf(&m, gguf, error);

@@ -393,6 +393,9 @@ enum tempera_status tempera_generate(struct tempera_decoder *decoder,
                                      size_t *n_tokens, struct tempera_error *error)
 {
     size_t counted = 0;
+    if (decoder == NULL || tokenizer == NULL || callback == NULL || (prompt == NULL && nbytes > 0))
+        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
+                                  "decoder, tokenizer, prompt or callback is NULL");
     struct tempera_generate_options defaults = tempera_generate_options_default();
     struct generation g = {.decoder = decoder,
                            .tokenizer = tokenizer,

@@ -182,6 +182,8 @@ enum tempera_status tempera_model_create(struct tempera_model **model,
                                          const struct tempera_model_config *config, uint64_t seed,
                                          struct tempera_error *error)
 {
+    if (model == NULL)
+        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT, "model is NULL");
     enum tempera_status status = tempera_model_config_check(config, error);
     if (status != TEMPERA_OK)
         return status;

@@ -26,6 +26,8 @@ static enum tempera_status check(const struct tempera_model *model,
                                  const struct tempera_workspace *ws, const int32_t *tokens,
                                  size_t B, size_t T)
 {
+    if (model == NULL || ws == NULL || tokens == NULL)
+        return TEMPERA_INVALID_ARGUMENT;
     if (B == 0 || T == 0 || B > ws->B || T > ws->T || !same_shape(&ws->config, &model->config))
         return TEMPERA_INVALID_ARGUMENT;
     if (!in_range(tokens, B * T, model->config.vocab_size, false))
@@ -100,7 +102,7 @@ enum tempera_status tempera_model_loss(const struct tempera_model *model,
     if (status != TEMPERA_OK)
         return status;
     size_t N = B * T;
-    if (gradients != NULL && !workspace->backward)
+    if (targets == NULL || loss == NULL || (gradients != NULL && !workspace->backward))
         return TEMPERA_INVALID_ARGUMENT;
     if (!in_range(targets, N, model->config.vocab_size, true))
         return TEMPERA_TARGET_OUT_OF_RANGE;

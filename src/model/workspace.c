@@ -89,6 +89,8 @@ enum tempera_status tempera_workspace_open(struct tempera_workspace **workspace,
                                            bool backward)
 {
     size_t N;
+    if (workspace == NULL || model == NULL)
+        return TEMPERA_INVALID_ARGUMENT;
     if (B == 0 || T == 0 || T > model->config.context_length || !tempera_size_mul(B, T, &N))
         return TEMPERA_INVALID_ARGUMENT;
     struct tempera_workspace *w = tempera_alloc(1, sizeof *w);

@@ -51,7 +51,7 @@ enum tempera_status tempera_train_options_check(const struct tempera_train_optio
 {
     const struct tempera_train_options *o = options;
     const enum tempera_status invalid = TEMPERA_INVALID_ARGUMENT;
-    if (o == NULL || o->struct_size != sizeof *o)
+    if (o == NULL || o->struct_size < sizeof *o)
         return tempera_train_fail(error, invalid,
                                   "options.struct_size is wrong: begin with "
                                   "tempera_train_options_default()");

@@ -133,7 +133,7 @@ static enum tempera_status check(size_t text_nbytes, double minutes,
     const enum tempera_status invalid = TEMPERA_INVALID_ARGUMENT;
     if (config == NULL || options == NULL)
         return tempera_train_fail(error, invalid, "a required argument is NULL");
-    if (config->struct_size != sizeof *config || options->struct_size != sizeof *options)
+    if (config->struct_size < sizeof *config || options->struct_size < sizeof *options)
         return tempera_train_fail(error, invalid, "a struct_size is wrong: set it to sizeof");
     if (!(minutes >= 0 && minutes < 1e9))
         return tempera_train_fail(error, invalid, "minutes must be at least 0, not %g", minutes);
