@@ -49,9 +49,11 @@ foreach(isa IN LISTS isas)
         COMPILE_OPTIONS "${flags_${isa}}")
 endforeach()
 
-tempera_library(tempera-lm ROOMS base gguf tokenizer matmul model train)
-# A build of OpenBLAS that can be called from several threads, which Debian's serial one can't:
-# src/matmul refuses that when it runs.
-find_package(PkgConfig REQUIRED)
-pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
-target_link_libraries(tempera-lm PUBLIC tempera PRIVATE PkgConfig::OPENBLAS m)
+if(TEMPERA_LM)
+    tempera_library(tempera-lm ROOMS base gguf tokenizer matmul model train)
+    # A build of OpenBLAS that can be called from several threads, which Debian's serial one can't:
+    # src/matmul refuses that when it runs.
+    find_package(PkgConfig REQUIRED)
+    pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
+    target_link_libraries(tempera-lm PUBLIC tempera PRIVATE PkgConfig::OPENBLAS m)
+endif()

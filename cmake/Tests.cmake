@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
-# One ctest for each tests/test_*.c and each tests/cli/*.sh, and those on the project itself.
+# One ctest for each tests/test_*.c, tests/kcheck.c and each tests/cli/*.sh, and those on the project itself.
 
-file(GLOB sources CONFIGURE_DEPENDS tests/test_*.c)
+file(GLOB sources CONFIGURE_DEPENDS tests/test_*.c tests/kcheck.c)
+if(NOT TEMPERA_LM)
+    list(FILTER sources INCLUDE REGEX "/(kcheck|test_(softmax|loss|sampler.*|draw|parallel|status))\\.c$")
+endif()
 foreach(source IN LISTS sources)
     cmake_path(GET source STEM name)
     add_executable(${name} ${source})
@@ -9,7 +12,8 @@ foreach(source IN LISTS sources)
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
     target_include_directories(${name} PRIVATE src tests)
     target_compile_definitions(${name} PRIVATE TEMPERA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-    target_link_libraries(${name} PRIVATE tempera-lm tempera Threads::Threads m)
+    target_link_libraries(${name} PRIVATE
+        $<$<BOOL:${TEMPERA_LM}>:tempera-lm> tempera Threads::Threads m)
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES TIMEOUT 300)
 endforeach()
@@ -26,6 +30,10 @@ if(TARGET tempera-command)
             WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
             ENVIRONMENT "TEMPERA=$<TARGET_FILE:tempera-command>;TMPDIR=${PROJECT_BINARY_DIR}/tests/cli/${name}")
     endforeach()
+endif()
+
+if(NOT TEMPERA_LM)
+    return()
 endif()
 
 # The project itself.

@@ -388,6 +388,8 @@ static enum tempera_status load_forgery(const struct forgery *f, struct tempera_
     struct tempera_model *model = make_model(&config), *loaded = NULL;
     struct tempera_gguf_writer *writer = NULL;
     struct tempera_gguf *gguf = NULL;
+    static const uint64_t extra_dims[1] = {2};
+    static const float extra_data[2] = {3, 3}; // borrowed until the file is saved
     CHECK_STATUS(tempera_gguf_writer_open(&writer), TEMPERA_OK);
     if (!is("general.architecture", f->drop_key))
         tempera_gguf_set_string(writer, "general.architecture",
@@ -397,8 +399,7 @@ static enum tempera_status load_forgery(const struct forgery *f, struct tempera_
     else if (f->extra_key != NULL)
         tempera_gguf_set_f32(writer, f->extra_key, f->extra_number);
     if (f->extra_tensor != NULL)
-        tempera_gguf_add_tensor(writer, f->extra_tensor, TEMPERA_F32, 1, &(uint64_t){2},
-                                (const float[]){3, 3});
+        tempera_gguf_add_tensor(writer, f->extra_tensor, TEMPERA_F32, 1, extra_dims, extra_data);
     if (!is("llama.attention.layer_norm_rms_epsilon", f->drop_key))
         tempera_gguf_set_f32(writer, "llama.attention.layer_norm_rms_epsilon",
                              is("llama.attention.layer_norm_rms_epsilon", f->set_key) ? -1 : 1e-5f);

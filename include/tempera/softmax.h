@@ -45,9 +45,16 @@ struct tempera_softmax_options {
     const uint32_t *mask; // NULL: all allowed. Bit c % 32 of word c / 32 is 1 where column c is
                           // allowed: the layout of llguidance and XGrammar; tail bits ignored
     size_t mask_stride;   // words from one row's mask to the next; 0: one mask for all rows
+
+    // What attention needs: z = softcap(scale * entry) + add, and a sink beside the row.
+    float scale;          // 1 by default; finite
+    float softcap;        // c > 0: c tanh(x / c), within 5 ulp (Gemma 2, arXiv 2408.00118); 0: none
+    const struct tempera_matrix *add; // NULL, or [rows, cols] or [1, cols] for all rows
+    const float *sinks; // NULL, or [rows]: one more score in each row's sum that gets no output
+                        // (a learned sink logit; 0 in each row: softmax with 1 + in the divisor)
 };
 
-// temperature 1, no mask.
+// temperature 1, scale 1, nothing else.
 TEMPERA_API struct tempera_softmax_options tempera_softmax_options_default(void);
 
 // probs[rows, cols] = softmax of each row of logits[rows, cols].

@@ -17,28 +17,22 @@ static inline f32x16 load_any(const void *p, enum tempera_dtype dtype, size_t i,
     return dtype == TEMPERA_F16 ? v_load_f16(halves) : v_load_bf16(halves);
 }
 
-// c tanh(x / c). tanh y = 1 - 2 / (exp(2 y) + 1), the exponential as in exp16; for small y, where
-// that would cancel, an odd polynomial.
+// c tanh(x / c). tanh y = s / (s + 2) with s = exp(2 y) - 1 = 2^k (2^f - 1) + (2^k - 1), where
+// nothing cancels: 2^f - 1 is what exp16 has before it adds 1. From y = 10 on, tanh is 1.
 static inline f32x16 softcap16(f32x16 x, float cap)
 {
-    f32x16 y = v_div(x, v_set(cap)), a = v_min(v_set(10), v_magnitude(y));
     const float L_high = 0x1.715476p+1f, L_low = 0x1.4ae0bep-25f; // 2 log2(e)
-    f32x16 magic = v_set(0x1.8p23f);
+    f32x16 y = v_div(x, v_set(cap)), a = v_min(v_set(10), v_magnitude(y)), magic = v_set(0x1.8p23f);
     f32x16 t = v_fma(a, v_set(L_high), magic);
     f32x16 f = v_fma(a, v_set(L_low), v_fma(a, v_set(L_high), v_sub(magic, t)));
     f32x16 r = v_fma(f, v_set(0x1.366874p-13f), v_set(0x1.5e1bbcp-10f));
     r = v_fma(r, f, v_set(0x1.3b3d6cp-7f));
     r = v_fma(r, f, v_set(0x1.c6b20cp-5f));
     r = v_fma(r, f, v_set(0x1.ebfbc6p-3f));
-    r = v_fma(f, v_set(0x1.62e42ep-1f), v_mul(v_mul(f, f), r));
-    f32x16 power = v_add_exponent(v_add(v_set(1), r), t);
-    f32x16 large = v_sub(v_set(1), v_div(v_set(2), v_add(power, v_set(1))));
-    f32x16 q = v_mul(a, a);
-    f32x16 odd = v_fma(q, v_set(0x1.e8b4a4p-7f), v_set(-0x1.b5b2dcp-6f));
-    odd = v_fma(odd, q, v_set(0x1.11111p-3f));
-    odd = v_fma(odd, q, v_set(-0x1.555554p-2f));
-    f32x16 small = v_fma(v_mul(a, q), odd, a);
-    f32x16 tanh = v_select(v_less(a, v_set(0.25f)), small, large);
+    f32x16 rest = v_fma(f, v_set(0x1.62e43p-1f), v_mul(v_mul(f, f), r));
+    f32x16 power = v_add_exponent(v_set(1), t);
+    f32x16 s = v_fma(power, rest, v_sub(power, v_set(1)));
+    f32x16 tanh = v_div(s, v_add(s, v_set(2)));
     return v_mul(v_set(cap), v_copy_sign(tanh, y));
 }
 

@@ -77,6 +77,12 @@ const struct tempera_kernels *tempera_kernels_at(size_t i)
     return NULL;
 }
 
+void tempera_kernels_use(const struct tempera_kernels *table)
+{
+    tempera_kernels();
+    atomic_store(&active, table);
+}
+
 // ------------------------------------------------------------------------------------------------
 // The public side
 

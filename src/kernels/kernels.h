@@ -107,6 +107,9 @@ const struct tempera_kernels *tempera_kernels(void);
 // Table number i of those that are compiled and that the processor can run; NULL beyond the last.
 const struct tempera_kernels *tempera_kernels_at(size_t i);
 
+// Puts a table in use, also one that the public choice passes over, such as C without FMA.
+void tempera_kernels_use(const struct tempera_kernels *table);
+
 // ------------------------------------------------------------------------------------------------
 // What is the same for all tables
 

@@ -13,7 +13,10 @@ const float *tempera_row_piece(const struct tempera_row_source *source, size_t a
 {
     if (source->is_plain)
         return (const float *)source->z + at;
-    source->kernels->prepare(&source->how, source->z, at, n, buffer);
+    bool has_sink = source->sink != NULL && at + n == source->n;
+    source->kernels->prepare(&source->how, source->z, at, n - has_sink, buffer);
+    if (has_sink)
+        buffer[n - 1] = *source->sink;
     return buffer;
 }
 

@@ -16,8 +16,9 @@ struct tempera_row_source {
     const struct tempera_kernels *kernels;
     struct tempera_prepare how;
     const void *z;
-    size_t n;
-    bool is_plain; // f32 and nothing to prepare: pieces are read where they lie
+    size_t n;          // scores, the sink among them
+    const float *sink; // NULL, or one more score at the end
+    bool is_plain;     // f32 and nothing to prepare: pieces are read where they lie
 };
 
 enum tempera_row_kind {

@@ -16,6 +16,7 @@ struct tempera_softmax_options tempera_softmax_options_default(void)
     return (struct tempera_softmax_options){
         .struct_size = sizeof(struct tempera_softmax_options),
         .temperature = 1,
+        .scale = 1,
     };
 }
 
@@ -37,33 +38,70 @@ static enum tempera_status read_options(const struct tempera_softmax_options *gi
 {
     *options = tempera_softmax_options_default();
     if (given != NULL) {
-        TEMPERA_CHECK(given->struct_size >= sizeof *options, TEMPERA_INVALID_ARGUMENT);
-        *options = *given;
+        const size_t least = offsetof(struct tempera_softmax_options, scale); // version 0.1
+        TEMPERA_CHECK(given->struct_size >= least, TEMPERA_INVALID_ARGUMENT);
+        size_t known = given->struct_size < sizeof *options ? given->struct_size : sizeof *options;
+        memcpy(options, given, known);
     }
     TEMPERA_CHECK(options->temperature >= 0, TEMPERA_INVALID_ARGUMENT); // no NaN, either
+    TEMPERA_CHECK(options->scale - options->scale == 0, TEMPERA_INVALID_ARGUMENT); // finite
+    TEMPERA_CHECK(options->softcap >= 0 && options->softcap < INFINITY, TEMPERA_INVALID_ARGUMENT);
+    return TEMPERA_OK;
+}
+
+// The additive mask and the sinks against the call's matrices. out: NULL where there is none.
+static enum tempera_status check_extras(const struct tempera_softmax_options *options,
+                                        const struct tempera_matrix *in,
+                                        const struct tempera_matrix *out)
+{
+    const struct tempera_matrix *add = options->add;
+    if (add != NULL) {
+        enum tempera_status status = tempera_matrix_check(add);
+        TEMPERA_CHECK(status == TEMPERA_OK, status);
+        TEMPERA_CHECK(add->cols == in->cols && (add->rows == in->rows || add->rows == 1),
+                      TEMPERA_INVALID_ARGUMENT);
+        TEMPERA_CHECK(out == NULL || (tempera_matrix_may_write(out, add) && out->data != add->data),
+                      TEMPERA_INVALID_ARGUMENT);
+    }
+    TEMPERA_CHECK(options->sinks == NULL || out == NULL ||
+                      tempera_matrix_is_apart(out, options->sinks, in->rows, sizeof(float)),
+                  TEMPERA_INVALID_ARGUMENT);
     return TEMPERA_OK;
 }
 
 // ------------------------------------------------------------------------------------------------
 // Rows
 
+// Of a row, the sink among them.
+static size_t n_scores(const struct softmax_job *job)
+{
+    return job->in->cols + (job->options.sinks != NULL);
+}
+
 static bool is_plain(const struct softmax_job *job)
 {
-    return job->in->dtype == TEMPERA_F32 && job->options.mask == NULL;
+    const struct tempera_softmax_options *o = &job->options;
+    return job->in->dtype == TEMPERA_F32 && o->mask == NULL && o->scale == 1 && o->softcap == 0 &&
+           o->add == NULL && o->sinks == NULL;
 }
 
 static struct tempera_row_source source_of(const struct softmax_job *job, size_t r)
 {
-    const uint32_t *mask = job->options.mask;
+    const struct tempera_softmax_options *o = &job->options;
     struct tempera_row_source source = {
         .kernels = job->kernels,
-        .how = {.dtype = job->in->dtype, .scale = 1},
+        .how = {.dtype = job->in->dtype, .scale = o->scale, .softcap = o->softcap},
         .z = tempera_matrix_element(job->in, r, 0),
-        .n = job->in->cols,
+        .n = n_scores(job),
+        .sink = o->sinks != NULL ? &o->sinks[r] : NULL,
         .is_plain = is_plain(job),
     };
-    if (mask != NULL)
-        source.how.mask = mask + r * job->options.mask_stride;
+    if (o->mask != NULL)
+        source.how.mask = o->mask + r * o->mask_stride;
+    if (o->add != NULL) {
+        source.how.add = tempera_matrix_element(o->add, o->add->rows == 1 ? 0 : r, 0);
+        source.how.add_dtype = o->add->dtype;
+    }
     return source;
 }
 
@@ -74,6 +112,8 @@ static enum tempera_status do_any_row(const struct softmax_job *job, size_t r)
     struct tempera_row_plan plan = tempera_row_plan_of(&source, &job->heat);
     if (job->out == NULL)
         job->logsumexp[r] = tempera_row_plan_logsumexp(&plan);
+    source.n = job->in->cols; // the sink gets no output
+    source.sink = NULL;
     for (size_t at = 0; job->out != NULL && at < source.n; at += TEMPERA_PIECE) {
         size_t n = source.n - at < TEMPERA_PIECE ? source.n - at : TEMPERA_PIECE;
         float buffer[TEMPERA_PIECE];
@@ -128,16 +168,17 @@ static size_t do_plain_rows(const struct softmax_job *job, size_t first, size_t 
 static size_t do_copied_rows(const struct softmax_job *job, size_t first, size_t n_rows)
 {
     float buffer[TEMPERA_PIECE];
-    size_t n = job->in->cols, most = TEMPERA_PIECE / n;
+    size_t n = n_scores(job), most = TEMPERA_PIECE / n;
     n_rows = n_rows < most ? n_rows : most;
     for (size_t r = 0; r < n_rows; r++) {
         struct tempera_row_source source = source_of(job, first + r);
-        job->kernels->prepare(&source.how, source.z, 0, n, buffer + r * n);
+        source.is_plain = false; // a copy is wanted
+        tempera_row_piece(&source, 0, n, buffer + r * n);
     }
     struct tempera_rows rows = {buffer, buffer, n, n, n_rows, n};
     size_t done = do_f32_rows(job, &rows);
     for (size_t r = 0; r < done; r++)
-        job->kernels->narrow(buffer + r * n, n, job->out->dtype,
+        job->kernels->narrow(buffer + r * n, job->in->cols, job->out->dtype,
                              tempera_matrix_element(job->out, first + r, 0));
     return done;
 }
@@ -157,9 +198,11 @@ static size_t do_ordinary_rows(const struct softmax_job *job, size_t first, size
     bool converts = job->out != NULL && job->out->dtype != TEMPERA_F32;
     if (is_plain(job) && !converts)
         return do_plain_rows(job, first, n_rows);
-    if (job->out != NULL && job->in->cols <= TEMPERA_PIECE)
+    if (job->out == NULL)
+        return 0;
+    if (n_scores(job) <= TEMPERA_PIECE)
         return do_copied_rows(job, first, n_rows);
-    if (job->out != NULL && !converts && job->in->data != job->out->data)
+    if (!converts && job->options.sinks == NULL && job->in->data != job->out->data)
         return do_row_in_place(job, first);
     return 0;
 }
@@ -203,6 +246,8 @@ map_rows(const struct tempera_matrix *in, const struct tempera_softmax_options *
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     TEMPERA_CHECK(tempera_matrix_same_shape(in, out) && tempera_matrix_may_write(out, in),
                   TEMPERA_INVALID_ARGUMENT);
+    status = check_extras(&job->options, in, out);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
     job->heat = tempera_heat_of((double)job->options.temperature);
     return tempera_rows_run(in->rows, in->cols, do_rows, job, row_status, executor);
 }
@@ -244,6 +289,8 @@ enum tempera_status tempera_logsumexp(const struct tempera_matrix *logits,
     TEMPERA_CHECK(logits->rows == 0 || logsumexp != NULL, TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK(tempera_matrix_is_apart(logits, logsumexp, logits->rows, sizeof *logsumexp),
                   TEMPERA_INVALID_ARGUMENT);
+    status = check_extras(&job.options, logits, NULL);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
     job.heat = tempera_heat_of((double)job.options.temperature);
     return tempera_rows_run(logits->rows, logits->cols, do_rows, &job, row_status, executor);
 }

@@ -119,12 +119,6 @@ static inline m16 v_unordered(f32x16 a, f32x16 b)
                  _mm256_cmp_ps(a.high, b.high, _CMP_UNORD_Q)};
 }
 
-static inline m16 v_less(f32x16 a, f32x16 b)
-{
-    return (m16){_mm256_cmp_ps(a.low, b.low, _CMP_LT_OQ),
-                 _mm256_cmp_ps(a.high, b.high, _CMP_LT_OQ)};
-}
-
 static inline m16 v_bits(uint32_t bits)
 {
     __m256i all = _mm256_set1_epi32((int)bits);

@@ -92,11 +92,6 @@ static inline m16 v_unordered(f32x16 a, f32x16 b)
     return _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q);
 }
 
-static inline m16 v_less(f32x16 a, f32x16 b)
-{
-    return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
-}
-
 static inline m16 v_bits(uint32_t bits)
 {
     return (m16)bits;

@@ -115,11 +115,6 @@ static inline m16 v_unordered(f32x16 a, f32x16 b)
                                         vceqq_f32(b.part[i], b.part[i]))));
 }
 
-static inline m16 v_less(f32x16 a, f32x16 b)
-{
-    V_QUARTERS(m16, vcltq_f32(a.part[i], b.part[i]));
-}
-
 static inline m16 v_bits(uint32_t bits)
 {
     static const uint32_t powers[4] = {1, 2, 4, 8};

@@ -129,11 +129,6 @@ static inline m16 v_unordered(f32x16 a, f32x16 b)
     V_LANES(m16, a.lane[i] != a.lane[i] || b.lane[i] != b.lane[i]);
 }
 
-static inline m16 v_less(f32x16 a, f32x16 b)
-{
-    V_LANES(m16, a.lane[i] < b.lane[i]);
-}
-
 static inline m16 v_bits(uint32_t bits)
 {
     V_LANES(m16, bits >> i & 1);

@@ -1,0 +1,635 @@
+// SPDX-License-Identifier: MIT
+// kcheck: every operation of the score path, on every instruction set that this machine has, at
+// every size to 130 and the usual vocabularies, at every alignment, between guard pages: equal to
+// the golden bits, the same on all of them, and within its bound of a long double reference.
+//
+//     kcheck                 the checks
+//     kcheck --print         the golden hashes, for tests/golden/kernels.hash
+//     kcheck --bench [--json] times of the same operations, see bench_all
+//
+// TEMPERA_REQUIRE_ISA=avx2,avx512: fails where one of these is not there, instead of skipping it.
+#define _GNU_SOURCE // mmap's MAP_ANONYMOUS
+
+#include "check.h"
+
+#include <math.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <tempera/tempera.h>
+
+#include "base/half.h"
+#include "kernels/kernels.h"
+
+enum { MOST = 262144, MOST_ROWS = 16 };
+
+static const size_t big_sizes[] = {1000, 4095, 4097, 32000, 50257, 128256, 151936, MOST};
+static enum tempera_isa active_at_start; // what TEMPERA_ISA or the processor decided
+
+static const float temperatures[] = {1, 0.7f, 1.7f, 0.05f, 100, 1e-40f, 1e35f};
+
+// ------------------------------------------------------------------------------------------------
+// Operations
+
+struct inputs {
+    const float *z, *other; // [rows, n]
+    size_t rows, n, stride;
+    float T;
+    const struct tempera_executor *executor;
+};
+
+// Writes floats to out, rows * n + 1 at most; returns how many.
+typedef size_t operation(const struct inputs *in, float *out);
+
+static struct tempera_matrix matrix_of(const struct inputs *in, const float *data)
+{
+    struct tempera_matrix m = tempera_matrix_const_f32(data, in->rows, in->n);
+    m.row_stride = in->stride;
+    return m;
+}
+
+static struct tempera_softmax_options options_of(const struct inputs *in)
+{
+    struct tempera_softmax_options options = tempera_softmax_options_default();
+    options.temperature = in->T;
+    return options;
+}
+
+static size_t softmax(const struct inputs *in, float *out)
+{
+    struct tempera_matrix z = matrix_of(in, in->z), p = tempera_matrix_f32(out, in->rows, in->n);
+    struct tempera_softmax_options options = options_of(in);
+    tempera_softmax(&z, &options, &p, NULL, in->executor);
+    return in->rows * in->n;
+}
+
+static size_t log_softmax(const struct inputs *in, float *out)
+{
+    struct tempera_matrix z = matrix_of(in, in->z), p = tempera_matrix_f32(out, in->rows, in->n);
+    struct tempera_softmax_options options = options_of(in);
+    tempera_log_softmax(&z, &options, &p, NULL, in->executor);
+    return in->rows * in->n;
+}
+
+static size_t logsumexp(const struct inputs *in, float *out)
+{
+    struct tempera_matrix z = matrix_of(in, in->z);
+    struct tempera_softmax_options options = options_of(in);
+    tempera_logsumexp(&z, &options, out, NULL, in->executor);
+    return in->rows;
+}
+
+static size_t backward(const struct inputs *in, float *out)
+{
+    struct tempera_matrix p = tempera_matrix_f32(out, in->rows, in->n);
+    struct tempera_matrix dp = matrix_of(in, in->other);
+    softmax(in, out);
+    tempera_softmax_backward(&p, &dp, in->T, &p, NULL, in->executor);
+    return in->rows * in->n;
+}
+
+static size_t cross_entropy(const struct inputs *in, float *out)
+{
+    struct tempera_matrix z = matrix_of(in, in->z), g = tempera_matrix_f32(out, in->rows, in->n);
+    int32_t classes[MOST_ROWS];
+    double loss;
+    for (size_t r = 0; r < in->rows; r++)
+        classes[r] = (int32_t)((r * 7919) % in->n);
+    struct tempera_targets targets = {classes, NULL};
+    struct tempera_cross_entropy_options options = tempera_cross_entropy_options_default();
+    struct tempera_cross_entropy_outputs outputs = {
+        .struct_size = sizeof outputs, .d_logits = &g, .loss = &loss};
+    options.temperature = in->T;
+    tempera_cross_entropy(&z, &targets, &options, &outputs, in->executor);
+    out[in->rows * in->n] = (float)loss;
+    return in->rows * in->n + 1;
+}
+
+// Every mask word another, everything before the softmax, and a sink.
+static size_t attention(const struct inputs *in, float *out)
+{
+    static uint32_t mask[MOST / 32 + 1];
+    static float sinks[MOST_ROWS];
+    struct tempera_matrix z = matrix_of(in, in->z), p = tempera_matrix_f32(out, in->rows, in->n);
+    struct tempera_matrix add = tempera_matrix_const_f32(in->other, 1, in->n);
+    struct tempera_softmax_options options = options_of(in);
+    for (size_t i = 0; i < in->n / 32 + 1; i++)
+        mask[i] = (uint32_t)(i * 2654435761u) | 1;
+    for (size_t r = 0; r < in->rows; r++)
+        sinks[r] = (float)r - 3;
+    options.mask = mask;
+    options.scale = 0.125f;
+    options.softcap = 30;
+    options.add = &add;
+    options.sinks = sinks;
+    tempera_softmax(&z, &options, &p, NULL, in->executor);
+    return in->rows * in->n;
+}
+
+// Through 16-bit types, there and back.
+static size_t through_halves(const struct inputs *in, enum tempera_dtype dtype, bool log,
+                             float *out)
+{
+    static uint16_t halves[2][MOST_ROWS * 4096 > MOST ? MOST_ROWS * 4096 : MOST];
+    size_t count = in->rows * in->n;
+    struct tempera_matrix z = {halves[0], dtype, in->rows, in->n, in->n};
+    struct tempera_matrix p = {halves[1], dtype, in->rows, in->n, in->n};
+    struct tempera_softmax_options options = options_of(in);
+    for (size_t r = 0; r < in->rows; r++)
+        for (size_t i = 0; i < in->n; i++) {
+            float x = in->z[r * in->stride + i];
+            halves[0][r * in->n + i] =
+                dtype == TEMPERA_F16 ? tempera_f32_to_f16(x) : tempera_f32_to_bf16(x);
+        }
+    if (log)
+        tempera_log_softmax(&z, &options, &p, NULL, in->executor);
+    else
+        tempera_softmax(&z, &options, &p, NULL, in->executor);
+    for (size_t i = 0; i < count; i++)
+        out[i] = dtype == TEMPERA_F16 ? tempera_f16_to_f32(halves[1][i])
+                                      : tempera_bf16_to_f32(halves[1][i]);
+    return count;
+}
+
+static size_t softmax_f16(const struct inputs *in, float *out)
+{
+    return through_halves(in, TEMPERA_F16, false, out);
+}
+
+static size_t softmax_bf16(const struct inputs *in, float *out)
+{
+    return through_halves(in, TEMPERA_BF16, false, out);
+}
+
+static size_t log_softmax_bf16(const struct inputs *in, float *out)
+{
+    return through_halves(in, TEMPERA_BF16, true, out);
+}
+
+static const struct {
+    const char *name;
+    operation *run;
+} operations[] = {
+    {"softmax", softmax},
+    {"log_softmax", log_softmax},
+    {"logsumexp", logsumexp},
+    {"backward", backward},
+    {"cross_entropy", cross_entropy},
+    {"attention", attention},
+    {"softmax_f16", softmax_f16},
+    {"softmax_bf16", softmax_bf16},
+    {"log_softmax_bf16", log_softmax_bf16},
+};
+
+enum { N_OPERATIONS = sizeof operations / sizeof *operations };
+
+// ------------------------------------------------------------------------------------------------
+// Inputs: the same on every machine, so made of integers
+
+static float z_data[MOST_ROWS * 4096 > MOST ? MOST_ROWS * 4096 : MOST];
+static float other_data[sizeof z_data / sizeof *z_data];
+static float result[sizeof z_data / sizeof *z_data + 1], again[sizeof result / sizeof *result];
+
+static uint64_t state;
+
+static double next_between(double low, double high)
+{
+    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return low + (high - low) * (double)(state >> 33) * 0x1p-31;
+}
+
+enum { N_KINDS = 6 };
+
+// Ordinary scores, wide ones, far from zero, few values, masked ones, and one special value.
+static void fill_inputs(size_t count, size_t n, unsigned kind, uint64_t seed)
+{
+    state = seed;
+    for (size_t i = 0; i < count; i++) {
+        double bell = 0;
+        for (int k = 0; k < 4; k++)
+            bell += next_between(-3, 3);
+        double x = kind == 1   ? next_between(-80, 80)
+                   : kind == 2 ? bell - 30000
+                   : kind == 3 ? (double)(int)next_between(0, 4) * 1.25
+                               : bell;
+        z_data[i] = kind == 4 && next_between(0, 3) < 1 ? -INFINITY : (float)x;
+        other_data[i] = (float)next_between(-2, 2);
+    }
+    if (kind == 5) // a row of each kind of special value
+        for (size_t r = 0; r * n < count; r++) {
+            static const float specials[] = {NAN, INFINITY, -INFINITY, 3e38f, -3e38f, 1e-42f};
+            z_data[r * n + (n - 1) / 2] = specials[(r + seed) % 6];
+        }
+}
+
+// ------------------------------------------------------------------------------------------------
+// Instruction sets
+
+static const uint32_t isas[] = {TEMPERA_ISA_SCALAR, TEMPERA_ISA_AVX2, TEMPERA_ISA_AVX512,
+                                TEMPERA_ISA_NEON};
+
+static bool is_required(const char *name)
+{
+    const char *list = getenv("TEMPERA_REQUIRE_ISA");
+    size_t length = strlen(name);
+    for (const char *at = list; at != NULL && (at = strstr(at, name)) != NULL; at += length)
+        if ((at == list || at[-1] == ',') && (at[length] == ',' || at[length] == '\0'))
+            return true;
+    return false;
+}
+
+// An instruction set that is asked for by name is used under that name; one that isn't there is
+// skipped, or a failure where it is required.
+static void names(void)
+{
+    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
+        const char *name = tempera_isa_name((enum tempera_isa)isas[i]);
+        CHECK_EQ_U64(tempera_isa_from_name(name), isas[i]);
+        if (tempera_cpu_set_mask(isas[i]) == TEMPERA_OK) {
+            CHECK_EQ_U64(tempera_cpu_active(), isas[i]);
+        } else {
+            CHECK(!is_required(name));
+            printf("# skipped: no %s here\n", name);
+        }
+    }
+    CHECK_STATUS(tempera_cpu_set_mask(UINT32_MAX), TEMPERA_OK);
+    const char *wanted = getenv("TEMPERA_ISA");
+    if (wanted != NULL)
+        CHECK_EQ_STR(tempera_isa_name(active_at_start), wanted);
+}
+
+// ------------------------------------------------------------------------------------------------
+// Golden bits
+
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t nbytes)
+{
+    for (size_t i = 0; i < nbytes; i++)
+        hash = (hash ^ ((const unsigned char *)bytes)[i]) * 1099511628211u;
+    return hash;
+}
+
+static uint64_t hash_case(uint64_t hash, operation *run, size_t rows, size_t n, unsigned kind,
+                          float T, const struct tempera_executor *executor)
+{
+    struct inputs in = {z_data, other_data, rows, n, n, T, executor};
+    fill_inputs(rows * n, n, kind, n * 31 + kind);
+    size_t count = run(&in, result);
+    return hash_bytes(hash, result, count * sizeof *result);
+}
+
+static uint64_t hash_operation(size_t operation_number, const struct tempera_executor *executor)
+{
+    uint64_t hash = 14695981039346656037u;
+    struct {
+        size_t rows, n;
+    } shapes[140];
+    size_t n_shapes = 0;
+    for (size_t n = 1; n <= 130; n++) {
+        shapes[n_shapes].rows = n % 5 + 1;
+        shapes[n_shapes++].n = n;
+    }
+    for (size_t i = 0; i < sizeof big_sizes / sizeof *big_sizes; i++) {
+        shapes[n_shapes].rows = 1;
+        shapes[n_shapes++].n = big_sizes[i];
+    }
+    for (size_t s = 0; s < n_shapes; s++)
+        hash = hash_case(hash, operations[operation_number].run, shapes[s].rows, shapes[s].n,
+                         (unsigned)(s % N_KINDS), temperatures[s % 7], executor);
+    return hash;
+}
+
+static uint64_t golden_hash(const char *name)
+{
+    FILE *file = fopen(TEMPERA_SOURCE_DIR "/tests/golden/kernels.hash", "r");
+    char word[64];
+    unsigned long long hash, found = 0;
+    while (file != NULL && fscanf(file, "%63s %llx", word, &hash) == 2)
+        if (strcmp(word, name) == 0)
+            found = hash;
+    if (file != NULL)
+        fclose(file);
+    return found;
+}
+
+static void golden_bits(void)
+{
+    const struct tempera_kernels *table;
+    for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++) {
+        tempera_kernels_use(table);
+        printf("# %s\n", table->name);
+        for (size_t o = 0; o < N_OPERATIONS; o++)
+            if (!CHECK_EQ_U64(hash_operation(o, NULL), golden_hash(operations[o].name)))
+                printf("# of %s\n", operations[o].name);
+    }
+    tempera_cpu_set_mask(UINT32_MAX);
+}
+
+static void threads_dont_show(void)
+{
+    static const size_t counts[] = {2, 3, 7};
+    for (size_t i = 0; i < 3; i++) {
+        struct tempera_thread_pool *pool = NULL;
+        CHECK_STATUS(tempera_thread_pool_open(&pool, counts[i]), TEMPERA_OK);
+        for (size_t o = 0; o < N_OPERATIONS; o++)
+            CHECK_EQ_U64(hash_operation(o, tempera_thread_pool_executor(pool)),
+                         golden_hash(operations[o].name));
+        tempera_thread_pool_close(&pool);
+    }
+}
+
+// ------------------------------------------------------------------------------------------------
+// Alignment, strides and guard pages
+
+// Room for n floats that end at an unreadable page, or begin behind one.
+struct guarded {
+    char *map;
+    size_t nbytes;
+    float *at_end, *at_start;
+};
+
+static struct guarded guard(size_t n)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t inside = (n * sizeof(float) + page - 1) / page * page;
+    struct guarded g = {.nbytes = inside + 2 * page};
+    g.map = mmap(NULL, g.nbytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(g.map != MAP_FAILED);
+    CHECK(mprotect(g.map, page, PROT_NONE) == 0);
+    CHECK(mprotect(g.map + page + inside, page, PROT_NONE) == 0);
+    g.at_start = (float *)(void *)(g.map + page);
+    g.at_end = (float *)(void *)(g.map + page + inside) - n;
+    return g;
+}
+
+// The same bits where the row touches either page, in a matrix with a stride, and in place.
+static void check_places(size_t o, size_t n)
+{
+    enum { ROWS = 3 };
+    struct inputs in = {z_data, other_data, ROWS, n, n, 0.7f, NULL};
+    fill_inputs(ROWS * n, n, 0, n);
+    size_t count = operations[o].run(&in, result);
+    struct guarded z = guard(ROWS * n), other = guard(ROWS * n), out = guard(count);
+    for (int end = 0; end < 2; end++) {
+        float *place = end ? z.at_end : z.at_start, *to = end ? out.at_end : out.at_start;
+        float *second = end ? other.at_end : other.at_start;
+        struct inputs there = {place, second, ROWS, n, n, 0.7f, NULL};
+        memcpy(place, z_data, ROWS * n * sizeof *place);
+        memcpy(second, other_data, ROWS * n * sizeof *second);
+        operations[o].run(&there, to);
+        CHECK_MEM(to, result, count * sizeof *to);
+    }
+    munmap(z.map, z.nbytes);
+    munmap(other.map, other.nbytes);
+    munmap(out.map, out.nbytes);
+    for (size_t shift = 1; shift < 16; shift += 3) { // floats, so any alignment of a float
+        static float moved[ROWS * 160 + 16], moved_other[ROWS * 160 + 16];
+        struct inputs there = {moved + shift, moved_other + shift, ROWS, n, n + 7, 0.7f, NULL};
+        for (size_t r = 0; r < ROWS; r++) {
+            memcpy(moved + shift + r * (n + 7), z_data + r * n, n * sizeof *moved);
+            memcpy(moved_other + shift + r * (n + 7), other_data + r * n, n * sizeof *moved);
+        }
+        operations[o].run(&there, again + shift);
+        CHECK_MEM(again + shift, result, count * sizeof *again);
+    }
+}
+
+static void places(void)
+{
+    const struct tempera_kernels *table;
+    for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++) {
+        tempera_kernels_use(table);
+        for (size_t o = 0; o < N_OPERATIONS; o++)
+            for (size_t n = 1; n <= 130; n++)
+                check_places(o, n);
+    }
+    tempera_cpu_set_mask(UINT32_MAX);
+}
+
+// A row's result doesn't depend on the rows beside it, nor on how many there are.
+static void batches(void)
+{
+    static const size_t sizes[] = {1, 7, 16, 64, 100, 700};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (size_t o = 0; o < N_OPERATIONS; o++) {
+            size_t n = sizes[s];
+            // Each row has its own sink; the mean over the rows is in the gradient.
+            if (operations[o].run == attention || operations[o].run == cross_entropy)
+                continue;
+            fill_inputs(MOST_ROWS * n, n, 5, 3);
+            struct inputs in = {z_data, other_data, MOST_ROWS, n, n, 1.3f, NULL};
+            size_t per_row = operations[o].run(&in, result) / MOST_ROWS;
+            for (size_t r = 0; r < MOST_ROWS; r++) {
+                struct inputs one = {z_data + r * n, other_data + r * n, 1, n, n, 1.3f, NULL};
+                operations[o].run(&one, again);
+                CHECK_MEM(again, result + r * per_row, per_row * sizeof *again);
+            }
+        }
+}
+
+// ------------------------------------------------------------------------------------------------
+// Bounds
+
+static double ulp_at(long double exact, int bits, int least)
+{
+    int exponent;
+    frexpl(exact, &exponent);
+    return ldexp(1, exponent - bits > least ? exponent - bits : least);
+}
+
+struct worst {
+    double p, log_p, sum;
+};
+
+// softmax and log-softmax of one row against long double, in ulp of the type.
+static void measure_row(const float *z, const float *p, const float *log_p, size_t n, double T,
+                        int bits, int least, struct worst *worst)
+{
+    long double max = -INFINITY, S = 0, sum = 0;
+    for (size_t i = 0; i < n; i++)
+        max = (long double)z[i] > max ? (long double)z[i] : max;
+    for (size_t i = 0; i < n; i++)
+        S += expl(((long double)z[i] - max) / (long double)T);
+    long double ln_S = logl(S);
+    for (size_t i = 0; i < n; i++) {
+        long double exact = expl(((long double)z[i] - max) / (long double)T) / S;
+        sum += (long double)p[i];
+        if (exact >= 0x1p-126L) {
+            double off = (double)fabsl((long double)p[i] - exact) / ulp_at(exact, bits, least);
+            worst->p = off > worst->p ? off : worst->p;
+        }
+        if (log_p == NULL || z[i] == -INFINITY)
+            continue;
+        long double exact_log = ((long double)z[i] - max) / (long double)T - ln_S;
+        double off = (double)fabsl((long double)log_p[i] - exact_log) /
+                     (2 * ulp_at(exact_log, bits, least) + 0x1p-22);
+        worst->log_p = off > worst->log_p ? off : worst->log_p;
+    }
+    double off = (double)fabsl(sum - 1);
+    worst->sum = off > worst->sum ? off : worst->sum;
+}
+
+static void bounds(void)
+{
+    static float logs[MOST];
+    static const float ordinary[] = {1, 0.7f, 1.7f, 0.05f, 100};
+    struct worst all = {0, 0, 0}, f16 = {0, 0, 0}, bf16 = {0, 0, 0};
+    for (size_t s = 0; s < 140; s++) {
+        size_t n = s < 130 ? s + 1 : big_sizes[s % 8];
+        unsigned kind = (unsigned)(s % 5);
+        struct inputs in = {z_data, other_data, 1, n, n, ordinary[s % 5], NULL};
+        fill_inputs(n, n, kind, s);
+        z_data[0] = 1.5f; // a row that is masked altogether has no bounds
+        softmax(&in, result);
+        log_softmax(&in, logs);
+        measure_row(z_data, result, logs, n, (double)in.T, 24, -149, &all);
+        for (size_t i = 0; i < n; i++) // what the 16-bit types hold
+            z_data[i] = tempera_bf16_to_f32(tempera_f32_to_bf16(z_data[i]));
+        softmax_bf16(&in, result);
+        measure_row(z_data, result, NULL, n, (double)in.T, 8, -133, &bf16);
+        for (size_t i = 0; i < n; i++)
+            z_data[i] = tempera_f16_to_f32(tempera_f32_to_f16(z_data[i]));
+        softmax_f16(&in, result);
+        measure_row(z_data, result, NULL, n, (double)in.T, 11, -24, &f16);
+    }
+    printf("# f32: p %.3f ulp, |sum - 1| 2^%.1f, log p %.3f of the bound; f16: p %.3f ulp; "
+           "bf16: p %.3f ulp\n",
+           all.p, log2(all.sum), all.log_p, f16.p, bf16.p);
+    CHECK(all.p <= 3 && all.sum <= 0x1p-22 && all.log_p <= 1);
+    CHECK(f16.p <= 1 && bf16.p <= 1);
+}
+
+// c tanh(x / c) itself: the logsumexp of a row of one score shows it whole.
+static void softcap_bound(void)
+{
+    float out;
+    double worst = 0;
+    for (double x = 1e-30; x < 1e6; x *= 1.003) {
+        float z = (float)(check_random_below(2) ? x : -x);
+        struct tempera_matrix in = tempera_matrix_f32(&z, 1, 1);
+        struct tempera_softmax_options options = tempera_softmax_options_default();
+        options.softcap = 30;
+        CHECK_STATUS(tempera_logsumexp(&in, &options, &out, NULL, NULL), TEMPERA_OK);
+        long double exact = 30 * tanhl((long double)z / 30);
+        double off = (double)fabsl((long double)out - exact) / ulp_at(exact, 24, -149);
+        worst = off > worst ? off : worst;
+    }
+    printf("# softcap: %.3f ulp\n", worst);
+    CHECK(worst <= 5);
+}
+
+// ------------------------------------------------------------------------------------------------
+// Bench
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static size_t copy(const struct inputs *in, float *out)
+{
+    memcpy(out, in->z, in->rows * in->n * sizeof *out);
+    return 0;
+}
+
+static size_t read_all(const struct inputs *in, float *out)
+{
+    float max[16];
+    memcpy(max, in->z, sizeof max);
+    for (size_t i = 0; i + 16 <= in->rows * in->n; i += 16)
+        for (size_t lane = 0; lane < 16; lane++)
+            max[lane] = in->z[i + lane] > max[lane] ? in->z[i + lane] : max[lane];
+    out[0] = max[0];
+    return 0;
+}
+
+// Median nanoseconds an element, of runs that take a millisecond each.
+static double time_of(operation *run, const struct inputs *in)
+{
+    enum { RUNS = 15 };
+    double times[RUNS];
+    size_t repeats = 1 + 1000000 / (in->rows * in->n + 500);
+    for (int i = 0; i < RUNS; i++) {
+        double start = now();
+        for (size_t k = 0; k < repeats; k++)
+            run(in, result);
+        times[i] = (now() - start) / (double)repeats / (double)(in->rows * in->n) * 1e9;
+    }
+    qsort(times, RUNS, sizeof *times, compare_doubles);
+    return times[RUNS / 2];
+}
+
+static void bench_line(const char *name, const char *isa, const struct inputs *in, size_t threads,
+                       double ns, double floor_ns, bool json)
+{
+    if (json)
+        printf("{\"operation\":\"%s\",\"isa\":\"%s\",\"rows\":%zu,\"cols\":%zu,\"threads\":%zu,"
+               "\"ns_per_element\":%.4f,\"copy_ns_per_element\":%.4f}\n",
+               name, isa, in->rows, in->n, threads, ns, floor_ns);
+    else
+        printf("%-18s %-7s %4zu x %-7zu %zu thread%s %8.3f ns an element, %6.1f copies\n", name,
+               isa, in->rows, in->n, threads, threads == 1 ? " " : "s", ns, ns / floor_ns);
+}
+
+// For each shape: what reading and copying take, then every operation on every instruction set, on
+// one thread and on two. In nanoseconds an element, medians of 15.
+static int bench_all(bool json)
+{
+    static const struct {
+        size_t rows, n;
+    } shapes[] = {{1, 128256}, {1, 1024}, {16, 1024}, {16, 64}, {16, 4096}};
+    struct tempera_thread_pool *pool = NULL;
+    if (tempera_thread_pool_open(&pool, 2) != TEMPERA_OK)
+        return 1;
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        struct inputs in = {z_data, other_data, shapes[s].rows, shapes[s].n, shapes[s].n, 1, NULL};
+        fill_inputs(in.rows * in.n, in.n, 0, 1);
+        double floor_ns = time_of(copy, &in);
+        bench_line("copy", "-", &in, 1, floor_ns, floor_ns, json);
+        bench_line("read", "-", &in, 1, time_of(read_all, &in), floor_ns, json);
+        for (size_t o = 0; o < N_OPERATIONS; o++)
+            for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
+                if (tempera_cpu_set_mask(isas[i]) != TEMPERA_OK)
+                    continue;
+                const char *isa = tempera_isa_name((enum tempera_isa)isas[i]);
+                for (size_t threads = 1; threads <= 2; threads++) {
+                    in.executor = threads == 2 ? tempera_thread_pool_executor(pool) : NULL;
+                    bench_line(operations[o].name, isa, &in, threads,
+                               time_of(operations[o].run, &in), floor_ns, json);
+                }
+            }
+    }
+    tempera_thread_pool_close(&pool);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "--bench") == 0)
+        return bench_all(argc > 2 && strcmp(argv[2], "--json") == 0);
+    if (argc > 1 && strcmp(argv[1], "--print") == 0) {
+        for (size_t o = 0; o < N_OPERATIONS; o++)
+            printf("%s %016llx\n", operations[o].name,
+                   (unsigned long long)hash_operation(o, NULL));
+        return 0;
+    }
+    active_at_start = tempera_cpu_active();
+    static const struct check_test tests[] = {
+        {"instruction sets by name", names},
+        {"golden bits on every instruction set", golden_bits},
+        {"threads don't show", threads_dont_show},
+        {"any place in memory, no byte beyond", places},
+        {"any batch", batches},
+        {"bounds", bounds},
+        {"softcap", softcap_bound},
+    };
+    return CHECK_RUN(tests);
+}
