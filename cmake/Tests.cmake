@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-# One ctest for each tests/test_*.c, tests/kcheck.c and each tests/cli/*.sh, and those on the project itself.
+# One ctest for each tests/test_*.c, tests/kcheck.c, tests/prove.c and each tests/cli/*.sh, and those on the project itself.
 
-file(GLOB sources CONFIGURE_DEPENDS tests/test_*.c tests/kcheck.c)
+file(GLOB sources CONFIGURE_DEPENDS tests/test_*.c tests/kcheck.c tests/prove.c)
 if(NOT TEMPERA_LM)
-    list(FILTER sources INCLUDE REGEX "/(kcheck|test_(softmax|loss|sampler.*|draw|parallel|status))\\.c$")
+    list(FILTER sources INCLUDE REGEX "/(kcheck|prove|test_(softmax|loss|sampler.*|draw|parallel|status))\\.c$")
 endif()
 foreach(source IN LISTS sources)
     cmake_path(GET source STEM name)

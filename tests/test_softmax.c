@@ -48,8 +48,6 @@ static double ulp_of(long double value)
 
 enum { N_SETS = 11, LARGEST = 262144 };
 
-#define GOLDEN_HASH UINT64_C(0x5711D28345B3FEB6)
-
 static double normal(void)
 {
     double u = check_random_between(0x1p-53, 1), v = check_random_between(0, 6.283185307179586);
@@ -470,32 +468,6 @@ static void callers_modes(void)
 #endif
 }
 
-// gcc, clang and every machine: one hash of the bits of many outputs.
-static void golden_bits(void)
-{
-    enum { N = 1000 };
-    static float z[N], p[N];
-    static const float temperatures[] = {0.05f, 0.7f, 1, 1.7f, 100};
-    uint64_t hash = 14695981039346656037u;
-    for (size_t round = 0; round < 20; round++) {
-        for (size_t i = 0; i < N; i++) // by integers: no libm in the inputs
-            z[i] = (float)((double)(int64_t)check_random() * 0x1p-61);
-        struct tempera_matrix in = tempera_matrix_f32(z, 1, N), to = tempera_matrix_f32(p, 1, N);
-        struct tempera_softmax_options options = tempera_softmax_options_default();
-        options.temperature = temperatures[round % 5];
-        if (round % 2)
-            tempera_softmax(&in, &options, &to, NULL, NULL);
-        else
-            tempera_log_softmax(&in, &options, &to, NULL, NULL);
-        for (size_t i = 0; i < sizeof p; i++)
-            hash = (hash ^ ((const unsigned char *)p)[i]) * 1099511628211u;
-    }
-    if (getenv("TEMPERA_TEST_SEED") == NULL)
-        CHECK_EQ_U64(hash, GOLDEN_HASH);
-    else
-        CHECK(hash != 0);
-}
-
 // ------------------------------------------------------------------------------------------------
 // Backward
 
@@ -570,7 +542,6 @@ int main(void)
         {"a status for each row", row_statuses},
         {"any executor, the same bits", any_executor},
         {"the caller's modes", callers_modes},
-        {"golden bits", golden_bits},
         {"backward: the definition", backward_definition},
         {"backward: edges", backward_edges},
     };

@@ -25,11 +25,7 @@ static inline f32x16 softcap16(f32x16 x, float cap)
     f32x16 y = v_div(x, v_set(cap)), a = v_min(v_set(10), v_magnitude(y)), magic = v_set(0x1.8p23f);
     f32x16 t = v_fma(a, v_set(L_high), magic);
     f32x16 f = v_fma(a, v_set(L_low), v_fma(a, v_set(L_high), v_sub(magic, t)));
-    f32x16 r = v_fma(f, v_set(0x1.366874p-13f), v_set(0x1.5e1bbcp-10f));
-    r = v_fma(r, f, v_set(0x1.3b3d6cp-7f));
-    r = v_fma(r, f, v_set(0x1.c6b20cp-5f));
-    r = v_fma(r, f, v_set(0x1.ebfbc6p-3f));
-    f32x16 rest = v_fma(f, v_set(0x1.62e43p-1f), v_mul(v_mul(f, f), r));
+    f32x16 rest = two_to_minus_one(f, 0x1.62e43p-1f); // ln 2, not tilted
     f32x16 power = v_add_exponent(v_set(1), t);
     f32x16 s = v_fma(power, rest, v_sub(power, v_set(1)));
     f32x16 tanh = v_div(s, v_add(s, v_set(2)));

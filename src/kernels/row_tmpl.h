@@ -51,8 +51,14 @@ static inline float max_of(const float *z, size_t n, bool *has_nan)
     return v_max_lane(v_max(v_max(a, b), v_max(c, d))) + 0.0f; // -0 becomes +0
 }
 
-// Four vectors are added in f32 and their sum in f64: short chains, so that a sum of 262,144 terms
-// is as exact as one of four.
+// Pairs of vectors are added in f32 and their sums in f64. Short chains, so that a sum of 262,144
+// terms is as exact as one of two; and no longer ones, since three equal terms, as masks make them,
+// have no exact sum in f32 and k equal scores must give the correctly rounded 1/k.
+static inline f64x16 add_group(f64x16 sum, f32x16 a, f32x16 b, f32x16 c, f32x16 d)
+{
+    return v_add64(sum, v_add64(v_widen(v_add(a, b)), v_widen(v_add(c, d))));
+}
+
 static inline f64x16 exp_sum_of(const float *z, size_t n, const struct tempera_exponent *x,
                                 float *e, f64x16 sum)
 {
@@ -66,7 +72,7 @@ static inline f64x16 exp_sum_of(const float *z, size_t n, const struct tempera_e
             v_store(e + i + 32, c);
             v_store(e + i + 48, d);
         }
-        sum = v_add64(sum, v_widen(v_add(v_add(a, b), v_add(c, d))));
+        sum = add_group(sum, a, b, c, d);
     }
     if (i < n) {
         f32x16 part[4];
@@ -75,7 +81,7 @@ static inline f64x16 exp_sum_of(const float *z, size_t n, const struct tempera_e
             if (e != NULL)
                 store_lanes(e, n, i + 16 * k, part[k]);
         }
-        sum = v_add64(sum, v_widen(v_add(v_add(part[0], part[1]), v_add(part[2], part[3]))));
+        sum = add_group(sum, part[0], part[1], part[2], part[3]);
     }
     return sum;
 }
