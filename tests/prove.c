@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "base/half.h"
-#include "kernels/kernels.h"
+#include "kernels/scalars.h"
 
 #define TEMPERA_VEC_SCALAR
 #include "simd/vec.h"

@@ -15,7 +15,7 @@
 #include <tempera/matrix.h>
 
 // A row's sums are taken in blocks of this many elements, longer ones for very long rows: see
-// tempera_row_block. A block may be one thread's work.
+// tempera_row_block in scalars.h. A block may be one thread's work.
 enum { TEMPERA_ROW_BLOCK = 16384 };
 
 // What the temperature alone decides. exp(x / T) = 2^(x L), L = log2(e) / T.
@@ -115,16 +115,8 @@ void tempera_kernels_use(const struct tempera_kernels *table);
 
 struct tempera_heat tempera_heat_of(double T);
 
-// Elements of a block of a row of n: at most 64 blocks.
-size_t tempera_row_block(size_t n);
-
-// True if rows with this maximum go to the tables; the sum of an exponent's rows has its own bound.
-bool tempera_max_is_ordinary(float max);
-
-struct tempera_exponent tempera_exponent_of(float max, const struct tempera_heat *heat);
-
-// 1 / sum, times factor, as two floats: high toward zero, low what is missing.
-void tempera_split_inverse(double factor, double sum, float *high, float *low);
+// The fixed tree in which 16 lanes are added; they are changed.
+double tempera_sum_lanes(double lanes[16]);
 
 // ln of the sum of exp((x_i - max) / T)
 double tempera_ln_sum(const struct tempera_row_sum *sum);

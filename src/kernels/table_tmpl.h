@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
+#include "kernels/scalars.h"
 #include "simd/vec.h"
 
 #include "kernels/exp_tmpl.h"

@@ -9,6 +9,7 @@
 #include "base/exp.h"
 #include "base/fpenv.h"
 #include "kernels/kernels.h"
+#include "kernels/scalars.h"
 #include "score/row_plan.h"
 #include "score/rows.h"
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/exp.h"
+#include "kernels/scalars.h"
 #include "score/rows.h"
 
 const float *tempera_row_piece(const struct tempera_row_source *source, size_t at, size_t n,
@@ -56,14 +57,6 @@ static size_t count_chosen(const struct tempera_row_plan *plan,
     return count;
 }
 
-static double add_lanes(double lanes[16])
-{
-    for (size_t width = 8; width > 0; width /= 2)
-        for (size_t i = 0; i < width; i++)
-            lanes[i] += lanes[i + width];
-    return lanes[0];
-}
-
 // As the kernels sum a whole row: lanes within a block, blocks in order.
 static void sum_ordinary(struct tempera_row_plan *plan, const struct tempera_row_source *source)
 {
@@ -83,7 +76,7 @@ static void sum_ordinary(struct tempera_row_plan *plan, const struct tempera_row
             k->exp_sum(tempera_row_piece(source, at, n, buffer), n, &plan->sum.exponent, NULL,
                        lanes);
         }
-        plan->sum.sum += add_lanes(lanes);
+        plan->sum.sum += tempera_sum_lanes(lanes);
     }
     plan->ln_S = tempera_ln_sum(&plan->sum);
 }

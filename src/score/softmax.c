@@ -10,6 +10,7 @@
 #include "kernels/kernels.h"
 #include "score/row_plan.h"
 #include "score/rows.h"
+#include "score/split_row.h"
 
 struct tempera_softmax_options tempera_softmax_options_default(void)
 {
@@ -47,6 +48,15 @@ static enum tempera_status read_options(const struct tempera_softmax_options *gi
     TEMPERA_CHECK(options->scale - options->scale == 0, TEMPERA_INVALID_ARGUMENT); // finite
     TEMPERA_CHECK(options->softcap >= 0 && options->softcap < INFINITY, TEMPERA_INVALID_ARGUMENT);
     return TEMPERA_OK;
+}
+
+// The caller's rounding mode has no influence here, either.
+static struct tempera_heat heat_of(float temperature)
+{
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    struct tempera_heat heat = tempera_heat_of((double)temperature);
+    tempera_fpenv_leave(env);
+    return heat;
 }
 
 // The additive mask and the sinks against the call's matrices. out: NULL where there is none.
@@ -228,6 +238,28 @@ static enum tempera_status do_rows(const void *context, size_t first, size_t end
     return worst;
 }
 
+// Few long rows: the threads share each of them. A row that isn't ordinary is one thread's.
+static enum tempera_status split_rows(const struct softmax_job *job,
+                                      enum tempera_status *row_status,
+                                      const struct tempera_executor *executor)
+{
+    enum tempera_status worst = TEMPERA_OK;
+    for (size_t r = 0; r < job->in->rows; r++) {
+        enum tempera_status status = TEMPERA_OK;
+        if (!tempera_split_row(job->kernels, &job->heat, tempera_matrix_row(job->in, r),
+                               job->in->cols, job->piece == tempera_row_plan_log_softmax,
+                               tempera_matrix_row(job->out, r), executor)) {
+            struct tempera_fpenv env = tempera_fpenv_enter();
+            status = do_any_row(job, r);
+            tempera_fpenv_leave(env);
+        }
+        if (row_status != NULL)
+            row_status[r] = status;
+        worst = status > worst ? status : worst;
+    }
+    return worst;
+}
+
 // ------------------------------------------------------------------------------------------------
 // Calls
 
@@ -248,7 +280,10 @@ map_rows(const struct tempera_matrix *in, const struct tempera_softmax_options *
                   TEMPERA_INVALID_ARGUMENT);
     status = check_extras(&job->options, in, out);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
-    job->heat = tempera_heat_of((double)job->options.temperature);
+    job->heat = heat_of(job->options.temperature);
+    if (is_plain(job) && out->dtype == TEMPERA_F32 &&
+        tempera_split_pays(in->rows, in->cols, executor))
+        return split_rows(job, row_status, executor);
     return tempera_rows_run(in->rows, in->cols, do_rows, job, row_status, executor);
 }
 
@@ -291,7 +326,7 @@ enum tempera_status tempera_logsumexp(const struct tempera_matrix *logits,
                   TEMPERA_INVALID_ARGUMENT);
     status = check_extras(&job.options, logits, NULL);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
-    job.heat = tempera_heat_of((double)job.options.temperature);
+    job.heat = heat_of(job.options.temperature);
     return tempera_rows_run(logits->rows, logits->cols, do_rows, &job, row_status, executor);
 }
 
@@ -332,10 +367,7 @@ static double dot_row(const struct backward_job *job, size_t r, float *largest)
         if (m != m)
             break;
     }
-    for (size_t width = 8; width > 0; width /= 2)
-        for (size_t i = 0; i < width; i++)
-            lanes[i] += lanes[i + width];
-    return lanes[0];
+    return tempera_sum_lanes(lanes);
 }
 
 static enum tempera_status do_backward_row(const struct backward_job *job, size_t r)
@@ -387,7 +419,7 @@ tempera_softmax_backward(const struct tempera_matrix *probs, const struct temper
                                .probs = probs,
                                .d_probs = d_probs,
                                .d_logits = d_logits,
-                               .heat = tempera_heat_of((double)temperature)};
+                               .heat = heat_of(temperature)};
     const struct tempera_matrix *const all[] = {probs, d_probs, d_logits};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         enum tempera_status status = tempera_matrix_check(all[i]);

@@ -14,7 +14,7 @@
 //     v_bits(bits)            lane i from bit i
 //     v_store_f16, _bf16      to nearest even, denormals kept; x no NaN
 //     v_add_products(s, a, b) s + a * b in double, where the products are exact
-//     v_sum64(x)              in a fixed tree
+//     v_sum64(x)              lane i gets lane i + 8, then i + 4, then i + 2, then i + 1
 #ifndef TEMPERA_SIMD_VEC_H
 #define TEMPERA_SIMD_VEC_H
 
@@ -33,16 +33,5 @@
 #else
 #error "define TEMPERA_VEC_SCALAR, TEMPERA_VEC_AVX2, TEMPERA_VEC_AVX512 or TEMPERA_VEC_NEON"
 #endif
-
-// Lane i gets lane i + 8, then i + 4, then i + 2, then i + 1.
-static inline double v_sum64(f64x16 x)
-{
-    double lanes[16];
-    v_store64(lanes, x);
-    for (int width = 8; width > 0; width /= 2)
-        for (int i = 0; i < width; i++)
-            lanes[i] += lanes[i + width];
-    return lanes[0];
-}
 
 #endif

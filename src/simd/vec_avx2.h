@@ -249,4 +249,12 @@ static inline f64x16 v_add_products(f64x16 s, f32x16 a, f32x16 b)
     return s;
 }
 
+static inline double v_sum64(f64x16 x)
+{
+    __m256d low = _mm256_add_pd(x.part[0], x.part[2]), high = _mm256_add_pd(x.part[1], x.part[3]);
+    __m256d four = _mm256_add_pd(low, high);
+    __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
 #endif

@@ -186,4 +186,12 @@ static inline f64x16 v_add_products(f64x16 s, f32x16 a, f32x16 b)
     return (f64x16){_mm512_fmadd_pd(x.low, y.low, s.low), _mm512_fmadd_pd(x.high, y.high, s.high)};
 }
 
+static inline double v_sum64(f64x16 x)
+{
+    __m512d eight = _mm512_add_pd(x.low, x.high);
+    __m256d four = _mm256_add_pd(_mm512_castpd512_pd256(eight), _mm512_extractf64x4_pd(eight, 1));
+    __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
 #endif

@@ -227,4 +227,12 @@ static inline f64x16 v_add_products(f64x16 s, f32x16 a, f32x16 b)
     return s;
 }
 
+static inline double v_sum64(f64x16 x)
+{
+    for (int width = 4; width > 0; width /= 2)
+        for (int i = 0; i < width; i++)
+            x.part[i] = vaddq_f64(x.part[i], x.part[i + width]);
+    return vgetq_lane_f64(x.part[0], 0) + vgetq_lane_f64(x.part[0], 1);
+}
+
 #endif

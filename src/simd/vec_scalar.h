@@ -222,4 +222,12 @@ static inline f64x16 v_add_products(f64x16 s, f32x16 a, f32x16 b)
     V_LANES(f64x16, s.lane[i] + (double)a.lane[i] * (double)b.lane[i]);
 }
 
+static inline double v_sum64(f64x16 x)
+{
+    for (int width = 8; width > 0; width /= 2)
+        for (int i = 0; i < width; i++)
+            x.lane[i] += x.lane[i + width];
+    return x.lane[0];
+}
+
 #endif

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// The scalar arithmetic of a row, in double. Inline, since for short rows a call costs as much as
+// the work; doubles have the same bits whoever compiles it.
+#ifndef TEMPERA_KERNELS_SCALARS_H
+#define TEMPERA_KERNELS_SCALARS_H
+
+#include <math.h>
+
+#include "base/half.h"
+#include "kernels/kernels.h"
+
+// Toward zero; x no NaN.
+static inline float tempera_truncated(double x)
+{
+    float f = (float)x;
+    double excess = x < 0 ? x - (double)f : (double)f - x;
+    return excess > 0 ? tempera_bits_float(tempera_float_bits(f) - 1) : f;
+}
+
+// Elements of a block of a row of n: at most 65 blocks.
+static inline size_t tempera_row_block(size_t n)
+{
+    size_t block = TEMPERA_ROW_BLOCK;
+    while (n / 64 > block)
+        block *= 2;
+    return block;
+}
+
+// True if rows with this maximum go to the tables. Beyond, a difference of scores can overflow.
+static inline bool tempera_max_is_ordinary(float max)
+{
+    return max > -INFINITY && max < 0x1p103f;
+}
+
+static inline struct tempera_exponent tempera_exponent_of(float max, const struct tempera_heat *heat)
+{
+    struct tempera_exponent x = {.L_high = heat->L_high, .L_low = heat->L_low};
+    double m = (double)max, distance = m * heat->L, M = 0;
+    if (distance >= -512 && distance <= 512)
+        M = (distance + 0x1.8p52) - 0x1.8p52; // rounded to an integer
+    else
+        x.shift = max; // x - shift is exact for all scores near the maximum (Sterbenz)
+    x.magic = (float)(0x1.8p23 + 51 - M);
+    x.lowest = (float)((m - (double)x.shift) - heat->reach);
+    return x;
+}
+
+// factor / sum as two floats: high toward zero, low what is missing.
+static inline void tempera_split_inverse(double factor, double sum, float *high, float *low)
+{
+    double inverse = factor / sum;
+    *high = tempera_truncated(inverse);
+    *low = (float)(inverse - (double)*high);
+}
+
+#endif
