@@ -32,7 +32,8 @@ static inline bool tempera_max_is_ordinary(float max)
     return max > -INFINITY && max < 0x1p103f;
 }
 
-static inline struct tempera_exponent tempera_exponent_of(float max, const struct tempera_heat *heat)
+static inline struct tempera_exponent tempera_exponent_of(float max,
+                                                          const struct tempera_heat *heat)
 {
     struct tempera_exponent x = {.L_high = heat->L_high, .L_low = heat->L_low};
     double m = (double)max, distance = m * heat->L, M = 0;
