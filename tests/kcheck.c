@@ -33,7 +33,8 @@ static const float temperatures[] = {1, 0.7f, 1.7f, 0.05f, 100, 1e-40f, 1e35f};
 // Operations
 
 struct inputs {
-    const float *z, *other; // [rows, n]
+    const float *z, *other;     // [rows, n]
+    const uint16_t *halves;     // z in a 16-bit type; NULL: to be converted, and the result back
     size_t rows, n, stride;
     float T;
     const struct tempera_executor *executor;
@@ -136,17 +137,19 @@ static size_t through_halves(const struct inputs *in, enum tempera_dtype dtype, 
     struct tempera_matrix z = {halves[0], dtype, in->rows, in->n, in->n};
     struct tempera_matrix p = {halves[1], dtype, in->rows, in->n, in->n};
     struct tempera_softmax_options options = options_of(in);
-    for (size_t r = 0; r < in->rows; r++)
+    for (size_t r = 0; in->halves == NULL && r < in->rows; r++)
         for (size_t i = 0; i < in->n; i++) {
             float x = in->z[r * in->stride + i];
             halves[0][r * in->n + i] =
                 dtype == TEMPERA_F16 ? tempera_f32_to_f16(x) : tempera_f32_to_bf16(x);
         }
+    if (in->halves != NULL)
+        z.data = (void *)(uintptr_t)in->halves;
     if (log)
         tempera_log_softmax(&z, &options, &p, NULL, in->executor);
     else
         tempera_softmax(&z, &options, &p, NULL, in->executor);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; in->halves == NULL && i < count; i++)
         out[i] = dtype == TEMPERA_F16 ? tempera_f16_to_f32(halves[1][i])
                                       : tempera_bf16_to_f32(halves[1][i]);
     return count;
@@ -272,7 +275,7 @@ static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t nbytes)
 static uint64_t hash_case(uint64_t hash, operation *run, size_t rows, size_t n, unsigned kind,
                           float T, const struct tempera_executor *executor)
 {
-    struct inputs in = {z_data, other_data, rows, n, n, T, executor};
+    struct inputs in = {z_data, other_data, NULL, rows, n, n, T, executor};
     fill_inputs(rows * n, n, kind, n * 31 + kind);
     size_t count = run(&in, result);
     return hash_bytes(hash, result, count * sizeof *result);
@@ -366,14 +369,14 @@ static struct guarded guard(size_t n)
 static void check_places(size_t o, size_t n)
 {
     enum { ROWS = 3 };
-    struct inputs in = {z_data, other_data, ROWS, n, n, 0.7f, NULL};
+    struct inputs in = {z_data, other_data, NULL, ROWS, n, n, 0.7f, NULL};
     fill_inputs(ROWS * n, n, 0, n);
     size_t count = operations[o].run(&in, result);
     struct guarded z = guard(ROWS * n), other = guard(ROWS * n), out = guard(count);
     for (int end = 0; end < 2; end++) {
         float *place = end ? z.at_end : z.at_start, *to = end ? out.at_end : out.at_start;
         float *second = end ? other.at_end : other.at_start;
-        struct inputs there = {place, second, ROWS, n, n, 0.7f, NULL};
+        struct inputs there = {place, second, NULL, ROWS, n, n, 0.7f, NULL};
         memcpy(place, z_data, ROWS * n * sizeof *place);
         memcpy(second, other_data, ROWS * n * sizeof *second);
         operations[o].run(&there, to);
@@ -384,7 +387,8 @@ static void check_places(size_t o, size_t n)
     munmap(out.map, out.nbytes);
     for (size_t shift = 1; shift < 16; shift += 3) { // floats, so any alignment of a float
         static float moved[ROWS * 160 + 16], moved_other[ROWS * 160 + 16];
-        struct inputs there = {moved + shift, moved_other + shift, ROWS, n, n + 7, 0.7f, NULL};
+        struct inputs there = {
+            moved + shift, moved_other + shift, NULL, ROWS, n, n + 7, 0.7f, NULL};
         for (size_t r = 0; r < ROWS; r++) {
             memcpy(moved + shift + r * (n + 7), z_data + r * n, n * sizeof *moved);
             memcpy(moved_other + shift + r * (n + 7), other_data + r * n, n * sizeof *moved);
@@ -417,10 +421,10 @@ static void batches(void)
             if (operations[o].run == attention || operations[o].run == cross_entropy)
                 continue;
             fill_inputs(MOST_ROWS * n, n, 5, 3);
-            struct inputs in = {z_data, other_data, MOST_ROWS, n, n, 1.3f, NULL};
+            struct inputs in = {z_data, other_data, NULL, MOST_ROWS, n, n, 1.3f, NULL};
             size_t per_row = operations[o].run(&in, result) / MOST_ROWS;
             for (size_t r = 0; r < MOST_ROWS; r++) {
-                struct inputs one = {z_data + r * n, other_data + r * n, 1, n, n, 1.3f, NULL};
+                struct inputs one = {z_data + r * n, other_data + r * n, NULL, 1, n, n, 1.3f, NULL};
                 operations[o].run(&one, again);
                 CHECK_MEM(again, result + r * per_row, per_row * sizeof *again);
             }
@@ -477,7 +481,7 @@ static void bounds(void)
     for (size_t s = 0; s < 140; s++) {
         size_t n = s < 130 ? s + 1 : big_sizes[s % 8];
         unsigned kind = (unsigned)(s % 5);
-        struct inputs in = {z_data, other_data, 1, n, n, ordinary[s % 5], NULL};
+        struct inputs in = {z_data, other_data, NULL, 1, n, n, ordinary[s % 5], NULL};
         fill_inputs(n, n, kind, s);
         z_data[0] = 1.5f; // a row that is masked altogether has no bounds
         softmax(&in, result);
@@ -590,8 +594,13 @@ static int bench_all(bool json)
     if (tempera_thread_pool_open(&pool, 2) != TEMPERA_OK)
         return 1;
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-        struct inputs in = {z_data, other_data, shapes[s].rows, shapes[s].n, shapes[s].n, 1, NULL};
+        static uint16_t halves[MOST];
+        struct inputs in = {.z = z_data, .other = other_data, .halves = halves, .T = 1};
+        in.rows = shapes[s].rows;
+        in.n = in.stride = shapes[s].n;
         fill_inputs(in.rows * in.n, in.n, 0, 1);
+        for (size_t i = 0; i < in.rows * in.n; i++) // small numbers of either 16-bit type
+            halves[i] = tempera_f32_to_bf16(z_data[i] / 8);
         double floor_ns = time_of(copy, &in);
         bench_line("copy", "-", &in, 1, floor_ns, floor_ns, json);
         bench_line("read", "-", &in, 1, time_of(read_all, &in), floor_ns, json);

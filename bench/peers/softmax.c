@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Softmax of f32 rows against what a Debian user can install: oneDNN, and three plain passes around
-// SLEEF's exp. All contestants take turns on the same memory; medians of 21 turns, in nanoseconds an
-// element, beside what copying takes. bench/peers/run builds and starts it.
+// SLEEF's exp. All contestants take turns on the same memory; medians of 21 turns, in nanoseconds
+// an element, beside what copying takes. bench/peers/run builds and starts it.
 //
 //     OMP_NUM_THREADS=N softmax N [--json]
 #include <dnnl.h>

@@ -3,10 +3,13 @@
 #ifndef TEMPERA_KERNELS_EXP_TMPL_H
 #define TEMPERA_KERNELS_EXP_TMPL_H
 
+// In plain C the compiler would call these, with vectors in memory, at two thirds of the speed.
+#define ALWAYS_INLINE __attribute__((always_inline)) static inline
+
 // 2^f - 1 for |f| <= 1/2 + 1e-4: a polynomial of degree 6 in a form that never falls as f rises,
 // which Horner's doesn't keep. c1 is tilted a little, by 1.2e-8 of the result, so that 2^f doesn't
 // fall where exp16 passes from one power of two to the next, either. tests/prove.c proves both.
-static inline f32x16 two_to_minus_one(f32x16 f, float c1)
+ALWAYS_INLINE f32x16 two_to_minus_one(f32x16 f, float c1)
 {
     f32x16 r = v_fma(f, v_set(0x1.366874p-13f), v_set(0x1.5e1bbcp-10f));
     r = v_fma(r, f, v_set(0x1.3b3d6cp-7f));
@@ -15,7 +18,7 @@ static inline f32x16 two_to_minus_one(f32x16 f, float c1)
     return v_fma(f, v_set(c1), v_mul(v_mul(f, f), r));
 }
 
-static inline f32x16 two_to(f32x16 f)
+ALWAYS_INLINE f32x16 two_to(f32x16 f)
 {
     return v_add(v_set(1), two_to_minus_one(f, 0x1.62e42cp-1f));
 }
@@ -23,7 +26,7 @@ static inline f32x16 two_to(f32x16 f)
 // e(x) = 2^((x - shift) L + the integer that magic holds), for x no NaN and at most the maximum.
 // t's addition rounds (x - shift) L to an integer k, left in t's lowest bits; f is what is left of
 // the exponent, |f| <= 1/2 + 4e-5.
-static inline f32x16 exp16(f32x16 x, const struct tempera_exponent *how)
+ALWAYS_INLINE f32x16 exp16(f32x16 x, const struct tempera_exponent *how)
 {
     f32x16 magic = v_set(how->magic), L_high = v_set(how->L_high);
     f32x16 d = v_max(v_set(how->lowest), v_sub(x, v_set(how->shift)));

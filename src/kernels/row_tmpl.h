@@ -86,18 +86,50 @@ static inline f64x16 exp_sum_of(const float *z, size_t n, const struct tempera_e
     return sum;
 }
 
+// e (h + l) where that may be below the normal floats. A multiplication with such a result takes
+// hundreds of cycles on many processors, and rows with masks are full of them. So q = 2^96 e (h +
+// l) is taken, which is normal; where q stands for a denormal, adding `grid` rounds it to a
+// multiple of the least denormal and leaves its number, which is the denormal's representation.
+static inline f32x16 scale_small16(f32x16 e, float high, float low)
+{
+    f32x16 h = v_set(0x1p96f * (high < 0 ? -high : high));
+    f32x16 l = v_set(0x1p96f * (low < 0 ? -low : low));
+    f32x16 q = v_fma(e, h, v_mul(e, l)), grid = v_set(0x1p-30f);
+    f32x16 small = v_sub_bits(v_add(q, grid), grid);
+    f32x16 normal = v_sub_bits(q, v_set(0x1p-31f)); // whose representation is 96 << 23
+    return v_copy_sign(v_select(v_less(q, v_set(0x1p-30f)), small, normal), v_set(high));
+}
+
+static inline f32x16 scale16(f32x16 e, float high, float low, f32x16 least)
+{
+    if (v_any(v_less(e, least)))
+        return scale_small16(e, high, low);
+    return v_fma(e, v_set(high), v_mul(e, v_set(low)));
+}
+
 static inline void scale_by(const float *e, size_t n, float high, float low, float *out)
 {
+    // From 2^-70 on, even the product with low is normal, and both ways give the same bits.
     f32x16 h = v_set(high), l = v_set(low);
+    f32x16 least = v_set(0x1p-70f / (high < 0 ? -high : high));
     size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        f32x16 x = v_load(e + i);
-        v_store(out + i, v_fma(x, h, v_mul(x, l)));
+    for (; i + GROUP <= n; i += GROUP) {
+        f32x16 a = v_load(e + i), b = v_load(e + i + 16);
+        f32x16 c = v_load(e + i + 32), d = v_load(e + i + 48);
+        if (v_any(v_less(v_min(v_min(a, b), v_min(c, d)), least))) {
+            v_store(out + i, scale_small16(a, high, low));
+            v_store(out + i + 16, scale_small16(b, high, low));
+            v_store(out + i + 32, scale_small16(c, high, low));
+            v_store(out + i + 48, scale_small16(d, high, low));
+        } else {
+            v_store(out + i, v_fma(a, h, v_mul(a, l)));
+            v_store(out + i + 16, v_fma(b, h, v_mul(b, l)));
+            v_store(out + i + 32, v_fma(c, h, v_mul(c, l)));
+            v_store(out + i + 48, v_fma(d, h, v_mul(d, l)));
+        }
     }
-    if (i < n) {
-        f32x16 x = v_load_part(e + i, n - i, 0);
-        v_store_part(out + i, n - i, v_fma(x, h, v_mul(x, l)));
-    }
+    for (; i < n; i += 16)
+        store_lanes(out, n, i, scale16(load_lanes(e, n, i, 0x1p51f), high, low, least));
 }
 
 // log p = (d a_high - c_high) + (d a_low - c_low) with d = x - max, a = 1 / T and c = ln S as pairs

@@ -10,6 +10,7 @@
 //     v_fma(a, b, c)          a * b + c, rounded once
 //     v_max, v_min(a, b)      b where either is a NaN or both are zeros
 //     v_add_exponent(x, s)    x times 2^k, s being a float whose lowest bits hold the integer k
+//     v_sub_bits(a, b)        the difference of their representations, as integers
 //     v_unordered(a, b)       where either is a NaN
 //     v_bits(bits)            lane i from bit i
 //     v_store_f16, _bf16      to nearest even, denormals kept; x no NaN

@@ -100,6 +100,16 @@ static inline f32x16 v_add_exponent(f32x16 x, f32x16 shifted)
                     v_add_exponent_half(x.high, shifted.high)};
 }
 
+static inline __m256 v_sub_bits_half(__m256 a, __m256 b)
+{
+    return _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
+
+static inline f32x16 v_sub_bits(f32x16 a, f32x16 b)
+{
+    return (f32x16){v_sub_bits_half(a.low, b.low), v_sub_bits_half(a.high, b.high)};
+}
+
 static inline f32x16 v_magnitude(f32x16 x)
 {
     __m256 sign = _mm256_set1_ps(-0.0f);
@@ -117,6 +127,12 @@ static inline m16 v_unordered(f32x16 a, f32x16 b)
 {
     return (m16){_mm256_cmp_ps(a.low, b.low, _CMP_UNORD_Q),
                  _mm256_cmp_ps(a.high, b.high, _CMP_UNORD_Q)};
+}
+
+static inline m16 v_less(f32x16 a, f32x16 b)
+{
+    return (m16){_mm256_cmp_ps(a.low, b.low, _CMP_LT_OQ),
+                 _mm256_cmp_ps(a.high, b.high, _CMP_LT_OQ)};
 }
 
 static inline m16 v_bits(uint32_t bits)

@@ -77,6 +77,11 @@ static inline f32x16 v_add_exponent(f32x16 x, f32x16 shifted)
     return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x), exponent));
 }
 
+static inline f32x16 v_sub_bits(f32x16 a, f32x16 b)
+{
+    return _mm512_castsi512_ps(_mm512_sub_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+}
+
 static inline f32x16 v_magnitude(f32x16 x)
 {
     return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), x);
@@ -90,6 +95,11 @@ static inline f32x16 v_copy_sign(f32x16 x, f32x16 sign)
 static inline m16 v_unordered(f32x16 a, f32x16 b)
 {
     return _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q);
+}
+
+static inline m16 v_less(f32x16 a, f32x16 b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
 }
 
 static inline m16 v_bits(uint32_t bits)

@@ -96,6 +96,12 @@ static inline f32x16 v_add_exponent(f32x16 x, f32x16 shifted)
                                      vshlq_n_u32(vreinterpretq_u32_f32(shifted.part[i]), 23))));
 }
 
+static inline f32x16 v_sub_bits(f32x16 a, f32x16 b)
+{
+    V_QUARTERS(f32x16, vreinterpretq_f32_u32(vsubq_u32(vreinterpretq_u32_f32(a.part[i]),
+                                                       vreinterpretq_u32_f32(b.part[i]))));
+}
+
 static inline f32x16 v_magnitude(f32x16 x)
 {
     V_QUARTERS(f32x16, vabsq_f32(x.part[i]));
@@ -113,6 +119,11 @@ static inline m16 v_unordered(f32x16 a, f32x16 b)
 {
     V_QUARTERS(m16, vmvnq_u32(vandq_u32(vceqq_f32(a.part[i], a.part[i]),
                                         vceqq_f32(b.part[i], b.part[i]))));
+}
+
+static inline m16 v_less(f32x16 a, f32x16 b)
+{
+    V_QUARTERS(m16, vcltq_f32(a.part[i], b.part[i]));
 }
 
 static inline m16 v_bits(uint32_t bits)

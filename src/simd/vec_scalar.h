@@ -113,6 +113,12 @@ static inline f32x16 v_add_exponent(f32x16 x, f32x16 shifted)
                                        (tempera_float_bits(shifted.lane[i]) << 23)));
 }
 
+static inline f32x16 v_sub_bits(f32x16 a, f32x16 b)
+{
+    V_LANES(f32x16,
+            tempera_bits_float(tempera_float_bits(a.lane[i]) - tempera_float_bits(b.lane[i])));
+}
+
 static inline f32x16 v_magnitude(f32x16 x)
 {
     V_LANES(f32x16, tempera_bits_float(tempera_float_bits(x.lane[i]) & 0x7FFFFFFFu));
@@ -127,6 +133,11 @@ static inline f32x16 v_copy_sign(f32x16 x, f32x16 sign)
 static inline m16 v_unordered(f32x16 a, f32x16 b)
 {
     V_LANES(m16, a.lane[i] != a.lane[i] || b.lane[i] != b.lane[i]);
+}
+
+static inline m16 v_less(f32x16 a, f32x16 b)
+{
+    V_LANES(m16, a.lane[i] < b.lane[i]);
 }
 
 static inline m16 v_bits(uint32_t bits)
