@@ -363,6 +363,9 @@ static void ends(void)
     CHECK_STATUS(generate(&s, "", &options, &seen), TEMPERA_OK);
     CHECK_EQ_SIZE(seen.n_tokens, 1);
     CHECK_EQ_SIZE(seen.nbytes, 0);
+    // its name is no text: it doesn't continue a prompt that begins like it
+    CHECK_STATUS(generate(&s, "<", &options, &seen), TEMPERA_OK);
+    CHECK(seen.n_tokens > 1 && seen.tokens[0] != 256);
     close_setting(&s);
 }
 
