@@ -6,38 +6,54 @@
 #ifndef TEMPERA_BASE_FPENV_H
 #define TEMPERA_BASE_FPENV_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #if defined(__SSE2__)
 #include <xmmintrin.h>
 #endif
 
+enum { TEMPERA_DEFAULT_MXCSR = 0x1F80 }; // exceptions masked, to nearest, denormals kept
+
 struct tempera_fpenv {
     uint64_t saved;
 };
+
+// The modes of a caller who changed nothing, exception flags left out. Writing the register costs
+// more than reading it and comparing, and for short rows that shows.
+static inline bool tempera_fpenv_is_default(uint64_t saved)
+{
+#if defined(__SSE2__)
+    enum { FLAGS = 0x3F };
+    return (saved & ~(uint64_t)FLAGS) == TEMPERA_DEFAULT_MXCSR;
+#else
+    return saved == 0;
+#endif
+}
 
 static inline struct tempera_fpenv tempera_fpenv_enter(void)
 {
     struct tempera_fpenv env = {0};
 #if defined(__SSE2__)
-    enum { DEFAULT_MXCSR = 0x1F80 }; // all exceptions masked, to nearest, denormals kept
     env.saved = _mm_getcsr();
-    _mm_setcsr(DEFAULT_MXCSR);
+    if (!tempera_fpenv_is_default(env.saved))
+        _mm_setcsr(TEMPERA_DEFAULT_MXCSR);
 #elif defined(__aarch64__)
     __asm__ volatile("mrs %0, fpcr" : "=r"(env.saved));
-    __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)0) : "memory");
+    if (!tempera_fpenv_is_default(env.saved))
+        __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)0) : "memory");
 #endif
     return env;
 }
 
 static inline void tempera_fpenv_leave(struct tempera_fpenv env)
 {
+    if (tempera_fpenv_is_default(env.saved))
+        return;
 #if defined(__SSE2__)
     _mm_setcsr((unsigned)env.saved);
 #elif defined(__aarch64__)
     __asm__ volatile("msr fpcr, %0" : : "r"(env.saved) : "memory");
-#else
-    (void)env;
 #endif
 }
 
