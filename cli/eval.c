@@ -9,6 +9,19 @@
 #include "commands.h"
 #include "support.h"
 
+// Names what the library doesn't know of: the model's file, and the option for the context.
+static int failed(const struct cli_session *session, enum tempera_status status,
+                  const struct tempera_error *error)
+{
+    if (status == TEMPERA_NAN_INPUT)
+        cli_error("tempera eval: '%s': %s", session->path, error->message);
+    else if (status == TEMPERA_OUT_OF_MEMORY)
+        cli_error("tempera eval: %s (--context)", error->message);
+    else
+        return cli_failed("eval", status, error);
+    return CLI_FAILED;
+}
+
 static int evaluate(const struct cli_session *session, const char *path, uint64_t context,
                     bool json)
 {
@@ -23,7 +36,7 @@ static int evaluate(const struct cli_session *session, const char *path, uint64_
                          session->executor, &error);
     free(text);
     if (status != TEMPERA_OK)
-        return cli_failed("eval", status, &error);
+        return failed(session, status, &error);
     if (json)
         return cli_json_print(
             "eval",
@@ -48,8 +61,8 @@ static int run(int argc, char **argv)
     bool json = false;
     const struct cli_option options[] = {
         {"model", 'm', CLI_TEXT, &model, "FILE", "a GGUF model; the one that ships", 0, 0},
-        {"context", 0, CLI_COUNT, &context, "N", "tokens a window; 0: the model's, to 4096; 0", 0,
-         1e9},
+        {"context", 0, CLI_COUNT, &context, "N", "tokens a window; 0: the model's, at most 4096; 0",
+         0, 1e9},
         {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors; 0", 0, 1024},
         {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
         {"json", 0, CLI_FLAG, &json, NULL, "print JSON", 0, 0},

@@ -146,6 +146,33 @@ static void divergence_leaves_the_weights_alone(void)
     training_end(&t);
 }
 
+// The last step's own loss is finite, but what it made of the weights isn't a model: nothing of it
+// reaches the checkpoint or the log.
+static void what_diverged_is_not_saved(void)
+{
+    static const char path[] = "test_train.diverged.gguf", log[] = "test_train.diverged.jsonl";
+    remove(path);
+    struct training t = training_small(humpty, sizeof humpty - 1);
+    t.options.steps = 1;
+    t.options.warmup_steps = 1;
+    t.options.learning_rate = 3e38f;
+    t.options.checkpoint_path = path;
+    t.options.log_path = log;
+    t.corpus.heldout = humpty;
+    t.corpus.heldout_nbytes = sizeof humpty - 1;
+    struct tempera_error error;
+    CHECK_STATUS(training_begin(&t, 1, NULL), TEMPERA_OK);
+    CHECK_STATUS(tempera_trainer_run(t.trainer, NULL, &error), TEMPERA_TRAINING_DIVERGED);
+    CHECK_EQ_U64(t.trainer->step, 1);
+    CHECK(strstr(error.message, "held-out") && strstr(error.message, "learning rate"));
+    CHECK(access(path, F_OK) != 0);
+    size_t nbytes;
+    free(read_file(log, &nbytes));
+    CHECK_EQ_SIZE(nbytes, 0);
+    remove(log);
+    training_end(&t);
+}
+
 // ------------------------------------------------------------------------------------------------
 // The loop
 
@@ -346,6 +373,32 @@ static void held_out_loss_is_that_of_the_blocks(void)
     free(text);
 }
 
+// A file may speak of any context; memory for attention goes with its square.
+static void a_window_taken_unasked_has_an_end(void)
+{
+    enum { LONG = TEMPERA_EVALUATE_CONTEXT + 900 };
+    struct tempera_model_config config = tempera_model_config_default();
+    config.vocab_size = 257;
+    config.context_length = 1 << 20;
+    config.n_layers = config.n_heads = config.n_kv_heads = config.hidden_dim = 1;
+    config.dim = 2;
+    char *text = wordy_text(LONG, 3);
+    struct tempera_tokenizer *tokenizer = NULL;
+    struct tempera_model *model = NULL;
+    CHECK_STATUS(tempera_tokenizer_bytes(&tokenizer), TEMPERA_OK);
+    CHECK_STATUS(tempera_model_create(&model, &config, 7, NULL), TEMPERA_OK);
+    static const size_t contexts[] = {0, TEMPERA_EVALUATE_CONTEXT, LONG};
+    struct tempera_evaluation e[3];
+    for (size_t i = 0; i < 3; i++)
+        CHECK_STATUS(tempera_evaluate(model, tokenizer, text, LONG, contexts[i], &e[i], NULL, NULL),
+                     TEMPERA_OK);
+    CHECK(e[0].loss == e[1].loss);
+    CHECK(e[0].loss != e[2].loss);
+    tempera_model_close(&model);
+    tempera_tokenizer_close(&tokenizer);
+    free(text);
+}
+
 static void bad_evaluations_are_refused(void)
 {
     struct training t = training_small(humpty, sizeof humpty - 1);
@@ -427,11 +480,13 @@ int main(void)
         {"clipping scales to the norm", clipping_scales_to_the_norm},
         {"bits are those of bytes", bits_are_those_of_bytes},
         {"divergence leaves the weights alone", divergence_leaves_the_weights_alone},
+        {"what diverged is not saved", what_diverged_is_not_saved},
         {"the loop calls back and stops", the_loop_calls_back_and_stops},
         {"the loop equals its steps", the_loop_equals_its_steps},
         {"bad arguments are refused", bad_arguments_are_refused},
         {"evaluation is the sum over windows", evaluation_is_the_sum_over_windows},
         {"held-out loss is that of the blocks", held_out_loss_is_that_of_the_blocks},
+        {"a window taken unasked has an end", a_window_taken_unasked_has_an_end},
         {"bad evaluations are refused", bad_evaluations_are_refused},
         {"a rhyme is learnt by heart", a_rhyme_is_learnt_by_heart},
     };

@@ -104,14 +104,14 @@ tempera_evaluate(const struct tempera_model *model, const struct tempera_tokeniz
     enum tempera_status status = check(model, tokenizer, text, nbytes, context, error);
     if (status != TEMPERA_OK)
         return status;
+    if (context == 0)
+        context = default_context(model);
     struct tempera_workspace *workspace = NULL;
     int32_t *ids = NULL, *scratch = NULL;
     size_t n_ids;
     status = tempera_data_encode(tokenizer, text, nbytes, &ids, &n_ids);
     if (status != TEMPERA_OK)
         goto done;
-    if (context == 0)
-        context = default_context(model);
     if (n_ids < context)
         context = n_ids;
     size_t batch = (n_ids + context - 1) / context;

@@ -112,6 +112,31 @@ err_has "-p"
 run 2 eval -m m.gguf
 run 1 eval -m m.gguf empty.txt
 run 1 eval -m m.gguf no-such.txt
+
+# A damaged model has no score: the last tensor, output_norm, is made of NaN.
+nbytes=$(wc -c <m.gguf)
+{ head -c $((nbytes - 64)) m.gguf && head -c 64 /dev/zero | tr '\0' '\377'; } >damaged.gguf
+run 1 eval -m damaged.gguf text.txt
+err_has "'damaged.gguf'"
+err_has "damaged"
+out_is_empty
+run 1 eval -m damaged.gguf text.txt --json
+out_is_empty
+
+# A model that says it reads millions of tokens: measured unasked in windows that fit; one of 2^47
+# bytes and more is too large for any processor's address space.
+key=llama.context_length
+at=$(LC_ALL=C grep -abo $key m.gguf | head -n 1 | cut -d : -f 1)
+cp m.gguf long.gguf
+printf '\0\0\0\1' | dd of=long.gguf bs=1 seek=$((at + ${#key} + 4)) conv=notrunc 2>/dev/null
+run 0 eval -m long.gguf text.txt
+export ASAN_OPTIONS="${ASAN_OPTIONS:-}:allocator_may_return_null=1"
+export TSAN_OPTIONS="${TSAN_OPTIONS:-}:allocator_may_return_null=1"
+awk 'BEGIN { for (i = 0; i < 400000; i++) print "hello world" }' >large.txt
+run 1 eval -m long.gguf large.txt --context 4500000
+err_has "windows of 4500000 tokens"
+err_has "smaller context (--context)"
+rm large.txt
 run 2 explain -m m.gguf -t 1,2,3,4,5,6,7,8,9 -p a
 run 2 generate -m m.gguf --seed -5
 
