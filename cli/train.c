@@ -272,6 +272,17 @@ static void keep_given(const struct run *run, struct tempera_train_options *opti
     keep_count(run->checkpoint_every, &options->checkpoint_every);
 }
 
+// Puts the option that caused it before an error's message.
+static enum tempera_status name_option(struct tempera_error *error, const char *option,
+                                       uint64_t value)
+{
+    char message[sizeof error->message];
+    memcpy(message, error->message, sizeof message);
+    snprintf(error->message, sizeof error->message, "%s %llu: %.200s", option,
+             (unsigned long long)value, message);
+    return error->status;
+}
+
 // The model's and the training's shape, and a tokenizer for it.
 static enum tempera_status plan_new(struct run *run, struct tempera_model_config *config,
                                     struct tempera_train_options *options,
@@ -289,7 +300,9 @@ static enum tempera_status plan_new(struct run *run, struct tempera_model_config
         return tempera_tokenizer_bytes(&run->tokenizer);
     status = tempera_tokenizer_train(&run->tokenizer, run->text, run->nbytes, config->vocab_size,
                                      error);
-    if (status != TEMPERA_TEXT_TOO_SHORT || run->vocab != 0)
+    if (status != TEMPERA_OK && run->vocab != 0)
+        return name_option(error, "--vocab", run->vocab);
+    if (status != TEMPERA_TEXT_TOO_SHORT)
         return status;
     fprintf(stderr, "the text repeats itself too much for a vocabulary of %u tokens; bytes are "
                     "taken instead\n",

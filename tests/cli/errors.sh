@@ -23,6 +23,9 @@ run 1 train short.txt -o m.gguf $small --context 64
 err_has "context"
 run 1 train text.txt -o m.gguf --vocab 60000 --steps 2
 err_has "vocabulary"
+err_has "--vocab 60000"
+run 1 train text.txt -o m.gguf --vocab 100 --steps 2
+err_has "--vocab 100"
 # Unasked, a text that gives no such vocabulary is learnt byte by byte.
 awk 'BEGIN { for (i = 0; i < 9000; i++) print "hello world" }' >same.txt
 run 0 train same.txt -o same.gguf --layers 1 --dim 16 --heads 2 --hidden 32 --context 32 --batch 2 \
