@@ -520,6 +520,13 @@ static void foreign_files(void)
         check_forgery(harmless[i], TEMPERA_OK, "");
 }
 
+static bool go_on(void *context, const struct tempera_generated *generated)
+{
+    (void)context;
+    (void)generated;
+    return true;
+}
+
 // What a caller forgot is an answer, not a crash.
 static void missing_arguments(void)
 {
@@ -535,11 +542,21 @@ static void missing_arguments(void)
     CHECK_STATUS(tempera_model_create(NULL, &config, 1, NULL), invalid);
     CHECK_STATUS(tempera_model_load(file_path(), NULL, &tokenizer, NULL), invalid);
     CHECK_STATUS(tempera_model_load(NULL, &model, &tokenizer, NULL), invalid);
+    CHECK_STATUS(tempera_model_load(file_path(), &model, NULL, NULL), invalid);
     CHECK_STATUS(tempera_model_from_gguf(NULL, NULL, NULL), invalid);
-    CHECK_STATUS(tempera_model_save(file_path(), NULL, NULL, TEMPERA_F32, "x", NULL), invalid);
+    CHECK_STATUS(tempera_model_from_gguf(&model, NULL, NULL), invalid);
+    CHECK_STATUS(tempera_tokenizer_bytes(&tokenizer), TEMPERA_OK);
+    CHECK_STATUS(tempera_model_save(file_path(), NULL, tokenizer, TEMPERA_F32, "x", NULL), invalid);
+    CHECK_STATUS(tempera_model_save(file_path(), model, NULL, TEMPERA_F32, "x", NULL), invalid);
+    CHECK_STATUS(tempera_model_save(NULL, model, tokenizer, TEMPERA_F32, "x", NULL), invalid);
+    CHECK_STATUS(tempera_model_save(file_path(), model, tokenizer, TEMPERA_F32, NULL, NULL),
+                 invalid);
+    CHECK_STATUS(tempera_workspace_open(NULL, model, 1, 1, false), invalid);
     CHECK_STATUS(tempera_workspace_open(&workspace, NULL, 1, 1, false), invalid);
     CHECK_STATUS(tempera_workspace_open(&workspace, model, 1, 1, false), TEMPERA_OK);
     CHECK_STATUS(tempera_model_logits(model, workspace, NULL, 1, 1, logits, NULL), invalid);
+    CHECK_STATUS(tempera_model_logits(model, workspace, &token, 1, 1, NULL, NULL), invalid);
+    CHECK_STATUS(tempera_model_logits(NULL, workspace, &token, 1, 1, logits, NULL), invalid);
     CHECK_STATUS(tempera_model_loss(model, NULL, &token, &token, 1, 1, NULL, 1, &loss, NULL, NULL),
                  invalid);
     CHECK_STATUS(
@@ -553,9 +570,46 @@ static void missing_arguments(void)
     CHECK_STATUS(tempera_decoder_append(NULL, &token, 1, logits), invalid);
     CHECK_STATUS(tempera_decoder_open(&decoder, model, 0, NULL), TEMPERA_OK);
     CHECK_STATUS(tempera_decoder_append(decoder, NULL, 1, logits), invalid);
-    CHECK_STATUS(tempera_generate(decoder, NULL, "x", 1, NULL, NULL, NULL, NULL, NULL), invalid);
+    CHECK_STATUS(tempera_generate(decoder, NULL, "x", 1, NULL, go_on, NULL, NULL, NULL), invalid);
+    CHECK_STATUS(tempera_generate(NULL, tokenizer, "x", 1, NULL, go_on, NULL, NULL, NULL), invalid);
+    CHECK_STATUS(tempera_generate(decoder, tokenizer, NULL, 1, NULL, go_on, NULL, NULL, NULL),
+                 invalid);
+    CHECK_STATUS(tempera_generate(decoder, tokenizer, "x", 1, NULL, NULL, NULL, NULL, NULL),
+                 invalid);
+    tempera_tokenizer_close(&tokenizer);
     tempera_decoder_close(&decoder);
+    tempera_decoder_close(NULL);
+    tempera_decoder_close(&decoder);
+    tempera_workspace_close(NULL);
     tempera_workspace_close(&workspace);
+    tempera_model_close(&model);
+}
+
+// A program built against a later header has longer structs: what is known of them counts. One
+// that is shorter lacks something.
+static void struct_sizes(void)
+{
+    struct tempera_model_config config = small_config();
+    struct tempera_generate_options options = tempera_generate_options_default();
+    struct tempera_decoder *decoder = NULL;
+    struct tempera_tokenizer *tokenizer = NULL;
+    config.vocab_size = 257;
+    config.struct_size = sizeof config - 1;
+    CHECK_STATUS(tempera_model_config_check(&config, NULL), TEMPERA_INVALID_ARGUMENT);
+    config.struct_size = sizeof config + 8;
+    struct tempera_model *model = make_model(&config);
+    CHECK_EQ_SIZE(tempera_model_get_config(model)->struct_size, sizeof config); // ours is no longer
+    CHECK_STATUS(tempera_tokenizer_bytes(&tokenizer), TEMPERA_OK);
+    CHECK_STATUS(tempera_decoder_open(&decoder, model, 0, NULL), TEMPERA_OK);
+    options.max_tokens = 1;
+    options.struct_size = sizeof options - 1;
+    CHECK_STATUS(tempera_generate(decoder, tokenizer, "x", 1, &options, go_on, NULL, NULL, NULL),
+                 TEMPERA_INVALID_ARGUMENT);
+    options.struct_size = sizeof options + 8;
+    CHECK_STATUS(tempera_generate(decoder, tokenizer, "x", 1, &options, go_on, NULL, NULL, NULL),
+                 TEMPERA_OK);
+    tempera_tokenizer_close(&tokenizer);
+    tempera_decoder_close(&decoder);
     tempera_model_close(&model);
 }
 
@@ -568,6 +622,7 @@ int main(void)
         {"any executor, the same bits", any_executor},
         {"bad sequences", bad_sequences},
         {"missing arguments", missing_arguments},
+        {"struct sizes", struct_sizes},
         {"decoder: the scores of the whole sequence", decoder_equals_sequence},
         {"decoder: rewinds, fills up", decoder_rewinds_and_fills},
         {"files: there and back", round_trip},

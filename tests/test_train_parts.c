@@ -383,6 +383,28 @@ static void impossible_plans_are_refused(void)
                  TEMPERA_INVALID_ARGUMENT);
 }
 
+// A program built against a later header has longer structs, which stay as long as they are.
+static void struct_sizes(void)
+{
+    struct tempera_error error;
+    struct tempera_model_config config = tempera_model_config_default();
+    struct tempera_train_options options = {.struct_size = sizeof options - 1};
+    const size_t longer = sizeof options + 8, longer_config = sizeof config + 8;
+    CHECK_STATUS(tempera_train_plan(1000, 5, 2, &config, &options, &error),
+                 TEMPERA_INVALID_ARGUMENT);
+    options.struct_size = longer;
+    config.struct_size = sizeof config - 1;
+    CHECK_STATUS(tempera_train_plan(1000, 5, 2, &config, &options, &error),
+                 TEMPERA_INVALID_ARGUMENT);
+    config.struct_size = longer_config;
+    CHECK_STATUS(tempera_train_plan(1000, 5, 2, &config, &options, &error), TEMPERA_OK);
+    CHECK_EQ_SIZE(options.struct_size, longer);
+    CHECK_EQ_SIZE(config.struct_size, longer_config);
+    CHECK_STATUS(tempera_train_options_check(&options, &error), TEMPERA_OK);
+    options.struct_size = sizeof options - 1;
+    CHECK_STATUS(tempera_train_options_check(&options, &error), TEMPERA_INVALID_ARGUMENT);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -400,6 +422,7 @@ int main(void)
         {"plans grow with text and time", plans_grow_with_text_and_time},
         {"plans keep what was asked for", plans_keep_what_was_asked_for},
         {"impossible plans are refused", impossible_plans_are_refused},
+        {"struct sizes", struct_sizes},
     };
     return CHECK_RUN(tests);
 }

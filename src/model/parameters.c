@@ -88,6 +88,7 @@ enum tempera_status tempera_model_alloc(struct tempera_model **model,
     if (m == NULL)
         return TEMPERA_OUT_OF_MEMORY;
     m->config = *config;
+    m->config.struct_size = sizeof m->config; // the caller's may be longer
     m->head_dim = config->dim / config->n_heads;
     m->kv_dim = m->head_dim * config->n_kv_heads;
     m->n_parameters = tempera_model_config_n_parameters(config);

@@ -40,6 +40,8 @@ enum tempera_status tempera_model_logits(const struct tempera_model *model,
                                          size_t B, size_t T, float *logits,
                                          const struct tempera_executor *executor)
 {
+    if (logits == NULL)
+        return TEMPERA_INVALID_ARGUMENT;
     enum tempera_status status = check(model, workspace, tokens, B, T);
     if (status != TEMPERA_OK)
         return status;
