@@ -59,6 +59,7 @@ TEMPERA_API enum tempera_status tempera_gguf_open_memory(struct tempera_gguf **g
 // Frees it and sets *gguf to NULL. NULL-safe.
 TEMPERA_API void tempera_gguf_close(struct tempera_gguf **gguf);
 
+// Number of keys. gguf must not be NULL, here and in the getters below.
 TEMPERA_API size_t tempera_gguf_n_keys(const struct tempera_gguf *gguf);
 
 // Name and type of key number `index`; NULL beyond the end. *count (may be NULL) is the number
@@ -104,6 +105,7 @@ struct tempera_gguf_tensor {
     uint64_t offset; // in the file
 };
 
+// Number of tensors in the table.
 TEMPERA_API size_t tempera_gguf_n_tensors(const struct tempera_gguf *gguf);
 
 // Tensor number `index`, or NULL beyond the end. Borrowed until the close.
@@ -126,6 +128,7 @@ TEMPERA_API enum tempera_status tempera_gguf_read_f32(const struct tempera_gguf 
 
 struct tempera_gguf_writer;
 
+// An empty file to be filled; on success *writer is the caller's to close. OUT_OF_MEMORY.
 TEMPERA_API enum tempera_status tempera_gguf_writer_open(struct tempera_gguf_writer **writer);
 
 // Frees it and sets *writer to NULL. NULL-safe.

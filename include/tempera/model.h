@@ -72,6 +72,8 @@ TEMPERA_API enum tempera_status tempera_model_to_gguf(const struct tempera_model
 TEMPERA_API enum tempera_status tempera_model_load(const char *path, struct tempera_model **model,
                                                    struct tempera_tokenizer **tokenizer,
                                                    struct tempera_error *error);
+// Writes a file that tempera_model_load reads: the tensors as in tempera_model_to_gguf, crash-safe
+// as in tempera_gguf_save. error may be NULL.
 TEMPERA_API enum tempera_status tempera_model_save(const char *path,
                                                    const struct tempera_model *model,
                                                    const struct tempera_tokenizer *tokenizer,
@@ -81,6 +83,7 @@ TEMPERA_API enum tempera_status tempera_model_save(const char *path,
 // Frees it and sets *model to NULL. NULL-safe.
 TEMPERA_API void tempera_model_close(struct tempera_model **model);
 
+// The model's shape; model must not be NULL. Borrowed until the close.
 TEMPERA_API const struct tempera_model_config *
 tempera_model_get_config(const struct tempera_model *model);
 
@@ -94,11 +97,11 @@ struct tempera_parameter {
 };
 
 // The table of parameters, in file order; *count is its length. The caller may change weights
-// while nothing else uses the model. Borrowed until the close.
+// while nothing else uses the model. Borrowed until the close; neither pointer may be NULL.
 TEMPERA_API const struct tempera_parameter *tempera_model_parameters(struct tempera_model *model,
                                                                      size_t *count);
 
-// The block behind the table: n_parameters floats.
+// The block behind the table: *n_parameters floats. Neither pointer may be NULL.
 TEMPERA_API float *tempera_model_weights(struct tempera_model *model, size_t *n_parameters);
 
 // ------------------------------------------------------------------------------------------------
@@ -112,6 +115,7 @@ struct tempera_workspace;
 TEMPERA_API enum tempera_status tempera_workspace_open(struct tempera_workspace **workspace,
                                                        const struct tempera_model *model, size_t B,
                                                        size_t T, bool backward);
+// Frees it and sets *workspace to NULL. NULL-safe.
 TEMPERA_API void tempera_workspace_close(struct tempera_workspace **workspace);
 
 // logits[B*T, V] (dense f32) of tokens[B, T], each sequence starting at position 0.
@@ -144,6 +148,7 @@ TEMPERA_API enum tempera_status tempera_decoder_open(struct tempera_decoder **de
                                                      const struct tempera_model *model,
                                                      size_t n_context,
                                                      const struct tempera_executor *executor);
+// Frees it and sets *decoder to NULL; before the model's close. NULL-safe.
 TEMPERA_API void tempera_decoder_close(struct tempera_decoder **decoder);
 
 // Appends tokens[n] and, if logits is not NULL, writes the scores [V] after the last of them.
@@ -152,10 +157,13 @@ TEMPERA_API enum tempera_status tempera_decoder_append(struct tempera_decoder *d
                                                        const int32_t *tokens, size_t n,
                                                        float *logits);
 
+// Tokens appended so far; decoder must not be NULL.
 TEMPERA_API size_t tempera_decoder_length(const struct tempera_decoder *decoder);
+// Tokens it has room for in all; decoder must not be NULL.
 TEMPERA_API size_t tempera_decoder_capacity(const struct tempera_decoder *decoder);
 
-// Forgets all but the first `length` tokens. INVALID_ARGUMENT if there are fewer.
+// Forgets all but the first `length` tokens. INVALID_ARGUMENT if there are fewer. decoder must not
+// be NULL.
 TEMPERA_API enum tempera_status tempera_decoder_rewind(struct tempera_decoder *decoder,
                                                        size_t length);
 
@@ -188,6 +196,7 @@ struct tempera_generate_options {
     bool slide; // when the context is full, go on with its second half
 };
 
+// The sampler above, seed and stream 0, no limit, no stop strings, neither raw nor slide.
 TEMPERA_API struct tempera_generate_options tempera_generate_options_default(void);
 
 // Continues prompt[nbytes] on an empty decoder, token by token through the callback.
@@ -196,6 +205,7 @@ TEMPERA_API struct tempera_generate_options tempera_generate_options_default(voi
 // are used up, so that "Humpty D" reaches "Dumpty" though that is one token. The bytes of the
 // prompt are never given to the callback again; tokens that repeat them count as tokens.
 // An empty prompt starts from the beginning-of-text token.
+// options NULL: the defaults; n_tokens and error may be NULL, decoder, tokenizer and callback not.
 // Returns OK at the end of text, at max_tokens, at a stop string or when the callback says stop;
 // CONTEXT_FULL when the prompt alone fills the context.
 TEMPERA_API enum tempera_status tempera_generate(struct tempera_decoder *decoder,

@@ -76,6 +76,7 @@ tempera_trainer_open(struct tempera_trainer **trainer, struct tempera_model *mod
                      const struct tempera_tokenizer *tokenizer, const struct tempera_corpus *corpus,
                      const struct tempera_train_options *options,
                      const struct tempera_executor *executor, struct tempera_error *error);
+// Frees it and sets *trainer to NULL. NULL-safe.
 TEMPERA_API void tempera_trainer_close(struct tempera_trainer **trainer);
 
 // The numbers of one step, or of an evaluation.
