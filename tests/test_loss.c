@@ -319,6 +319,32 @@ static void masked_and_infinite(void)
     CHECK(s.d[3] > 0 || s.d[3] < 0); // a bad row does not stop the others
 }
 
+// An output over an input or another output: classes that were checked and then written over would
+// be used as indices.
+static void overlaps(void)
+{
+    fill(2, 4, 1);
+    static float rows[4];
+    struct tempera_matrix logits = tempera_matrix_f32(z, 2, 4), d = tempera_matrix_f32(g, 2, 4);
+    struct tempera_matrix soft = tempera_matrix_f32(q, 2, 4);
+    const struct tempera_targets classes = {y, NULL}, probs = {NULL, &soft};
+    const struct tempera_cross_entropy_outputs bad[] = {
+        {.row_loss = (float *)(void *)(y + 1)},
+        {.row_loss = (float *)d.data + 3, .d_logits = &d},
+        {.row_loss = (float *)soft.data + 1},
+        {.row_loss = rows, .row_logsumexp = rows + 1},
+        {.row_status = (enum tempera_status *)(void *)z},
+        {.row_status = (enum tempera_status *)(void *)rows, .row_loss = rows},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct tempera_cross_entropy_outputs outputs = bad[i];
+        outputs.struct_size = sizeof outputs;
+        CHECK_STATUS(tempera_cross_entropy(&logits, i == 2 ? &probs : &classes, NULL, &outputs,
+                                           NULL),
+                     TEMPERA_INVALID_ARGUMENT);
+    }
+}
+
 static void bad_arguments(void)
 {
     fill(2, 4, 1);
@@ -407,6 +433,7 @@ int main(void)
         {"a target out of range: nothing is written", target_out_of_range},
         {"masked targets, infinite scores, NaN", masked_and_infinite},
         {"bad arguments", bad_arguments},
+        {"overlaps", overlaps},
         {"in place, any executor: the same bits", in_place_and_executors},
         {"the caller's rounding mode", callers_rounding},
     };

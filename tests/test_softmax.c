@@ -459,10 +459,18 @@ static void callers_modes(void)
     }
 #if defined(__SSE2__)
     enum { FTZ_AND_DAZ = 0x8040 };
+    static float other[N];
+    struct tempera_matrix scratch = tempera_matrix_f32(other, 1, N);
     unsigned before = _mm_getcsr();
     _mm_setcsr(before | FTZ_AND_DAZ);
     enum tempera_status status = tempera_softmax(&in, &options, &to, NULL, NULL);
     unsigned after = _mm_getcsr();
+    // A temperature below the normal floats is one, above and below 0.
+    options.temperature = 1e-40f;
+    CHECK_STATUS(tempera_logsumexp(&in, &options, other, NULL, NULL), TEMPERA_OK);
+    CHECK_STATUS(tempera_softmax_backward(&in, &in, 1e-40f, &scratch, NULL, NULL), TEMPERA_OK);
+    options.temperature = -1e-40f;
+    CHECK_STATUS(tempera_logsumexp(&in, &options, other, NULL, NULL), TEMPERA_INVALID_ARGUMENT);
     _mm_setcsr(before);
     CHECK_STATUS(status, TEMPERA_OK);
     CHECK((after & FTZ_AND_DAZ) == FTZ_AND_DAZ);

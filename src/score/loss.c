@@ -285,15 +285,35 @@ static enum tempera_status check_outputs(const struct loss_job *job)
         TEMPERA_CHECK(job->soft == NULL || tempera_matrix_may_write(out->d_logits, job->soft),
                       TEMPERA_INVALID_ARGUMENT);
     }
-    const float *const vectors[] = {out->row_loss, out->row_logsumexp};
-    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
-        TEMPERA_CHECK(vectors[i] == NULL || tempera_matrix_is_apart(job->logits, vectors[i], rows,
-                                                                    sizeof *vectors[i]),
-                      TEMPERA_INVALID_ARGUMENT);
+    const struct range {
+        const void *at;
+        size_t nbytes;
+    } ranges[] = {
+        {out->row_loss, sizeof *out->row_loss},
+        {out->row_logsumexp, sizeof *out->row_logsumexp},
+        {out->row_status, sizeof *out->row_status},
+        {job->classes, sizeof *job->classes},
+    };
+    const struct tempera_matrix *const matrices[] = {job->logits, out->d_logits, job->soft};
+    const size_t n_ranges = sizeof ranges / sizeof *ranges;
+    // The vectors lie apart from each other and from every matrix.
+    for (size_t i = 0; i < n_ranges; i++) {
+        for (size_t m = 0; m < sizeof matrices / sizeof *matrices; m++)
+            TEMPERA_CHECK(ranges[i].at == NULL || matrices[m] == NULL ||
+                              tempera_matrix_is_apart(matrices[m], ranges[i].at, rows,
+                                                      ranges[i].nbytes),
+                          TEMPERA_INVALID_ARGUMENT);
+        for (size_t j = i + 1; j < n_ranges; j++)
+            TEMPERA_CHECK(tempera_ranges_are_apart(ranges[i].at, rows * ranges[i].nbytes,
+                                                   ranges[j].at, rows * ranges[j].nbytes),
+                          TEMPERA_INVALID_ARGUMENT);
+    }
     return TEMPERA_OK;
 }
 
-static enum tempera_status check_arguments(const struct loss_job *job)
+// Runs with the default floating-point modes: the caller's may take a small T for 0, or trap a NaN.
+__attribute__((noinline)) static enum tempera_status
+check_arguments(const struct loss_job *job)
 {
     const struct tempera_cross_entropy_options *options = &job->options;
     TEMPERA_CHECK((job->classes != NULL) != (job->soft != NULL), TEMPERA_INVALID_ARGUMENT);
@@ -337,7 +357,7 @@ static void reduce(const struct loss_job *job, size_t n_blocks, size_t count, do
 }
 
 // Runs behind a call of its own, after the floating-point modes are set.
-static double gradient_scale(const struct tempera_cross_entropy_options *options, size_t count)
+__attribute__((noinline)) static double gradient_scale(const struct tempera_cross_entropy_options *options, size_t count)
 {
     double scale = (double)options->gradient_scale / (double)options->temperature;
     if (options->reduction == TEMPERA_REDUCTION_MEAN && count > 0)
@@ -361,13 +381,15 @@ enum tempera_status tempera_cross_entropy(const struct tempera_matrix *logits,
                            .soft = targets->probs,
                            .outputs = *outputs};
     job.options = options != NULL ? *options : tempera_cross_entropy_options_default();
+    struct tempera_fpenv env = tempera_fpenv_enter();
     enum tempera_status status = check_arguments(&job);
     size_t count;
     if (status == TEMPERA_OK)
         status = count_rows(&job, &count);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
-
-    struct tempera_fpenv env = tempera_fpenv_enter();
+    if (status != TEMPERA_OK) {
+        tempera_fpenv_leave(env);
+        return status;
+    }
     job.heat = tempera_heat_of((double)job.options.temperature);
     job.scale = gradient_scale(&job.options, count);
     job.rows_per_block = logits->rows / MOST_BLOCKS + (logits->rows % MOST_BLOCKS != 0);

@@ -75,7 +75,14 @@ bool tempera_matrix_same_shape(const struct tempera_matrix *a, const struct temp
 
 static bool ranges_are_apart(uintptr_t a, size_t a_nbytes, uintptr_t b, size_t b_nbytes)
 {
-    return a_nbytes == 0 || b_nbytes == 0 || (a <= b ? b - a >= a_nbytes : a - b >= b_nbytes);
+    if (a == 0 || b == 0 || a_nbytes == 0 || b_nbytes == 0)
+        return true;
+    return a <= b ? b - a >= a_nbytes : a - b >= b_nbytes;
+}
+
+bool tempera_ranges_are_apart(const void *a, size_t a_nbytes, const void *b, size_t b_nbytes)
+{
+    return ranges_are_apart((uintptr_t)a, a_nbytes, (uintptr_t)b, b_nbytes);
 }
 
 bool tempera_matrix_may_write(const struct tempera_matrix *out, const struct tempera_matrix *in)

@@ -28,6 +28,9 @@ enum tempera_status tempera_matrix_check_f32(const struct tempera_matrix *matrix
 
 bool tempera_matrix_same_shape(const struct tempera_matrix *a, const struct tempera_matrix *b);
 
+// True if the ranges have no byte in common; one at NULL has none.
+bool tempera_ranges_are_apart(const void *a, size_t a_nbytes, const void *b, size_t b_nbytes);
+
 // True if writing `out` can't disturb reading `in`: no common element, or exactly the same matrix.
 bool tempera_matrix_may_write(const struct tempera_matrix *out, const struct tempera_matrix *in);
 

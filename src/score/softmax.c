@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/fpenv.h"
+#include "base/half.h"
 #include "kernels/kernels.h"
 #include "score/row_plan.h"
 #include "score/rows.h"
@@ -34,8 +35,10 @@ struct softmax_job {
                   const float *x, size_t n, float *out);
 };
 
-static enum tempera_status read_options(const struct tempera_softmax_options *given,
-                                        struct tempera_softmax_options *options)
+// Runs with the default floating-point modes: the caller's may take a small T for 0, or trap a NaN.
+__attribute__((noinline)) static enum tempera_status
+read_options_inside(const struct tempera_softmax_options *given,
+                    struct tempera_softmax_options *options)
 {
     *options = tempera_softmax_options_default();
     if (given != NULL) {
@@ -48,6 +51,15 @@ static enum tempera_status read_options(const struct tempera_softmax_options *gi
     TEMPERA_CHECK(options->scale - options->scale == 0, TEMPERA_INVALID_ARGUMENT); // finite
     TEMPERA_CHECK(options->softcap >= 0 && options->softcap < INFINITY, TEMPERA_INVALID_ARGUMENT);
     return TEMPERA_OK;
+}
+
+static enum tempera_status read_options(const struct tempera_softmax_options *given,
+                                        struct tempera_softmax_options *options)
+{
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    enum tempera_status status = read_options_inside(given, options);
+    tempera_fpenv_leave(env);
+    return status;
 }
 
 // The caller's rounding mode has no influence here, either.
@@ -426,7 +438,8 @@ tempera_softmax_backward(const struct tempera_matrix *probs, const struct temper
         TEMPERA_CHECK(status == TEMPERA_OK, status);
         TEMPERA_CHECK(tempera_matrix_same_shape(probs, all[i]), TEMPERA_INVALID_ARGUMENT);
     }
-    TEMPERA_CHECK(temperature > 0 && temperature < INFINITY, TEMPERA_INVALID_ARGUMENT);
+    // By its bits, from the least float above 0 to the largest: the caller's modes have no say.
+    TEMPERA_CHECK(tempera_float_bits(temperature) - 1 < 0x7F7FFFFFu, TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK(tempera_matrix_may_write(d_logits, probs) &&
                       tempera_matrix_may_write(d_logits, d_probs),
                   TEMPERA_INVALID_ARGUMENT);
