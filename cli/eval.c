@@ -98,6 +98,6 @@ const struct cli_command cli_eval = {
     .arguments = "TEXT",
     .details = "Measures the cross-entropy of the text under the model, in windows that do not "
                "overlap.\nBits per byte compare across tokenizers; perplexity does not.",
-    .example = "tempera eval -m my.gguf held-out.txt --json",
+    .example = "tempera eval data/rhymes.txt --json",
     .run = run,
 };

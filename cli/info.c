@@ -132,6 +132,6 @@ const struct cli_command cli_info = {
     .arguments = "",
     .details = "Prints the processor's instruction sets, which of them this build has kernels for "
                "and which\nare in use, and with -m the shape of a model.",
-    .example = "tempera info -m my.gguf",
+    .example = "tempera info --json",
     .run = run,
 };

@@ -42,7 +42,9 @@ static int written(int exit_code)
 
 int main(int argc, char **argv)
 {
-    signal(SIGPIPE, SIG_IGN); // a closed pipe is a write error, reported like any other
+    // A closed pipe and a file that may grow no more are write errors, reported like any other.
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     if (argc < 2) {
         print_usage(stderr);
         return CLI_USAGE;

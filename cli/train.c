@@ -592,6 +592,6 @@ const struct cli_command cli_train = {
     .details = "Trains a small Llama-architecture model. Sizes that aren't given are picked from "
                "the text's size\nand --minutes. Beside MODEL.gguf: MODEL.state.gguf, the "
                "checkpoint for --resume, and\nMODEL.log.jsonl, the loss log.",
-    .example = "tempera train my-book.txt -o my.gguf --minutes 20",
+    .example = "tempera train data/rhymes.txt -o my.gguf --minutes 1",
     .run = run,
 };

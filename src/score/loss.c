@@ -357,7 +357,8 @@ static void reduce(const struct loss_job *job, size_t n_blocks, size_t count, do
 }
 
 // Runs behind a call of its own, after the floating-point modes are set.
-__attribute__((noinline)) static double gradient_scale(const struct tempera_cross_entropy_options *options, size_t count)
+__attribute__((noinline)) static double
+gradient_scale(const struct tempera_cross_entropy_options *options, size_t count)
 {
     double scale = (double)options->gradient_scale / (double)options->temperature;
     if (options->reduction == TEMPERA_REDUCTION_MEAN && count > 0)
