@@ -457,8 +457,15 @@ static int train(struct run *run)
     struct tempera_train_callbacks callbacks = {run, on_progress, on_sample};
     enum tempera_status ended = tempera_trainer_run(run->trainer, &callbacks, &error);
     end_progress_line(run);
-    if (ended != TEMPERA_OK && ended != TEMPERA_STOPPED)
-        return cli_failed("train", ended, &error);
+    if (ended != TEMPERA_OK && ended != TEMPERA_STOPPED) {
+        cli_failed("train", ended, &error);
+        if (ended == TEMPERA_DISK_FULL)
+            fprintf(stderr,
+                    "free some space, then the same command, with --resume if %s is there: it "
+                    "holds the training up to the last checkpoint\n",
+                    run->checkpoint_path);
+        return CLI_FAILED;
+    }
     status =
         tempera_model_save(run->out, run->model, run->tokenizer, run->dtype, run->name, &error);
     if (status != TEMPERA_OK) {

@@ -76,6 +76,7 @@ if [ "$(id -u)" -eq 0 ] && mkdir disk && mount -t tmpfs -o size=64k tmpfs disk 2
     echo old >disk/m.gguf
     run 1 train text.txt -o disk/m.gguf $small
     err_has "space"
+    err_has "free some space, then the same command"
     checks=$((checks + 1))
     [ "$(cat disk/m.gguf)" = old ] || fail "a full disk lost the old model"
     umount disk
