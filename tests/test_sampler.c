@@ -301,7 +301,7 @@ static void states_are_values(void)
         struct tempera_sample_row row = {.sampler = &sampler, .state = state, .seed = 11};
         for (size_t i = 0; i < 20; i++) {
             tokens[branch][i] = sample_row(z, 40, &row).token;
-            CHECK_STATUS(tempera_sampler_accept(state, tokens[branch][i]), TEMPERA_OK);
+            CHECK_STATUS(tempera_sampler_accept(state, tokens[branch][i], NULL), TEMPERA_OK);
         }
         if (branch == 1) { // the last branch goes on from a copy at another place
             free(state);
@@ -344,25 +344,27 @@ static void states_that_do_not_fit(void)
     CHECK_STATUS(tempera_sampler_state_init(state, nbytes, NULL), TEMPERA_INVALID_ARGUMENT);
     char *odd = (char *)state + 4;
     CHECK_STATUS(tempera_sampler_state_init((void *)odd, nbytes, &none), TEMPERA_INVALID_ARGUMENT);
-    CHECK_STATUS(tempera_sampler_accept(state, -1), TEMPERA_INVALID_ARGUMENT);
-    CHECK_STATUS(tempera_sampler_accept(NULL, 1), TEMPERA_INVALID_ARGUMENT);
+    CHECK_STATUS(tempera_sampler_accept(state, -1, NULL), TEMPERA_INVALID_ARGUMENT);
+    CHECK_STATUS(tempera_sampler_accept(NULL, 1, NULL), TEMPERA_INVALID_ARGUMENT);
+    const struct tempera_sample_result other = {.token = 2};
+    CHECK_STATUS(tempera_sampler_accept(state, 1, &other), TEMPERA_INVALID_ARGUMENT);
     CHECK_EQ_U64(state->step, 0);
     CHECK_STATUS(status_with(state, &wide), TEMPERA_OK);
     CHECK_STATUS(status_with(state, &none), TEMPERA_OK);
     // Fields of the head that came back wrong from a file
     const struct tempera_sampler_state good = *state;
     state->version++;
-    CHECK_STATUS(tempera_sampler_accept(state, 1), TEMPERA_STATE_MISMATCH);
+    CHECK_STATUS(tempera_sampler_accept(state, 1, NULL), TEMPERA_STATE_MISMATCH);
     CHECK_STATUS(status_with(state, &wide), TEMPERA_STATE_MISMATCH);
     memcpy(state, &good, sizeof good);
     state->window = UINT32_MAX;
-    CHECK_STATUS(tempera_sampler_accept(state, 1), TEMPERA_STATE_MISMATCH);
+    CHECK_STATUS(tempera_sampler_accept(state, 1, NULL), TEMPERA_STATE_MISMATCH);
     memcpy(state, &good, sizeof good);
     state->nbytes -= 8;
     CHECK_STATUS(status_with(state, &wide), TEMPERA_STATE_MISMATCH);
     // A state that remembers less than a window asks for
     CHECK_STATUS(tempera_sampler_state_init(state, nbytes, &none), TEMPERA_OK);
-    CHECK_STATUS(tempera_sampler_accept(state, 1), TEMPERA_OK);
+    CHECK_STATUS(tempera_sampler_accept(state, 1, NULL), TEMPERA_OK);
     CHECK_STATUS(status_with(state, &none), TEMPERA_OK);
     CHECK_STATUS(status_with(state, &wide), TEMPERA_INVALID_ARGUMENT);
     free(state);
@@ -719,7 +721,7 @@ static void golden_tokens(void)
         printf("# %s:", chains[i].name);
         for (size_t j = 0; j < 8; j++) {
             tokens[j] = sample_row(z, 1000, &row).token;
-            CHECK_STATUS(tempera_sampler_accept(state, tokens[j]), TEMPERA_OK);
+            CHECK_STATUS(tempera_sampler_accept(state, tokens[j], NULL), TEMPERA_OK);
             printf(" %d,", (int)tokens[j]);
         }
         printf("\n");

@@ -303,10 +303,10 @@ static void a_clone_has_the_same_penalties(void)
         struct tempera_sample_result b = probs_of_row(row, 10, &how, probs);
         CHECK_MEM(probs, p, sizeof p);
         CHECK_MEM(&a, &b, sizeof a);
-        tempera_sampler_accept(state, a.token);
-        tempera_sampler_accept(clone, b.token);
+        tempera_sampler_accept(state, a.token, NULL);
+        tempera_sampler_accept(clone, b.token, NULL);
     }
-    tempera_sampler_accept(clone, 0); // and then it goes its own way
+    tempera_sampler_accept(clone, 0, NULL); // and then it goes its own way
     CHECK_EQ_U64(clone->step, state->step + 1);
     free(clone);
     free(state);

@@ -71,7 +71,7 @@ new_state(const struct tempera_sampler *sampler, const int32_t *tokens, size_t c
     struct tempera_sampler_state *state = malloc(nbytes);
     CHECK_STATUS(tempera_sampler_state_init(state, nbytes, sampler), TEMPERA_OK);
     for (size_t i = 0; i < count; i++)
-        CHECK_STATUS(tempera_sampler_accept(state, tokens[i]), TEMPERA_OK);
+        CHECK_STATUS(tempera_sampler_accept(state, tokens[i], NULL), TEMPERA_OK);
     return state;
 }
 

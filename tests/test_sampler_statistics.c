@@ -197,7 +197,7 @@ static void successive_draws(void)
         int32_t token[2];
         for (int j = 0; j < 2; j++) {
             token[j] = sample_row(z, N, &row).token;
-            CHECK_STATUS(tempera_sampler_accept(state, token[j]), TEMPERA_OK);
+            CHECK_STATUS(tempera_sampler_accept(state, token[j], NULL), TEMPERA_OK);
         }
         pairs[token[0] * N + token[1]]++;
     }

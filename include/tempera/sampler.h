@@ -159,6 +159,8 @@ TEMPERA_API enum tempera_status tempera_sampler_check(const struct tempera_sampl
 // State: what was accepted so far. A block without pointers: copy it to clone, put it back to
 // roll back, write it out to save.
 
+struct tempera_sample_result;
+
 struct tempera_sampler_state {
     uint32_t nbytes;  // of the whole block, this head included
     uint32_t version; // of its layout
@@ -179,9 +181,13 @@ TEMPERA_API enum tempera_status tempera_sampler_state_init(struct tempera_sample
                                                            const struct tempera_sampler *sampler);
 
 // Appends a token, of the prompt or drawn, to the history. Sampling never does this by itself.
-// INVALID_ARGUMENT (NULL, negative id), STATE_MISMATCH (a damaged block, or another version's).
+//   drawn  what tempera_sample said of the token; NULL for one of the prompt. Stages that follow
+//          the probabilities of what was drawn learn them here; those of this version need none
+// INVALID_ARGUMENT (NULL state, negative id, a result of another token), STATE_MISMATCH (a damaged
+// block, or another version's).
 TEMPERA_API enum tempera_status tempera_sampler_accept(struct tempera_sampler_state *state,
-                                                       int32_t token);
+                                                       int32_t token,
+                                                       const struct tempera_sample_result *drawn);
 
 // ------------------------------------------------------------------------------------------------
 // Sampling

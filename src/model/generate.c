@@ -113,7 +113,7 @@ static enum tempera_status append(struct generation *g, const int32_t *ids, size
     memcpy(g->ids + tempera_decoder_length(g->decoder), ids, n * sizeof *ids);
     status = tempera_decoder_append(g->decoder, ids, n, g->logits);
     for (size_t i = 0; i < n && status == TEMPERA_OK; i++)
-        status = tempera_sampler_accept(g->state, ids[i]);
+        status = tempera_sampler_accept(g->state, ids[i], NULL);
     return status;
 }
 

@@ -55,9 +55,10 @@ enum tempera_status tempera_sampler_state_init(struct tempera_sampler_state *sta
     return TEMPERA_OK;
 }
 
-enum tempera_status tempera_sampler_accept(struct tempera_sampler_state *state, int32_t token)
+enum tempera_status tempera_sampler_accept(struct tempera_sampler_state *state, int32_t token,
+                                           const struct tempera_sample_result *drawn)
 {
-    if (state == NULL || token < 0)
+    if (state == NULL || token < 0 || (drawn != NULL && drawn->token != token))
         return TEMPERA_INVALID_ARGUMENT;
     if (!is_sound(state))
         return TEMPERA_STATE_MISMATCH;
