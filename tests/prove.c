@@ -198,7 +198,7 @@ static void equal_scores(void)
         float score = (float)check_random_between(-600, 600);
         for (size_t i = 0; i < n; i++)
             z[i] = score;
-        struct tempera_rows rows = {z, z, n, n, 1, n};
+        struct tempera_rows rows = {z, z, n, n, 1, n, false};
         CHECK_EQ_SIZE(k->softmax_rows(&rows, &heat), 1);
         CHECK(z[0] == 1 / (float)n && z[n - 1] == z[0]);
     }

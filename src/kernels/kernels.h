@@ -37,6 +37,9 @@ struct tempera_rows {
     const float *in;
     float *out; // may be in, with the same stride
     size_t in_stride, out_stride, n_rows, n;
+    // out won't be in the caches after the call, whatever is done: it may be written past them,
+    // which saves reading it first. Its rows begin at multiples of 64 bytes, and it isn't in.
+    bool stream;
 };
 
 // An ordinary row: finite maximum below 2^103, no NaN.

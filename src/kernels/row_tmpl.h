@@ -59,11 +59,23 @@ static inline f64x16 add_group(f64x16 sum, f32x16 a, f32x16 b, f32x16 c, f32x16 
     return v_add64(sum, v_add64(v_widen(v_add(a, b)), v_widen(v_add(c, d))));
 }
 
+// Asks for the 64 floats that lie `ahead` bytes beyond z. The address is a number, since it may lie
+// beyond the array; asking for what isn't there is harmless.
+static inline void fetch_group(const float *z, size_t ahead)
+{
+    for (size_t k = 0; k < GROUP; k += 16)
+        __builtin_prefetch((const void *)((uintptr_t)(z + k) + ahead));
+}
+
+// ahead: 0, or how many bytes beyond z the elements lie that will be needed next. Exponentials
+// leave the memory time to bring them.
 static inline f64x16 exp_sum_of(const float *z, size_t n, const struct tempera_exponent *x,
-                                float *e, f64x16 sum)
+                                float *e, f64x16 sum, size_t ahead)
 {
     size_t i = 0;
     for (; i + GROUP <= n; i += GROUP) {
+        if (ahead != 0)
+            fetch_group(z + i, ahead);
         f32x16 a = exp16(v_load(z + i), x), b = exp16(v_load(z + i + 16), x);
         f32x16 c = exp16(v_load(z + i + 32), x), d = exp16(v_load(z + i + 48), x);
         if (e != NULL) {
@@ -107,7 +119,17 @@ static inline f32x16 scale16(f32x16 e, float high, float low, f32x16 least)
     return v_fma(e, v_set(high), v_mul(e, v_set(low)));
 }
 
-static inline void scale_by(const float *e, size_t n, float high, float low, float *out)
+// stream: past the caches, see struct tempera_rows.
+ALWAYS_INLINE void put(float *p, f32x16 x, bool stream)
+{
+    if (stream)
+        v_stream(p, x);
+    else
+        v_store(p, x);
+}
+
+ALWAYS_INLINE void scale_by(const float *e, size_t n, float high, float low, float *out,
+                            bool stream)
 {
     // From 2^-70 on, even the product with low is normal, and both ways give the same bits.
     f32x16 h = v_set(high), l = v_set(low);
@@ -117,15 +139,15 @@ static inline void scale_by(const float *e, size_t n, float high, float low, flo
         f32x16 a = v_load(e + i), b = v_load(e + i + 16);
         f32x16 c = v_load(e + i + 32), d = v_load(e + i + 48);
         if (v_any(v_less(v_min(v_min(a, b), v_min(c, d)), least))) {
-            v_store(out + i, scale_small16(a, high, low));
-            v_store(out + i + 16, scale_small16(b, high, low));
-            v_store(out + i + 32, scale_small16(c, high, low));
-            v_store(out + i + 48, scale_small16(d, high, low));
+            put(out + i, scale_small16(a, high, low), stream);
+            put(out + i + 16, scale_small16(b, high, low), stream);
+            put(out + i + 32, scale_small16(c, high, low), stream);
+            put(out + i + 48, scale_small16(d, high, low), stream);
         } else {
-            v_store(out + i, v_fma(a, h, v_mul(a, l)));
-            v_store(out + i + 16, v_fma(b, h, v_mul(b, l)));
-            v_store(out + i + 32, v_fma(c, h, v_mul(c, l)));
-            v_store(out + i + 48, v_fma(d, h, v_mul(d, l)));
+            put(out + i, v_fma(a, h, v_mul(a, l)), stream);
+            put(out + i + 16, v_fma(b, h, v_mul(b, l)), stream);
+            put(out + i + 32, v_fma(c, h, v_mul(c, l)), stream);
+            put(out + i + 48, v_fma(d, h, v_mul(d, l)), stream);
         }
     }
     for (; i < n; i += 16)
@@ -142,15 +164,15 @@ static inline f32x16 log16(f32x16 x, f32x16 max, const float a[2], const float c
     return v_min(v_set(0), v_add(high, low));
 }
 
-static inline void log_map_of(const float *z, size_t n, float max, const struct tempera_heat *heat,
-                              double ln_S, float *out)
+ALWAYS_INLINE void log_map_of(const float *z, size_t n, float max, const struct tempera_heat *heat,
+                              double ln_S, float *out, bool stream)
 {
     const float *a = heat->inverse_T;
     const float c[2] = {(float)ln_S, (float)(ln_S - (double)(float)ln_S)};
     f32x16 m = v_set(max);
     size_t i = 0;
     for (; i + 16 <= n; i += 16)
-        v_store(out + i, log16(v_load(z + i), m, a, c));
+        put(out + i, log16(v_load(z + i), m, a, c), stream);
     if (i < n)
         v_store_part(out + i, n - i, log16(v_load_part(z + i, n - i, 0), m, a, c));
 }
@@ -167,19 +189,19 @@ static void exp_sum_piece(const float *z, size_t n, const struct tempera_exponen
                           double lanes[16])
 {
     f64x16 sum = v_load64(lanes);
-    sum = e != NULL ? exp_sum_of(z, n, x, e, sum) : exp_sum_of(z, n, x, NULL, sum);
+    sum = e != NULL ? exp_sum_of(z, n, x, e, sum, 0) : exp_sum_of(z, n, x, NULL, sum, 0);
     v_store64(lanes, sum);
 }
 
 static void scale_piece(const float *e, size_t n, float high, float low, float *out)
 {
-    scale_by(e, n, high, low, out);
+    scale_by(e, n, high, low, out, false);
 }
 
 static void log_map_piece(const float *z, size_t n, float max, const struct tempera_heat *heat,
                           double ln_S, float *out)
 {
-    log_map_of(z, n, max, heat, ln_S, out);
+    log_map_of(z, n, max, heat, ln_S, out, false);
 }
 
 #endif

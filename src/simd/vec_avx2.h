@@ -47,6 +47,17 @@ static inline void v_store(float *p, f32x16 x)
     _mm256_storeu_ps(p + 8, x.high);
 }
 
+static inline void v_stream(float *p, f32x16 x)
+{
+    _mm256_stream_ps(p, x.low);
+    _mm256_stream_ps(p + 8, x.high);
+}
+
+static inline void v_stream_end(void)
+{
+    _mm_sfence();
+}
+
 static inline void v_store_part(float *p, size_t n, f32x16 x)
 {
     _mm256_maskstore_ps(p, v_lanes_below(n, 0), x.low);

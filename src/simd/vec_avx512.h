@@ -31,6 +31,16 @@ static inline void v_store(float *p, f32x16 x)
     _mm512_storeu_ps(p, x);
 }
 
+static inline void v_stream(float *p, f32x16 x)
+{
+    _mm512_stream_ps(p, x);
+}
+
+static inline void v_stream_end(void)
+{
+    _mm_sfence();
+}
+
 static inline void v_store_part(float *p, size_t n, f32x16 x)
 {
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), x);

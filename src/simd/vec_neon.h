@@ -47,6 +47,15 @@ static inline void v_store(float *p, f32x16 x)
         vst1q_f32(p + 4 * i, x.part[i]);
 }
 
+static inline void v_stream(float *p, f32x16 x)
+{
+    v_store(p, x);
+}
+
+static inline void v_stream_end(void)
+{
+}
+
 static inline void v_store_part(float *p, size_t n, f32x16 x)
 {
     float whole[16];

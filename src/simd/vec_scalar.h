@@ -67,6 +67,15 @@ static inline void v_store(float *p, f32x16 x)
     memcpy(p, x.lane, sizeof x.lane);
 }
 
+static inline void v_stream(float *p, f32x16 x)
+{
+    v_store(p, x);
+}
+
+static inline void v_stream_end(void)
+{
+}
+
 static inline void v_store_part(float *p, size_t n, f32x16 x)
 {
     memcpy(p, x.lane, n * sizeof *p);
