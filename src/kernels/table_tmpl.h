@@ -16,6 +16,7 @@
 
 #include "kernels/backward_tmpl.h"
 #include "kernels/convert_tmpl.h"
+#include "kernels/loss_tmpl.h"
 
 const struct tempera_kernels TABLE = {
     .isa = TABLE_ISA,
@@ -31,4 +32,8 @@ const struct tempera_kernels TABLE = {
     .narrow = narrow,
     .dot = dot,
     .backward_map = backward_map,
+    .target_sums = target_sums,
+    .loss_map = loss_map,
+    .entropy_sum = entropy_sum,
+    .softcap_below = softcap_below,
 };
