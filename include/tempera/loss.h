@@ -81,8 +81,8 @@ struct tempera_targets {
 // What to compute besides the status; every pointer may be NULL. Set struct_size.
 struct tempera_cross_entropy_outputs {
     size_t struct_size;
-    const struct tempera_matrix *d_logits; // [rows, cols], any type; may be exactly the logits (same
-                                           // data, type, stride: in place)
+    const struct tempera_matrix *d_logits; // [rows, cols], any type; may be exactly the logits
+                                           // (data, type and stride: in place)
     float *row_loss;                       // [rows], before reduction; 0 for ignored rows
     float *row_logsumexp;                  // [rows], lse
     enum tempera_status *row_status;       // [rows]

@@ -66,6 +66,7 @@ struct tempera_mass {
 struct tempera_loss_map {
     struct tempera_mass target;
     float high, low;
+    float nothing; // e(-inf): so small an e counts 0, however large the factor is
     float softcap; // 0: none
 };
 

@@ -34,12 +34,15 @@ static void target_sums(const struct tempera_mass *t, const float *s, size_t n, 
 }
 
 // Where e is so small that a product with it may be a denormal, see scale_small16, that product is
-// rounded by itself. With b = 0 the bits are those of `scale`.
+// rounded by itself. With b = 0 the bits are those of `scale`, but that a masked score's e, which
+// isn't quite 0, has gradient 0 under any factor.
 static inline f32x16 gradient16(const struct tempera_loss_map *map, f32x16 e, f32x16 b,
                                 f32x16 least)
 {
-    if (v_any(v_less(e, least)))
-        return v_sub(scale_small16(e, map->high, map->low), b);
+    if (v_any(v_less(e, least))) {
+        f32x16 product = scale_small16(e, map->high, map->low);
+        return v_sub(v_select(v_less(v_set(map->nothing), e), product, v_set(0)), b);
+    }
     f32x16 minus_b = v_sub(v_set(0), b);
     return v_fma(e, v_set(map->high), v_fma(e, v_set(map->low), minus_b));
 }

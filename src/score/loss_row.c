@@ -144,8 +144,7 @@ static struct tempera_loss_sweep sweep_row(const struct tempera_loss *loss,
     return sweep;
 }
 
-// A gradient in double where its factors leave what f32 holds well. Exponentials below any p have
-// p = 0, as in f32.
+// A gradient in double where its factors leave what f32 holds well.
 static void map_in_double(const struct tempera_loss *loss, const struct ordinary *o,
                           const struct tempera_loss_map *map, double factor, const float *e,
                           const float *s, size_t n, float *out)
@@ -157,7 +156,7 @@ static void map_in_double(const struct tempera_loss *loss, const struct ordinary
             b += (double)t->share * (double)t->probs[i];
         if (t->weights != NULL)
             b *= (double)t->weights[i];
-        p = p < 0x1p-150 ? 0 : p;
+        p = e[i] > map->nothing ? p : 0;
         double cap_slope = map->softcap != 0 ? tempera_loss_cap_slope(loss, (double)s[i]) : 1;
         out[i] = (float)((factor * p - b) * cap_slope);
     }
@@ -202,6 +201,8 @@ static void map_row(const struct tempera_loss *loss, const struct tempera_loss_r
     double ratio = slopes->factor / o->sum;
     bool in_double = !is_held_by_f32(ratio) || !is_held_by_f32((double)map.target.share) ||
                      !is_held_by_f32((double)map.target.floor);
+    map.nothing = (float)exponential_of(loss, o, -INFINITY);
+    // In `scale`, what a masked score has is below 2^-152 of the factor: 0 up to a factor of 4.
     bool is_plain = o->held == EXPONENTIALS && !tempera_loss_needs_sums(loss, row);
     if (!in_double)
         tempera_split_inverse(slopes->factor, o->sum, &map.high, &map.low);
