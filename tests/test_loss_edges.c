@@ -336,7 +336,8 @@ static void overlaps(void)
 {
     static float z[8], d[8], weights[8], rows[8];
     static int32_t y[2];
-    struct tempera_matrix logits = tempera_matrix_f32(z, 2, 4), gradient = tempera_matrix_f32(d, 2, 4);
+    struct tempera_matrix logits = tempera_matrix_f32(z, 2, 4);
+    struct tempera_matrix gradient = tempera_matrix_f32(d, 2, 4);
     struct tempera_matrix over_weights = tempera_matrix_f32(weights + 3, 1, 4);
     struct tempera_matrix halves = {z, TEMPERA_BF16, 2, 4, 4};
     struct tempera_targets targets = {.classes = y};

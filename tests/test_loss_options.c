@@ -444,8 +444,8 @@ static void extreme_scores(void)
         }
 }
 
-// Masked columns are not there: without them the row has the same losses and the same gradient. With
-// smoothing they are not there if they have no weight, but count in the number of columns.
+// Masked columns are not there: scores so low that they have no mass give the same losses and the
+// same gradient.
 static void masked_columns(void)
 {
     for (unsigned options = 0; options < ALL_OPTIONS; options++) {

@@ -110,6 +110,9 @@ struct tempera_kernels {
     // Adds t_i, and t_i s_i where t_i isn't 0, to the lanes.
     void (*target_sums)(const struct tempera_mass *target, const float *s, size_t n,
                         double mass[16], double scores[16]);
+    // Adds w_i (s_i - max) to the lanes, where w_i isn't 0; NULL weights count as 1.
+    void (*distance_sum)(const float *weights, const float *s, size_t n, float max,
+                         double lanes[16]);
     // s is read only for the softcap's slope. out may be e or s.
     void (*loss_map)(const struct tempera_loss_map *map, const float *e, const float *s, size_t n,
                      float *out);
@@ -119,6 +122,10 @@ struct tempera_kernels {
     // s_i = min(cap(z_i), most) for i in [first, first + n); s may be z + first if z is f32.
     void (*softcap_below)(const struct tempera_prepare *how, const void *z, size_t first, size_t n,
                           float most, float *s);
+    // exp_sum of n elements, n a multiple of 64, that fetches next[n], of nbytes each, into the
+    // cache meanwhile.
+    void (*exp_sum_ahead)(const float *z, size_t n, const struct tempera_exponent *x, float *e,
+                          const void *next, size_t nbytes, double lanes[16]);
 };
 
 extern const struct tempera_kernels tempera_kernels_scalar;

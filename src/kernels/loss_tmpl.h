@@ -14,6 +14,28 @@ static inline f32x16 mass16(const struct tempera_mass *t, size_t n, size_t i)
     return mass;
 }
 
+// For smoothing: the sum of w (s - max), no term of which is positive, so that sums of four in f32
+// are off by an ulp or two of the whole. Without weights, a score of -inf shows as -inf.
+static void distance_sum(const float *weights, const float *s, size_t n, float max,
+                         double lanes[16])
+{
+    f64x16 sum = v_load64(lanes);
+    f32x16 m = v_set(max), zero = v_set(0);
+    for (size_t i = 0; i < n; i += GROUP) {
+        f32x16 part[4];
+        for (size_t k = 0; k < 4; k++) {
+            f32x16 d = v_sub(load_lanes(s, n, i + 16 * k, max), m);
+            if (weights != NULL) {
+                f32x16 w = load_lanes(weights, n, i + 16 * k, 0);
+                d = v_mul(w, v_select(v_less(zero, w), d, zero));
+            }
+            part[k] = d;
+        }
+        sum = v_add64(sum, v_widen(v_add(v_add(part[0], part[1]), v_add(part[2], part[3]))));
+    }
+    v_store64(lanes, sum);
+}
+
 // Products of floats are exact in double, so both sums have the error of double additions. A score
 // without mass counts 0, even one of -inf.
 static void target_sums(const struct tempera_mass *t, const float *s, size_t n, double mass[16],
@@ -36,31 +58,51 @@ static void target_sums(const struct tempera_mass *t, const float *s, size_t n, 
 // Where e is so small that a product with it may be a denormal, see scale_small16, that product is
 // rounded by itself. With b = 0 the bits are those of `scale`, but that a masked score's e, which
 // isn't quite 0, has gradient 0 under any factor.
-static inline f32x16 gradient16(const struct tempera_loss_map *map, f32x16 e, f32x16 b,
-                                f32x16 least)
+static inline f32x16 gradient_small16(const struct tempera_loss_map *map, f32x16 e, f32x16 b)
 {
-    if (v_any(v_less(e, least))) {
-        f32x16 product = scale_small16(e, map->high, map->low);
-        return v_sub(v_select(v_less(v_set(map->nothing), e), product, v_set(0)), b);
-    }
-    f32x16 minus_b = v_sub(v_set(0), b);
-    return v_fma(e, v_set(map->high), v_fma(e, v_set(map->low), minus_b));
+    f32x16 product = scale_small16(e, map->high, map->low);
+    return v_sub(v_select(v_less(v_set(map->nothing), e), product, v_set(0)), b);
 }
 
+// The softcap's slope 1 - (s / c)^2; exactly 0 at the cap.
+static inline f32x16 cap_slope16(const struct tempera_loss_map *map, f32x16 s)
+{
+    f32x16 one = v_set(1), u = v_mul(s, v_set(1 / map->softcap));
+    f32x16 slope = v_mul(v_sub(one, u), v_add(one, u));
+    return v_select(v_less(v_magnitude(s), v_set(map->softcap)), slope, v_set(0));
+}
+
+ALWAYS_INLINE void loss_map_of(const struct tempera_loss_map *map, const float *e, const float *s,
+                               size_t n, bool is_even, bool is_capped, float *out)
+{
+    f32x16 least = v_set(0x1p-70f / (map->high < 0 ? -map->high : map->high));
+    f32x16 high = v_set(map->high), low = v_set(map->low), even = v_set(map->target.floor);
+    for (size_t i = 0; i < n; i += 16) {
+        f32x16 x = load_lanes(e, n, i, 0x1p51f), g;
+        f32x16 b = is_even ? even : mass16(&map->target, n, i);
+        if (v_any(v_less(x, least)))
+            g = gradient_small16(map, x, b);
+        else
+            g = v_fma(x, high, v_fma(x, low, v_sub(v_set(0), b)));
+        if (is_capped)
+            g = v_mul(g, cap_slope16(map, load_lanes(s, n, i, 0)));
+        store_lanes(out, n, i, g);
+    }
+}
+
+// Loops for the common cases: the same mass for all, no softcap.
 static void loss_map(const struct tempera_loss_map *map, const float *e, const float *s, size_t n,
                      float *out)
 {
-    f32x16 least = v_set(0x1p-70f / (map->high < 0 ? -map->high : map->high));
-    f32x16 cap = v_set(map->softcap), one = v_set(1);
-    for (size_t i = 0; i < n; i += 16) {
-        f32x16 b = mass16(&map->target, n, i);
-        f32x16 g = gradient16(map, load_lanes(e, n, i, 0x1p51f), b, least);
-        if (map->softcap != 0) { // |s| <= cap, so that u is at most 1
-            f32x16 u = v_div(load_lanes(s, n, i, 0), cap);
-            g = v_mul(g, v_mul(v_sub(one, u), v_add(one, u)));
-        }
-        store_lanes(out, n, i, g);
-    }
+    bool is_even = map->target.probs == NULL && map->target.weights == NULL;
+    if (is_even && map->softcap == 0)
+        loss_map_of(map, e, s, n, true, false, out);
+    else if (is_even)
+        loss_map_of(map, e, s, n, true, true, out);
+    else if (map->softcap == 0)
+        loss_map_of(map, e, s, n, false, false, out);
+    else
+        loss_map_of(map, e, s, n, false, true, out);
 }
 
 // e of scores far below the maximum isn't quite 0, but their d is bounded, so that e d is as good
@@ -74,6 +116,36 @@ static void entropy_sum(const float *s, size_t n, float max, const struct temper
         f32x16 score = load_lanes(s, n, i, -INFINITY);
         sum = v_add_products(sum, exp16(score, x), v_max(lowest, v_sub(score, v_set(max))));
     }
+    v_store64(lanes, sum);
+}
+
+// While exponentials are taken of a row that lies in a cache, memory is idle: so the next row is
+// fetched meanwhile.
+ALWAYS_INLINE f64x16 exp_sum_ahead_of(const float *z, size_t n, const struct tempera_exponent *x,
+                                      float *e, const void *next, size_t nbytes, f64x16 sum)
+{
+    for (size_t i = 0; i < n; i += GROUP) {
+        for (size_t k = 0; k < GROUP; k += 16)
+            __builtin_prefetch((const char *)next + (i + k) * nbytes, 0, 2);
+        f32x16 a = exp16(v_load(z + i), x), b = exp16(v_load(z + i + 16), x);
+        f32x16 c = exp16(v_load(z + i + 32), x), d = exp16(v_load(z + i + 48), x);
+        if (e != NULL) {
+            v_store(e + i, a);
+            v_store(e + i + 16, b);
+            v_store(e + i + 32, c);
+            v_store(e + i + 48, d);
+        }
+        sum = add_group(sum, a, b, c, d);
+    }
+    return sum;
+}
+
+static void exp_sum_ahead(const float *z, size_t n, const struct tempera_exponent *x, float *e,
+                          const void *next, size_t nbytes, double lanes[16])
+{
+    f64x16 sum = v_load64(lanes);
+    sum = e != NULL ? exp_sum_ahead_of(z, n, x, e, next, nbytes, sum)
+                    : exp_sum_ahead_of(z, n, x, NULL, next, nbytes, sum);
     v_store64(lanes, sum);
 }
 

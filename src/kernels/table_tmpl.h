@@ -33,7 +33,9 @@ const struct tempera_kernels TABLE = {
     .dot = dot,
     .backward_map = backward_map,
     .target_sums = target_sums,
+    .distance_sum = distance_sum,
     .loss_map = loss_map,
     .entropy_sum = entropy_sum,
     .softcap_below = softcap_below,
+    .exp_sum_ahead = exp_sum_ahead,
 };

@@ -140,6 +140,7 @@ static struct tempera_loss_result compute_row(const struct loss_job *job, size_t
         tempera_loss_fill(&job->loss, row.d_logits, false);
         return (struct tempera_loss_result){.status = TEMPERA_OK};
     }
+    row.next = r + 1 < job->logits->rows ? tempera_matrix_element(job->logits, r + 1, 0) : NULL;
     row.y = job->classes != NULL ? (size_t)job->classes[r] : 0;
     return tempera_loss_row(&job->loss, &row);
 }

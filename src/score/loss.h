@@ -20,6 +20,7 @@ struct tempera_loss {
     enum tempera_dtype dtype;         // of the logits
     enum tempera_dtype probs_dtype;   // of soft targets
     enum tempera_dtype d_dtype;       // of the gradient
+    double class_weights_sum;         // of all columns; their number without weights
     double weight_sum;                // W
     size_t count;                     // N
     double slope;                     // of f ce in the gradient: G / (T W) for MEAN, G / T
@@ -33,6 +34,7 @@ struct tempera_loss_row {
     const void *probs; // soft targets, or NULL:
     size_t y;          // the class
     void *d_logits;    // NULL: none. May be logits.
+    const void *next;  // NULL, or the logits of the row after this one
 };
 
 struct tempera_loss_result {

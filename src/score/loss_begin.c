@@ -50,6 +50,17 @@ tempera_loss_read_options(const struct tempera_cross_entropy_options *given,
     return TEMPERA_OK;
 }
 
+static enum tempera_status add_class_weights(struct tempera_loss *loss)
+{
+    const float *weights = loss->options.class_weights;
+    loss->class_weights_sum = weights == NULL ? (double)loss->cols : 0;
+    for (size_t i = 0; weights != NULL && i < loss->cols; i++) {
+        TEMPERA_CHECK(is_amount(weights[i]), TEMPERA_INVALID_ARGUMENT);
+        loss->class_weights_sum += (double)weights[i];
+    }
+    return TEMPERA_OK;
+}
+
 // N and W.
 static enum tempera_status count_rows(struct tempera_loss *loss, const int32_t *classes,
                                       size_t rows)
@@ -75,9 +86,9 @@ enum tempera_status tempera_loss_begin(struct tempera_loss *loss, const int32_t 
 {
     const struct tempera_cross_entropy_options *options = &loss->options;
     TEMPERA_CHECK(classes != NULL || options->focal_gamma == 0, TEMPERA_UNSUPPORTED);
-    for (size_t i = 0; options->class_weights != NULL && i < loss->cols; i++)
-        TEMPERA_CHECK(is_amount(options->class_weights[i]), TEMPERA_INVALID_ARGUMENT);
-    enum tempera_status status = count_rows(loss, classes, rows);
+    enum tempera_status status = add_class_weights(loss);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    status = count_rows(loss, classes, rows);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     loss->heat = tempera_heat_of((double)options->temperature);
     loss->slope = (double)options->gradient_scale / (double)options->temperature;

@@ -10,7 +10,10 @@
 #include "kernels/scalars.h"
 #include "score/rows.h"
 
-enum { PIECE = TEMPERA_LOSS_PIECE };
+enum {
+    PIECE = TEMPERA_LOSS_PIECE,
+    LONG_ROW = 16384, // elements: the next row is fetched while this one is worked on
+};
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -98,13 +101,24 @@ static void sweep_piece(const struct tempera_loss *loss, const struct tempera_lo
     float *held = o->held == NOTHING ? NULL : (float *)row->d_logits + at;
     const float *s = tempera_loss_scores(loss, row, o->max, at, n,
                                          o->held == SCORES ? held : score_buffer);
-    if (tempera_loss_needs_sums(loss, row)) {
+    if (row->probs != NULL) {
         struct tempera_mass mass = tempera_loss_mass(loss, row, at, n, probs_buffer);
         k->target_sums(&mass, s, n, lanes->mass, lanes->scores);
+    } else if (loss->options.label_smoothing != 0) {
+        const float *weights = loss->options.class_weights;
+        k->distance_sum(weights != NULL ? weights + at : NULL, s, n, o->max, lanes->scores);
     }
     if (loss->wants_entropy)
         k->entropy_sum(s, n, o->max, &loss->heat, &o->exponent, lanes->entropy);
-    k->exp_sum(s, n, &o->exponent, o->held == EXPONENTIALS ? held : NULL, lanes->sum);
+    float *e = o->held == EXPONENTIALS ? held : NULL;
+    size_t ahead = 0;
+    if (row->next != NULL && loss->cols >= LONG_ROW) {
+        size_t nbytes = tempera_dtype_nbytes(loss->dtype);
+        const void *next = (const char *)row->next + at * nbytes;
+        ahead = n - n % 64;
+        k->exp_sum_ahead(s, ahead, &o->exponent, e, next, nbytes, lanes->sum);
+    }
+    k->exp_sum(s + ahead, n - ahead, &o->exponent, e != NULL ? e + ahead : NULL, lanes->sum);
 }
 
 // The exponentials' lanes are added block by block, as the kernels add those of a whole row.
@@ -138,9 +152,13 @@ static struct tempera_loss_sweep sweep_row(const struct tempera_loss *loss,
         sweep.entropy = entropy > 0 ? entropy : 0;
     }
     double mass = tempera_sum_lanes(lanes.mass), scores = tempera_sum_lanes(lanes.scores);
+    if (row->probs == NULL)
+        mass = loss->class_weights_sum;
+    else
+        scores -= mass * m;
     sweep.has_nan = mass - mass != 0; // infinite masses, too
     sweep.is_masked |= !sweep.has_nan && scores - scores != 0;
-    tempera_loss_add_up(loss, row, mass, (scores - mass * m) / T, &sweep);
+    tempera_loss_add_up(loss, row, mass, scores / T, &sweep);
     return sweep;
 }
 
