@@ -51,7 +51,7 @@ static void smoothing_counts_no_ignored_row(void)
     check_zeros(s.d + 3, 3);
 }
 
-// pytorch/pytorch#69339, #72056: weights, smoothing and ignore_index at once, with -100 as an index.
+// pytorch/pytorch#69339, #72056: weights, smoothing and ignore_index at once crashed.
 static void weights_smoothing_and_ignore(void)
 {
     const float weights[] = {0.5f, 2, 1};

@@ -24,13 +24,14 @@
 // scores -inf: the same with ALL_MASKED. Scores of +inf: the limit as in softmax.h, +inf with
 // z_loss; a target beside them has loss +inf, TARGET_MASKED. With a softcap no score is infinite.
 //
-// Error, with W = sum |t_j|, 1 without options: a row's loss within half an ulp + (W + 1) 2^-22 (of
-// scores off by up to 5 ulp, if capped; z_loss lse^2 within 2^-22 |lse| z_loss more), never negative
-// for classes; sums and means over rows in double, in a fixed order. A gradient's entry without
-// options within 7 ulp of p + 1 ulp of its own, times its scale; that of the target, and of soft
-// targets, within 2^-21 times its scale; with options within 2^-21 times its scale times
-// (sum |b| of docs/LOSSES.md + 1). Entropy: within 2^-20 (1 + itself). A 16-bit gradient is then
-// rounded once. Bits do not depend on the executor.
+// Error. A row's loss: half an ulp + (sum |t_j| + 1) 2^-22, without options 2^-22; with smoothing
+// 4 ulp more, with z_loss 2^-21 z_loss |lse| more, with gamma 1 + gamma times as much; never
+// negative for classes. Sums and means over rows in double, in a fixed order. A gradient's entry,
+// in the scale G / (T N): within 7 ulp of p + 1 ulp of its own; that of the target, and of soft
+// targets, within 2^-21. With options all entries within 2^-21 (((1 + gamma) sum |t| + 1) N / W +
+// 2 z_loss (|lse| + 1)) of that scale, and an ulp. A 16-bit gradient is then rounded once. Entropy:
+// within 2^-20 (1 + itself). A softcap's scores are off by 5 ulp, and what follows from them with
+// them. Bits do not depend on the executor.
 //
 // No function here allocates: beyond its arguments a call uses less than 64 KiB of each thread's
 // stack.
