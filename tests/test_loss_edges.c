@@ -169,6 +169,32 @@ static void soft_targets(void)
             }
 }
 
+// A row with a NaN, a masked one and an ignored one, of 16 bits, in place.
+static void edges_of_halves(void)
+{
+    static const struct {
+        enum tempera_dtype dtype;
+        uint16_t one, nan, minus_inf;
+    } types[] = {{TEMPERA_F16, 0x3C00, 0x7E00, 0xFC00}, {TEMPERA_BF16, 0x3F80, 0x7FC0, 0xFF80}};
+    for (size_t t = 0; t < 2; t++) {
+        uint16_t one = types[t].one, nan = types[t].nan, none = types[t].minus_inf;
+        uint16_t z[] = {0, one, 0xFFFF, none, one, 0, nan, nan, nan, none, none, none};
+        const uint16_t expected[] = {nan, nan, nan, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+        const int32_t y[] = {1, 0, -100, 2};
+        enum tempera_status row_status[4];
+        struct tempera_matrix m = {z, types[t].dtype, 4, 3, 3};
+        struct tempera_targets targets = {.classes = y};
+        struct tempera_cross_entropy_outputs out = {
+            .struct_size = sizeof out, .d_logits = &m, .row_status = row_status};
+        CHECK_STATUS(tempera_cross_entropy(&m, &targets, NULL, &out, NULL), TEMPERA_NAN_INPUT);
+        CHECK_STATUS(row_status[0], TEMPERA_NAN_INPUT);
+        CHECK_STATUS(row_status[1], TEMPERA_TARGET_MASKED);
+        CHECK_STATUS(row_status[2], TEMPERA_OK);
+        CHECK_STATUS(row_status[3], TEMPERA_ALL_MASKED);
+        CHECK_MEM(z, expected, sizeof z);
+    }
+}
+
 static void nan_in_the_last_column_and_block(void)
 {
     struct small s = {.rows = MOST_ROWS, .cols = 7};
@@ -383,6 +409,7 @@ int main(void)
         {"softcap at a small temperature", softcap_at_a_small_temperature},
         {"focal near certainty", focal_near_certainty},
         {"NaN and infinity in soft targets", soft_targets},
+        {"edges in 16 bits", edges_of_halves},
         {"NaN in the last column of the last block", nan_in_the_last_column_and_block},
         {"correct rows", correct_rows},
         {"strides, every type", strides},

@@ -444,6 +444,43 @@ static void extreme_scores(void)
         }
 }
 
+// Temperatures and scores that f32 arithmetic can't hold go to double. With logits, softcap and T
+// times a power of two, nothing changes but the gradient, which is divided by it; gradient_scale
+// takes that back.
+static void rows_in_double(void)
+{
+    static const int exponents[] = {-123, 104};
+    for (unsigned options = 0; options < ALL_OPTIONS; options++)
+        for (size_t k = 0; k < 2 && is_a_set(options); k++) {
+            struct problem p = make_problem(options, TEMPERA_REDUCTION_MEAN, TEMPERA_F32);
+            float scale = ldexpf(1, exponents[k]);
+            set_logit(&p, 4, -INFINITY); // beside a target, unless the options make it one
+            p.probs[4] = 0;
+            narrow(TEMPERA_F32, 0, p.probs_memory, 4);
+            p.classes[0] = 5;
+            struct problem far = p;
+            for (size_t i = 0; i < COUNT; i++)
+                set_logit(&far, i, p.logits[i] * scale);
+            far.options.temperature *= scale;
+            far.options.softcap *= scale;
+            far.options.gradient_scale *= scale;
+            struct answer a = ask(&p, options, TEMPERA_F32, false, NULL);
+            struct answer b = ask(&far, options, TEMPERA_F32, false, NULL);
+            double capped = options & SOFTCAP ? 16 : 1;
+            CHECK_STATUS(b.status, a.status);
+            CHECK_NEAR(b.loss, a.loss, 0x1p-18 * capped * (1 + fabs(a.loss)));
+            for (size_t r = 0; r < ROWS; r++) {
+                CHECK_STATUS(b.row_status[r], a.row_status[r]);
+                CHECK_NEAR((double)b.lse[r], (double)a.lse[r], 0x1p-19 * capped);
+                CHECK_NEAR((double)b.entropy[r], (double)a.entropy[r], 0x1p-18 * capped);
+                CHECK_EQ_INT(b.correct[r], a.correct[r]);
+            }
+            for (size_t i = 0; i < COUNT; i++)
+                CHECK_NEAR((double)widen(TEMPERA_F32, b.gradient, i),
+                           (double)widen(TEMPERA_F32, a.gradient, i), 0x1p-17 * capped);
+        }
+}
+
 // Masked columns are not there: scores so low that they have no mass give the same losses and the
 // same gradient.
 static void masked_columns(void)
@@ -479,6 +516,7 @@ int main(void)
         {"in place, apart, 16 bits: the same bits", places_and_types},
         {"1, 2, 3, 7 threads: the same bits", threads},
         {"scores of +-1e4 and +-80, one-hot rows", extreme_scores},
+        {"rows in double", rows_in_double},
         {"masked columns are as if not there", masked_columns},
     };
     return CHECK_RUN(tests);
