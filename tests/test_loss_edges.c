@@ -145,6 +145,52 @@ static void focal_near_certainty(void)
     }
 }
 
+// 1 - p_y far below an ulp of 1: the other score's mass is 2e-9.
+static void focal_beyond_an_ulp_of_one(void)
+{
+    float z[64], row_loss;
+    for (size_t i = 0; i < 64; i++)
+        z[i] = -INFINITY;
+    z[0] = 0;
+    z[32] = -20;
+    const int32_t y = 0;
+    struct tempera_matrix logits = tempera_matrix_f32(z, 1, 64);
+    struct tempera_targets targets = {.classes = &y};
+    struct tempera_cross_entropy_options options = tempera_cross_entropy_options_default();
+    struct tempera_cross_entropy_outputs out = {.struct_size = sizeof out, .row_loss = &row_loss};
+    options.focal_gamma = 0.5f;
+    CHECK_STATUS(tempera_cross_entropy(&logits, &targets, &options, &out, NULL), TEMPERA_OK);
+    CHECK_NEAR((double)row_loss, exp(-20 * 1.5), 1e-6 * exp(-20 * 1.5));
+}
+
+// A class that is masked and has no weight is no target: its row counts, and has no loss.
+static void masked_class_without_weight(void)
+{
+    const float weights[] = {0, 1, 1};
+    for (int focal = 0; focal < 2; focal++) {
+        struct small s = small_of(-INFINITY, 2, 3, 4, 5, 6, 0, 2);
+        s.options.class_weights = weights;
+        s.options.focal_gamma = focal ? 2 : 0;
+        ask(&s);
+        CHECK_STATUS(s.status, TEMPERA_OK);
+        CHECK_EQ_SIZE(s.count, 2);
+        CHECK(s.row_loss[0] == 0 && s.row_loss[1] > 0);
+        check_zeros(s.d, 3);
+        s.options.label_smoothing = 0.1f; // the other classes are targets
+        s.options.gradient_scale = 1e38f;
+        ask(&s);
+        CHECK_STATUS(s.status, TEMPERA_OK);
+        CHECK(s.row_loss[0] > 0 && s.d[0] == 0 && (focal || s.d[1] != 0));
+        s.options.label_smoothing = 0;
+        s.options.gradient_scale = 1;
+        s.options.temperature = 1e-38f; // the same in double
+        ask(&s);
+        CHECK_STATUS(s.status, TEMPERA_OK);
+        CHECK(s.row_loss[0] == 0);
+        check_zeros(s.d, 3);
+    }
+}
+
 static void soft_targets(void)
 {
     static const float bad[] = {NAN, INFINITY, -INFINITY};
@@ -408,6 +454,8 @@ int main(void)
         {"softcap of infinite scores", softcap_of_infinite_scores},
         {"softcap at a small temperature", softcap_at_a_small_temperature},
         {"focal near certainty", focal_near_certainty},
+        {"focal beyond an ulp of one", focal_beyond_an_ulp_of_one},
+        {"a masked class without weight", masked_class_without_weight},
         {"NaN and infinity in soft targets", soft_targets},
         {"edges in 16 bits", edges_of_halves},
         {"NaN in the last column of the last block", nan_in_the_last_column_and_block},

@@ -72,37 +72,46 @@ static inline f32x16 cap_slope16(const struct tempera_loss_map *map, f32x16 s)
     return v_select(v_less(v_magnitude(s), v_set(map->softcap)), slope, v_set(0));
 }
 
-ALWAYS_INLINE void loss_map_of(const struct tempera_loss_map *map, const float *e, const float *s,
-                               size_t n, bool is_even, bool is_capped, float *out)
+// The same mass for all, no softcap: what smoothing needs.
+static inline void even_map(const struct tempera_loss_map *map, const float *e, size_t n,
+                            float *out)
 {
     f32x16 least = v_set(0x1p-70f / (map->high < 0 ? -map->high : map->high));
-    f32x16 high = v_set(map->high), low = v_set(map->low), even = v_set(map->target.floor);
+    f32x16 high = v_set(map->high), low = v_set(map->low), b = v_set(map->target.floor);
     for (size_t i = 0; i < n; i += 16) {
-        f32x16 x = load_lanes(e, n, i, 0x1p51f), g;
-        f32x16 b = is_even ? even : mass16(&map->target, n, i);
+        f32x16 x = load_lanes(e, n, i, 0x1p51f);
         if (v_any(v_less(x, least)))
-            g = gradient_small16(map, x, b);
+            x = gradient_small16(map, x, b);
         else
-            g = v_fma(x, high, v_fma(x, low, v_sub(v_set(0), b)));
-        if (is_capped)
-            g = v_mul(g, cap_slope16(map, load_lanes(s, n, i, 0)));
-        store_lanes(out, n, i, g);
+            x = v_fma(x, high, v_fma(x, low, v_sub(v_set(0), b)));
+        store_lanes(out, n, i, x);
     }
 }
 
-// Loops for the common cases: the same mass for all, no softcap.
+static inline void any_map(const struct tempera_loss_map *map, const float *e, const float *s,
+                           size_t n, float *out)
+{
+    f32x16 least = v_set(0x1p-70f / (map->high < 0 ? -map->high : map->high));
+    f32x16 high = v_set(map->high), low = v_set(map->low);
+    for (size_t i = 0; i < n; i += 16) {
+        f32x16 x = load_lanes(e, n, i, 0x1p51f), b = mass16(&map->target, n, i);
+        if (v_any(v_less(x, least)))
+            x = gradient_small16(map, x, b);
+        else
+            x = v_fma(x, high, v_fma(x, low, v_sub(v_set(0), b)));
+        if (map->softcap != 0)
+            x = v_mul(x, cap_slope16(map, load_lanes(s, n, i, 0)));
+        store_lanes(out, n, i, x);
+    }
+}
+
 static void loss_map(const struct tempera_loss_map *map, const float *e, const float *s, size_t n,
                      float *out)
 {
-    bool is_even = map->target.probs == NULL && map->target.weights == NULL;
-    if (is_even && map->softcap == 0)
-        loss_map_of(map, e, s, n, true, false, out);
-    else if (is_even)
-        loss_map_of(map, e, s, n, true, true, out);
-    else if (map->softcap == 0)
-        loss_map_of(map, e, s, n, false, false, out);
+    if (map->target.probs == NULL && map->target.weights == NULL && map->softcap == 0)
+        even_map(map, e, n, out);
     else
-        loss_map_of(map, e, s, n, false, true, out);
+        any_map(map, e, s, n, out);
 }
 
 // e of scores far below the maximum isn't quite 0, but their d is bounded, so that e d is as good
@@ -121,9 +130,10 @@ static void entropy_sum(const float *s, size_t n, float max, const struct temper
 
 // While exponentials are taken of a row that lies in a cache, memory is idle: so the next row is
 // fetched meanwhile.
-ALWAYS_INLINE f64x16 exp_sum_ahead_of(const float *z, size_t n, const struct tempera_exponent *x,
-                                      float *e, const void *next, size_t nbytes, f64x16 sum)
+static void exp_sum_ahead(const float *z, size_t n, const struct tempera_exponent *x, float *e,
+                          const void *next, size_t nbytes, double lanes[16])
 {
+    f64x16 sum = v_load64(lanes);
     for (size_t i = 0; i < n; i += GROUP) {
         for (size_t k = 0; k < GROUP; k += 16)
             __builtin_prefetch((const char *)next + (i + k) * nbytes, 0, 2);
@@ -137,15 +147,6 @@ ALWAYS_INLINE f64x16 exp_sum_ahead_of(const float *z, size_t n, const struct tem
         }
         sum = add_group(sum, a, b, c, d);
     }
-    return sum;
-}
-
-static void exp_sum_ahead(const float *z, size_t n, const struct tempera_exponent *x, float *e,
-                          const void *next, size_t nbytes, double lanes[16])
-{
-    f64x16 sum = v_load64(lanes);
-    sum = e != NULL ? exp_sum_ahead_of(z, n, x, e, next, nbytes, sum)
-                    : exp_sum_ahead_of(z, n, x, NULL, next, nbytes, sum);
     v_store64(lanes, sum);
 }
 

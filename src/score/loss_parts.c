@@ -99,14 +99,6 @@ void tempera_loss_add_up(const struct tempera_loss *loss, const struct tempera_l
     }
 }
 
-// 1 - exp(-l) for l >= 0, as exact near 0 as elsewhere.
-static double one_minus_exp(double l)
-{
-    if (l < 0x1p-9) // the series' next term is l^6 / 720
-        return l * (1 - l / 2 * (1 - l / 3 * (1 - l / 4 * (1 - l / 5))));
-    return 1 - tempera_exp(-l);
-}
-
 struct focus {
     double factor; // f = (1 - p_y)^gamma
     double pull;   // k, see docs/LOSSES.md
@@ -115,7 +107,7 @@ struct focus {
 
 static struct focus focus_of(double gamma, const struct tempera_loss_sweep *sweep)
 {
-    double rest = one_minus_exp(sweep->class_loss);
+    double rest = 1 - tempera_exp(-sweep->class_loss);
     if (gamma == 0)
         return (struct focus){1, 0, rest};
     if (rest < DBL_MIN)

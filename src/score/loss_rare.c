@@ -24,8 +24,6 @@ struct rare {
 // (s - m) / T. All scores of +inf are alike, and nothing else counts beside them.
 static double distance(const struct rare *r, float s)
 {
-    if (s == -INFINITY)
-        return -INFINITY;
     if (r->max == INFINITY)
         return s == INFINITY ? 0 : -INFINITY;
     return ((double)s - (double)r->max) / r->loss->heat.T;
@@ -59,8 +57,7 @@ static void find_sum(struct rare *r, struct tempera_loss_sweep *sweep)
     sweep->ln_S = tempera_log(r->sum);
     sweep->logsumexp =
         r->max == INFINITY ? INFINITY : (double)r->max / r->loss->heat.T + sweep->ln_S;
-    double entropy = sweep->ln_S - products / r->sum;
-    sweep->entropy = entropy > 0 ? entropy : 0;
+    sweep->entropy = sweep->ln_S - products / r->sum;
 }
 
 static void find_target_sums(const struct rare *r, struct tempera_loss_sweep *sweep)

@@ -142,15 +142,12 @@ static struct tempera_loss_sweep sweep_row(const struct tempera_loss *loss,
     sweep.ln_S = tempera_ln_sum(&sum);
     sweep.logsumexp = m / T + sweep.ln_S;
     if (row->probs == NULL) {
-        double class_loss = sweep.ln_S - ((double)o->s_y - m) / T;
-        sweep.class_loss = class_loss < 0 ? 0 : class_loss; // a softcap rounds
+        sweep.class_loss = sweep.ln_S - ((double)o->s_y - m) / T;
         sweep.p_y = o->s_y == -INFINITY ? 0 : exponential_of(loss, o, o->s_y) / o->sum;
         sweep.is_masked = o->s_y == -INFINITY && tempera_loss_class_mass(loss, row->y) != 0;
     }
-    if (loss->wants_entropy) {
-        double entropy = sweep.ln_S - tempera_sum_lanes(lanes.entropy) / o->sum / T;
-        sweep.entropy = entropy > 0 ? entropy : 0;
-    }
+    if (loss->wants_entropy)
+        sweep.entropy = sweep.ln_S - tempera_sum_lanes(lanes.entropy) / o->sum / T;
     double mass = tempera_sum_lanes(lanes.mass), scores = tempera_sum_lanes(lanes.scores);
     if (row->probs == NULL)
         mass = loss->class_weights_sum;
@@ -280,7 +277,7 @@ struct tempera_loss_result tempera_loss_row(const struct tempera_loss *loss,
             result = ordinary_row(loss, row, max);
         else
             result = tempera_loss_rare_row(loss, row, max);
-        result.is_correct = is_correct && result.status != TEMPERA_NAN_INPUT;
+        result.is_correct = is_correct;
     }
     if (result.status != TEMPERA_OK)
         tempera_loss_fill(loss, row->d_logits, result.status == TEMPERA_NAN_INPUT);
