@@ -107,9 +107,9 @@ struct focus {
 
 static struct focus focus_of(double gamma, const struct tempera_loss_sweep *sweep)
 {
-    double rest = 1 - tempera_exp(-sweep->class_loss);
     if (gamma == 0)
-        return (struct focus){1, 0, rest};
+        return (struct focus){1, 0, 0};
+    double rest = 1 - tempera_exp(-sweep->class_loss);
     if (rest < DBL_MIN)
         return (struct focus){0, 0, rest};
     double factor = tempera_exp(gamma * tempera_log(rest));

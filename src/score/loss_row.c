@@ -70,7 +70,8 @@ struct ordinary {
     enum held held;
     struct tempera_exponent exponent;
     float max, s_y;
-    double sum; // S, as the exponentials have it
+    float e_max, e_y, e_nothing; // exponentials of these, and of -inf
+    double sum;                  // S, as the exponentials have it
 };
 
 static enum held held_by(const struct tempera_loss *loss, const struct tempera_loss_row *row)
@@ -80,12 +81,21 @@ static enum held held_by(const struct tempera_loss *loss, const struct tempera_l
     return loss->options.softcap != 0 ? SCORES : EXPONENTIALS;
 }
 
-static double exponential_of(const struct tempera_loss *loss, const struct ordinary *o, float s)
+static struct ordinary begin_ordinary(const struct tempera_loss *loss,
+                                      const struct tempera_loss_row *row, float max)
 {
-    float e;
+    struct ordinary o = {.held = held_by(loss, row), .max = max};
+    float s[3] = {max, 0, -INFINITY}, e[3];
     double unused[16] = {0};
-    loss->kernels->exp_sum(&s, 1, &o->exponent, &e, unused);
-    return (double)e;
+    o.exponent = tempera_exponent_of(max, &loss->heat);
+    if (row->probs == NULL)
+        s[1] = *tempera_loss_scores(loss, row, max, row->y, 1, &s[1]);
+    loss->kernels->exp_sum(s, 3, &o.exponent, e, unused);
+    o.s_y = s[1];
+    o.e_max = e[0];
+    o.e_y = e[1];
+    o.e_nothing = e[2];
+    return o;
 }
 
 // Sums over a row, lane by lane.
@@ -136,23 +146,24 @@ static struct tempera_loss_sweep sweep_row(const struct tempera_loss *loss,
             sweep_piece(loss, row, o, at, smaller(end - at, PIECE), &lanes);
         o->sum += tempera_sum_lanes(lanes.sum);
     }
-    const struct tempera_row_sum sum = {o->max, exponential_of(loss, o, o->max), o->sum,
-                                        o->exponent};
+    const struct tempera_row_sum sum = {o->max, (double)o->e_max, o->sum, o->exponent};
     double m = (double)o->max, T = loss->heat.T;
     sweep.ln_S = tempera_ln_sum(&sum);
     sweep.logsumexp = m / T + sweep.ln_S;
     if (row->probs == NULL) {
         sweep.class_loss = sweep.ln_S - ((double)o->s_y - m) / T;
-        sweep.p_y = o->s_y == -INFINITY ? 0 : exponential_of(loss, o, o->s_y) / o->sum;
+        sweep.p_y = o->s_y == -INFINITY ? 0 : (double)o->e_y / o->sum;
         sweep.is_masked = o->s_y == -INFINITY && tempera_loss_class_mass(loss, row->y) != 0;
     }
     if (loss->wants_entropy)
         sweep.entropy = sweep.ln_S - tempera_sum_lanes(lanes.entropy) / o->sum / T;
-    double mass = tempera_sum_lanes(lanes.mass), scores = tempera_sum_lanes(lanes.scores);
-    if (row->probs == NULL)
-        mass = loss->class_weights_sum;
-    else
+    double mass = loss->class_weights_sum, scores = 0;
+    if (tempera_loss_needs_sums(loss, row))
+        scores = tempera_sum_lanes(lanes.scores);
+    if (row->probs != NULL) {
+        mass = tempera_sum_lanes(lanes.mass);
         scores -= mass * m;
+    }
     sweep.has_nan = mass - mass != 0; // infinite masses, too
     sweep.is_masked |= !sweep.has_nan && scores - scores != 0;
     tempera_loss_add_up(loss, row, mass, scores / T, &sweep);
@@ -216,7 +227,7 @@ static void map_row(const struct tempera_loss *loss, const struct tempera_loss_r
     double ratio = slopes->factor / o->sum;
     bool in_double = !is_held_by_f32(ratio) || !is_held_by_f32((double)map.target.share) ||
                      !is_held_by_f32((double)map.target.floor);
-    map.nothing = (float)exponential_of(loss, o, -INFINITY);
+    map.nothing = o->e_nothing;
     // In `scale`, what a masked score has is below 2^-152 of the factor: 0 up to a factor of 4.
     bool is_plain = o->held == EXPONENTIALS && !tempera_loss_needs_sums(loss, row);
     if (!in_double)
@@ -236,12 +247,7 @@ static void map_row(const struct tempera_loss *loss, const struct tempera_loss_r
 static struct tempera_loss_result ordinary_row(const struct tempera_loss *loss,
                                                const struct tempera_loss_row *row, float max)
 {
-    struct ordinary o = {.held = held_by(loss, row), .max = max};
-    o.exponent = tempera_exponent_of(max, &loss->heat);
-    float s_y = 0;
-    if (row->probs == NULL)
-        s_y = *tempera_loss_scores(loss, row, max, row->y, 1, &s_y);
-    o.s_y = s_y;
+    struct ordinary o = begin_ordinary(loss, row, max);
     struct tempera_loss_sweep sweep = sweep_row(loss, row, &o);
     struct tempera_loss_slopes slopes;
     struct tempera_loss_result result = {TEMPERA_NAN_INPUT, NAN, NAN, NAN, NAN, false};
