@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The command and the examples: over the public headers alone.
+# The command, the examples and the benchmark: over the public headers alone.
 
 if(TEMPERA_COMMAND)
     find_package(PkgConfig REQUIRED)
@@ -21,4 +21,11 @@ if(TEMPERA_EXAMPLES)
         # An example of the score path alone loads no matrix library.
         target_link_options(${name} PRIVATE LINKER:--as-needed)
     endforeach()
+endif()
+
+# Over libtempera alone. bench/peers, which needs other libraries, has a script of its own.
+if(TEMPERA_BENCH)
+    file(GLOB sources CONFIGURE_DEPENDS bench/*.c)
+    add_executable(tempera-bench ${sources})
+    target_link_libraries(tempera-bench PRIVATE tempera)
 endif()

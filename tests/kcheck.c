@@ -107,6 +107,54 @@ static size_t cross_entropy(const struct inputs *in, float *out)
     return in->rows * in->n + 1;
 }
 
+// Everything that a loss may have; the class depends on the row's own data.
+static size_t loss_options(const struct inputs *in, float *out)
+{
+    struct tempera_matrix z = matrix_of(in, in->z), g = tempera_matrix_f32(out, in->rows, in->n);
+    static float weights[MOST];
+    int32_t classes[MOST_ROWS];
+    for (size_t i = 0; i < in->n; i++)
+        weights[i] = (float)(i % 7) * 0.25f;
+    for (size_t r = 0; r < in->rows; r++)
+        classes[r] = (int32_t)((size_t)(1000 * fabsf(in->other[r * in->stride])) % in->n);
+    struct tempera_targets targets = {classes, NULL};
+    struct tempera_cross_entropy_options options = tempera_cross_entropy_options_default();
+    struct tempera_cross_entropy_outputs outputs = {.struct_size = sizeof outputs, .d_logits = &g};
+    options.temperature = in->T;
+    options.reduction = TEMPERA_REDUCTION_SUM;
+    options.label_smoothing = 0.1f;
+    options.class_weights = weights;
+    options.z_loss = 1e-3f;
+    options.softcap = 30;
+    options.focal_gamma = 1.5f;
+    tempera_cross_entropy(&z, &targets, &options, &outputs, in->executor);
+    return in->rows * in->n;
+}
+
+// Soft targets, and what is found of each row.
+static size_t loss_soft(const struct inputs *in, float *out)
+{
+    struct tempera_matrix z = matrix_of(in, in->z), g = tempera_matrix_f32(out, in->rows, in->n);
+    struct tempera_matrix probs = matrix_of(in, in->other);
+    struct tempera_targets targets = {NULL, &probs};
+    struct tempera_cross_entropy_options options = tempera_cross_entropy_options_default();
+    float lse[MOST_ROWS], entropy[MOST_ROWS], loss[MOST_ROWS];
+    struct tempera_cross_entropy_outputs outputs = {.struct_size = sizeof outputs,
+                                                    .d_logits = &g,
+                                                    .row_loss = loss,
+                                                    .row_logsumexp = lse,
+                                                    .row_entropy = entropy};
+    options.temperature = in->T;
+    options.reduction = TEMPERA_REDUCTION_SUM;
+    tempera_cross_entropy(&z, &targets, &options, &outputs, in->executor);
+    for (size_t r = 0; r < in->rows && in->n >= 3; r++) {
+        out[r * in->n] = loss[r];
+        out[r * in->n + 1] = lse[r];
+        out[r * in->n + 2] = entropy[r];
+    }
+    return in->rows * in->n;
+}
+
 // Every mask word another, everything before the softmax, and a sink.
 static size_t attention(const struct inputs *in, float *out)
 {
@@ -125,6 +173,27 @@ static size_t attention(const struct inputs *in, float *out)
     options.add = &add;
     options.sinks = sinks;
     tempera_softmax(&z, &options, &p, NULL, in->executor);
+    return in->rows * in->n;
+}
+
+// Logits and gradient of 16 bits, in place, with smoothing.
+static size_t loss_bf16(const struct inputs *in, float *out)
+{
+    static uint16_t halves[MOST_ROWS * 4096 > MOST ? MOST_ROWS * 4096 : MOST];
+    struct tempera_matrix z = {halves, TEMPERA_BF16, in->rows, in->n, in->n};
+    int32_t classes[MOST_ROWS] = {0};
+    struct tempera_targets targets = {classes, NULL};
+    struct tempera_cross_entropy_options options = tempera_cross_entropy_options_default();
+    struct tempera_cross_entropy_outputs outputs = {.struct_size = sizeof outputs, .d_logits = &z};
+    options.temperature = in->T;
+    options.reduction = TEMPERA_REDUCTION_SUM;
+    options.label_smoothing = 0.1f;
+    for (size_t r = 0; r < in->rows; r++)
+        for (size_t i = 0; i < in->n; i++)
+            halves[r * in->n + i] = tempera_f32_to_bf16(in->z[r * in->stride + i]);
+    tempera_cross_entropy(&z, &targets, &options, &outputs, in->executor);
+    for (size_t i = 0; i < in->rows * in->n; i++)
+        out[i] = tempera_bf16_to_f32(halves[i]);
     return in->rows * in->n;
 }
 
@@ -183,6 +252,9 @@ static const struct {
     {"softmax_f16", softmax_f16},
     {"softmax_bf16", softmax_bf16},
     {"log_softmax_bf16", log_softmax_bf16},
+    {"loss_options", loss_options},
+    {"loss_soft", loss_soft},
+    {"loss_bf16", loss_bf16},
 };
 
 enum { N_OPERATIONS = sizeof operations / sizeof *operations };

@@ -58,6 +58,21 @@ struct tempera_prepare {
     float scale, softcap; // softcap 0: none
 };
 
+// Masses of targets: t_i = weights_i (share probs_i + floor). NULL weights count as 1, NULL probs
+// as 0. Both begin with the piece at hand.
+struct tempera_mass {
+    const float *weights, *probs;
+    float share, floor;
+};
+
+// The gradient of a cross-entropy: (e_i (high + low) - target_i), times the softcap's slope.
+struct tempera_loss_map {
+    struct tempera_mass target;
+    float high, low;
+    float nothing; // e(-inf): so small an e counts 0, however large the factor is
+    float softcap; // 0: none
+};
+
 struct tempera_kernels {
     enum tempera_isa isa;
     const char *name;
@@ -93,6 +108,27 @@ struct tempera_kernels {
     // out_i = p_i (dp_i - dot) / T. out may be p or dp.
     void (*backward_map)(const float *p, const float *dp, size_t n, double dot,
                          const struct tempera_heat *heat, float *out);
+
+    // ---- Cross-entropy. s: scores, -inf among them; e: their exponentials.
+    // Adds t_i, and t_i s_i where t_i isn't 0, to the lanes.
+    void (*target_sums)(const struct tempera_mass *target, const float *s, size_t n,
+                        double mass[16], double scores[16]);
+    // Adds w_i (s_i - max) to the lanes, where w_i isn't 0; NULL weights count as 1.
+    void (*distance_sum)(const float *weights, const float *s, size_t n, float max,
+                         double lanes[16]);
+    // s is read only for the softcap's slope. out may be e or s.
+    void (*loss_map)(const struct tempera_loss_map *map, const float *e, const float *s, size_t n,
+                     float *out);
+    // Adds e(s_i) (s_i - max) to the lanes.
+    void (*entropy_sum)(const float *s, size_t n, float max, const struct tempera_heat *heat,
+                        const struct tempera_exponent *x, double lanes[16]);
+    // s_i = min(cap(z_i), most) for i in [first, first + n); s may be z + first if z is f32.
+    void (*softcap_below)(const struct tempera_prepare *how, const void *z, size_t first, size_t n,
+                          float most, float *s);
+    // exp_sum of n elements, n a multiple of 64, that fetches next[n], of nbytes each, into the
+    // cache meanwhile.
+    void (*exp_sum_ahead)(const float *z, size_t n, const struct tempera_exponent *x, float *e,
+                          const void *next, size_t nbytes, double lanes[16]);
 };
 
 extern const struct tempera_kernels tempera_kernels_scalar;

@@ -16,6 +16,7 @@
 
 #include "kernels/backward_tmpl.h"
 #include "kernels/convert_tmpl.h"
+#include "kernels/loss_tmpl.h"
 
 const struct tempera_kernels TABLE = {
     .isa = TABLE_ISA,
@@ -31,4 +32,10 @@ const struct tempera_kernels TABLE = {
     .narrow = narrow,
     .dot = dot,
     .backward_map = backward_map,
+    .target_sums = target_sums,
+    .distance_sum = distance_sum,
+    .loss_map = loss_map,
+    .entropy_sum = entropy_sum,
+    .softcap_below = softcap_below,
+    .exp_sum_ahead = exp_sum_ahead,
 };

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+// The subcommands of tempera-bench: one file each, all over the public API alone.
+#ifndef BENCH_COMMANDS_H
+#define BENCH_COMMANDS_H
+
+#include <stdbool.h>
+
+// Each returns the program's exit status. json: one object a line instead of a table.
+int bench_loss(bool json);
+
+#endif

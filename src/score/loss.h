@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+// The cross-entropy's inside. docs/LOSSES.md has the formula; names here are its letters spelled
+// out. A row is done by itself from what the call settled beforehand, the whole batch's normaliser
+// among it, so that rows can come from a matrix or from chunks that nobody keeps.
+#ifndef TEMPERA_SCORE_LOSS_H
+#define TEMPERA_SCORE_LOSS_H
+
+#include <tempera/loss.h>
+
+#include "kernels/kernels.h"
+
+enum { TEMPERA_LOSS_PIECE = 2048 }; // elements; a few buffers of so many floats lie on the stack
+
+// A call, as its rows see it.
+struct tempera_loss {
+    const struct tempera_kernels *kernels;
+    struct tempera_cross_entropy_options options;
+    struct tempera_heat heat;
+    size_t cols;
+    enum tempera_dtype dtype;         // of the logits
+    enum tempera_dtype probs_dtype;   // of soft targets
+    enum tempera_dtype d_dtype;       // of the gradient
+    double class_weights_sum;         // of all columns; their number without weights
+    double weight_sum;                // W
+    size_t count;                     // N
+    double slope;                     // of f ce in the gradient: G / (T W) for MEAN, G / T
+    double z_slope;                   // of z lse^2: G / (T N), G / T
+    bool wants_entropy, wants_correct;
+};
+
+// A row that counts.
+struct tempera_loss_row {
+    const void *logits;
+    const void *probs; // soft targets, or NULL:
+    size_t y;          // the class
+    void *d_logits;    // NULL: none. May be logits.
+    const void *next;  // NULL, or the logits of the row after this one
+};
+
+struct tempera_loss_result {
+    enum tempera_status status;
+    double cross_entropy; // f ce
+    double z_loss;        // z lse^2
+    double logsumexp, entropy;
+    bool is_correct;
+};
+
+// What a sweep over a row finds, the same for ordinary rows and for rare ones.
+struct tempera_loss_sweep {
+    double ln_S, logsumexp;
+    double p_y;           // of the class
+    double class_loss;    // lse - a_y
+    double mass;          // tau
+    double cross_entropy; // ce
+    double entropy;
+    bool has_nan;   // among the soft targets
+    bool is_masked; // a target is on a score without mass
+};
+
+// What the gradient needs beside the sweep's probabilities: A p_j - b_j.
+struct tempera_loss_slopes {
+    double factor; // A
+    struct tempera_mass target;
+    double at_y; // the gradient of a_y, in the gradient's scale
+};
+
+// Reads and checks the options; NULL: the defaults. OK or INVALID_ARGUMENT. The class weights,
+// whose number only the logits tell, are checked by begin.
+enum tempera_status
+tempera_loss_read_options(const struct tempera_cross_entropy_options *given,
+                          struct tempera_cross_entropy_options *options);
+
+// Gets a call ready whose kernels, options, cols and types are set: the normalisers, from
+// classes[rows], or for soft targets (NULL). OK, INVALID_ARGUMENT (a weight that is negative or not
+// finite), TARGET_OUT_OF_RANGE, UNSUPPORTED (focal with soft targets).
+enum tempera_status tempera_loss_begin(struct tempera_loss *loss, const int32_t *classes,
+                                       size_t rows);
+
+// The reduced loss from the sums of f ce and of z lse^2.
+double tempera_loss_reduce(const struct tempera_loss *loss, double cross_entropy, double z_loss);
+
+struct tempera_loss_result tempera_loss_row(const struct tempera_loss *loss,
+                                            const struct tempera_loss_row *row);
+
+// Rows that f32 can't hold, and rows with scores of +inf, in double. max: of the scores.
+struct tempera_loss_result tempera_loss_rare_row(const struct tempera_loss *loss,
+                                                 const struct tempera_loss_row *row, float max);
+
+// ------------------------------------------------------------------------------------------------
+// What both kinds of rows share (loss_parts.c)
+
+// Scores [at, at + n) behind type and softcap, where they lie or in buffer; none above max.
+const float *tempera_loss_scores(const struct tempera_loss *loss,
+                                 const struct tempera_loss_row *row, float max, size_t at, size_t n,
+                                 float *buffer);
+
+// The target masses of a piece. buffer: for soft targets of 16 bits.
+struct tempera_mass tempera_loss_mass(const struct tempera_loss *loss,
+                                      const struct tempera_loss_row *row, size_t at, size_t n,
+                                      float *buffer);
+
+// The same pieces of weights and targets under other factors.
+struct tempera_mass tempera_loss_mass_like(const struct tempera_mass *piece,
+                                           const struct tempera_mass *factors);
+
+// True if the sums over all targets are needed: soft targets, or smoothing.
+bool tempera_loss_needs_sums(const struct tempera_loss *loss, const struct tempera_loss_row *row);
+
+float tempera_loss_class_weight(const struct tempera_loss *loss, size_t y);
+
+// t_y
+double tempera_loss_class_mass(const struct tempera_loss *loss, size_t y);
+
+// mass and cross_entropy from the sums of t_j and t_j (a_j - m / T) over the row, which for a class
+// are those of the weights alone; from class_loss where no sums are needed.
+void tempera_loss_add_up(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                         double mass, double scores, struct tempera_loss_sweep *sweep);
+
+// The row's losses. *slopes: for its gradient.
+struct tempera_loss_result tempera_loss_settle(const struct tempera_loss *loss,
+                                               const struct tempera_loss_row *row,
+                                               const struct tempera_loss_sweep *sweep,
+                                               struct tempera_loss_slopes *slopes);
+
+// The slope of the softcap at score s; 1 without one.
+double tempera_loss_cap_slope(const struct tempera_loss *loss, double s);
+
+// Writes n gradients from element `at` on; from may lie where they go.
+void tempera_loss_store(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                        size_t at, size_t n, const float *from);
+
+// Fills the row's gradient with 0, or with the canonical NaN.
+void tempera_loss_fill(const struct tempera_loss *loss, void *d_logits, bool with_nan);
+
+#endif

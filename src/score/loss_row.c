@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT
+// One row of a cross-entropy. Three sweeps: the maximum; the exponentials' sum, with the targets'
+// sums beside it; the gradient. An f32 gradient holds the exponentials in between, or, with a
+// softcap, the scores; one of 16 bits can't, and they are taken again.
+#include "score/loss.h"
+
+#include <math.h>
+
+#include "base/exp.h"
+#include "kernels/scalars.h"
+#include "score/rows.h"
+
+enum {
+    PIECE = TEMPERA_LOSS_PIECE,
+    LONG_ROW = 16384, // elements: the next row is fetched while this one is worked on
+};
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+// ------------------------------------------------------------------------------------------------
+// The logits as they came
+
+// Logits [at, at + n), where they lie or in buffer.
+static const float *logits_at(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                              size_t at, size_t n, float *buffer)
+{
+    const struct tempera_prepare how = {.dtype = loss->dtype, .scale = 1};
+    if (loss->dtype == TEMPERA_F32)
+        return (const float *)row->logits + at;
+    loss->kernels->prepare(&how, row->logits, at, n, buffer);
+    return buffer;
+}
+
+static float max_until(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                       size_t end, bool *has_nan)
+{
+    float buffer[PIECE], max = -INFINITY;
+    *has_nan = false;
+    if (loss->dtype == TEMPERA_F32)
+        return loss->kernels->max(row->logits, end, has_nan);
+    for (size_t at = 0; at < end && !*has_nan; at += PIECE) {
+        size_t n = smaller(end - at, PIECE);
+        float m = loss->kernels->max(logits_at(loss, row, at, n, buffer), n, has_nan);
+        max = m > max ? m : max;
+    }
+    return max;
+}
+
+// Of equal logits the first is the argmax.
+static bool is_argmax(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                      float max)
+{
+    float y;
+    bool has_nan;
+    y = *logits_at(loss, row, row->y, 1, &y);
+    return y == max && max > -INFINITY &&
+           (row->y == 0 || max_until(loss, row, row->y, &has_nan) < max);
+}
+
+// ------------------------------------------------------------------------------------------------
+// Ordinary rows
+
+// What the row of the gradient holds between the sweeps.
+enum held { NOTHING, EXPONENTIALS, SCORES };
+
+struct ordinary {
+    enum held held;
+    struct tempera_exponent exponent;
+    float max, s_y;
+    float e_max, e_y, e_nothing; // exponentials of these, and of -inf
+    double sum;                  // S, as the exponentials have it
+};
+
+static enum held held_by(const struct tempera_loss *loss, const struct tempera_loss_row *row)
+{
+    if (row->d_logits == NULL || loss->d_dtype != TEMPERA_F32)
+        return NOTHING;
+    return loss->options.softcap != 0 ? SCORES : EXPONENTIALS;
+}
+
+static struct ordinary begin_ordinary(const struct tempera_loss *loss,
+                                      const struct tempera_loss_row *row, float max)
+{
+    struct ordinary o = {.held = held_by(loss, row), .max = max};
+    float s[3] = {max, 0, -INFINITY}, e[3];
+    double unused[16] = {0};
+    o.exponent = tempera_exponent_of(max, &loss->heat);
+    if (row->probs == NULL)
+        s[1] = *tempera_loss_scores(loss, row, max, row->y, 1, &s[1]);
+    loss->kernels->exp_sum(s, 3, &o.exponent, e, unused);
+    o.s_y = s[1];
+    o.e_max = e[0];
+    o.e_y = e[1];
+    o.e_nothing = e[2];
+    return o;
+}
+
+// Sums over a row, lane by lane.
+struct lanes {
+    double sum[16], mass[16], scores[16], entropy[16];
+};
+
+static void sweep_piece(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                        const struct ordinary *o, size_t at, size_t n, struct lanes *lanes)
+{
+    const struct tempera_kernels *k = loss->kernels;
+    float score_buffer[PIECE], probs_buffer[PIECE];
+    float *held = o->held == NOTHING ? NULL : (float *)row->d_logits + at;
+    const float *s = tempera_loss_scores(loss, row, o->max, at, n,
+                                         o->held == SCORES ? held : score_buffer);
+    if (row->probs != NULL) {
+        struct tempera_mass mass = tempera_loss_mass(loss, row, at, n, probs_buffer);
+        k->target_sums(&mass, s, n, lanes->mass, lanes->scores);
+    } else if (loss->options.label_smoothing != 0) {
+        const float *weights = loss->options.class_weights;
+        k->distance_sum(weights != NULL ? weights + at : NULL, s, n, o->max, lanes->scores);
+    }
+    if (loss->wants_entropy)
+        k->entropy_sum(s, n, o->max, &loss->heat, &o->exponent, lanes->entropy);
+    float *e = o->held == EXPONENTIALS ? held : NULL;
+    size_t ahead = 0;
+    if (row->next != NULL && loss->cols >= LONG_ROW) {
+        size_t nbytes = tempera_dtype_nbytes(loss->dtype);
+        const void *next = (const char *)row->next + at * nbytes;
+        ahead = n - n % 64;
+        k->exp_sum_ahead(s, ahead, &o->exponent, e, next, nbytes, lanes->sum);
+    }
+    k->exp_sum(s + ahead, n - ahead, &o->exponent, e != NULL ? e + ahead : NULL, lanes->sum);
+}
+
+// The exponentials' lanes are added block by block, as the kernels add those of a whole row.
+static struct tempera_loss_sweep sweep_row(const struct tempera_loss *loss,
+                                           const struct tempera_loss_row *row, struct ordinary *o)
+{
+    struct lanes lanes = {.mass = {0}};
+    struct tempera_loss_sweep sweep = {.entropy = 0};
+    size_t block = tempera_row_block(loss->cols);
+    for (size_t start = 0; start < loss->cols; start += block) {
+        size_t end = start + smaller(loss->cols - start, block);
+        for (size_t i = 0; i < 16; i++)
+            lanes.sum[i] = 0;
+        for (size_t at = start; at < end; at += PIECE)
+            sweep_piece(loss, row, o, at, smaller(end - at, PIECE), &lanes);
+        o->sum += tempera_sum_lanes(lanes.sum);
+    }
+    const struct tempera_row_sum sum = {o->max, (double)o->e_max, o->sum, o->exponent};
+    double m = (double)o->max, T = loss->heat.T;
+    sweep.ln_S = tempera_ln_sum(&sum);
+    sweep.logsumexp = m / T + sweep.ln_S;
+    if (row->probs == NULL) {
+        sweep.class_loss = sweep.ln_S - ((double)o->s_y - m) / T;
+        sweep.p_y = o->s_y == -INFINITY ? 0 : (double)o->e_y / o->sum;
+        sweep.is_masked = o->s_y == -INFINITY && tempera_loss_class_mass(loss, row->y) != 0;
+    }
+    if (loss->wants_entropy)
+        sweep.entropy = sweep.ln_S - tempera_sum_lanes(lanes.entropy) / o->sum / T;
+    double mass = loss->class_weights_sum, scores = 0;
+    if (tempera_loss_needs_sums(loss, row))
+        scores = tempera_sum_lanes(lanes.scores);
+    if (row->probs != NULL) {
+        mass = tempera_sum_lanes(lanes.mass);
+        scores -= mass * m;
+    }
+    sweep.has_nan = mass - mass != 0; // infinite masses, too
+    sweep.is_masked |= !sweep.has_nan && scores - scores != 0;
+    tempera_loss_add_up(loss, row, mass, scores / T, &sweep);
+    return sweep;
+}
+
+// A gradient in double where its factors leave what f32 holds well.
+static void map_in_double(const struct tempera_loss *loss, const struct ordinary *o,
+                          const struct tempera_loss_map *map, double factor, const float *e,
+                          const float *s, size_t n, float *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct tempera_mass *t = &map->target;
+        double p = (double)e[i] / o->sum, b = (double)t->floor;
+        if (t->probs != NULL)
+            b += (double)t->share * (double)t->probs[i];
+        if (t->weights != NULL)
+            b *= (double)t->weights[i];
+        p = e[i] > map->nothing ? p : 0;
+        double cap_slope = map->softcap != 0 ? tempera_loss_cap_slope(loss, (double)s[i]) : 1;
+        out[i] = (float)((factor * p - b) * cap_slope);
+    }
+}
+
+static bool is_held_by_f32(double x)
+{
+    double magnitude = x < 0 ? -x : x;
+    return magnitude == 0 || (magnitude >= 0x1p-120 && magnitude <= 0x1p60);
+}
+
+static void map_piece(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                      const struct ordinary *o, const struct tempera_loss_map *factors,
+                      double factor, bool in_double, size_t at, size_t n)
+{
+    float s_buffer[PIECE], e_buffer[PIECE], probs_buffer[PIECE];
+    double unused[16] = {0};
+    float *held = o->held == NOTHING ? NULL : (float *)row->d_logits + at;
+    const float *s = held, *e = held;
+    if (o->held == NOTHING)
+        s = tempera_loss_scores(loss, row, o->max, at, n, s_buffer);
+    if (o->held != EXPONENTIALS) {
+        loss->kernels->exp_sum(s, n, &o->exponent, e_buffer, unused);
+        e = e_buffer;
+    }
+    struct tempera_loss_map map = *factors;
+    struct tempera_mass piece = tempera_loss_mass(loss, row, at, n, probs_buffer);
+    map.target = tempera_loss_mass_like(&piece, &factors->target);
+    float *out = held != NULL ? held : e_buffer;
+    if (in_double)
+        map_in_double(loss, o, &map, factor, e, s, n, out);
+    else
+        loss->kernels->loss_map(&map, e, s, n, out);
+    tempera_loss_store(loss, row, at, n, out);
+}
+
+static void map_row(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                    const struct ordinary *o, const struct tempera_loss_slopes *slopes)
+{
+    struct tempera_loss_map map = {.target = slopes->target, .softcap = loss->options.softcap};
+    double at_y = slopes->at_y * tempera_loss_cap_slope(loss, (double)o->s_y);
+    double ratio = slopes->factor / o->sum;
+    bool in_double = !is_held_by_f32(ratio) || !is_held_by_f32((double)map.target.share) ||
+                     !is_held_by_f32((double)map.target.floor);
+    map.nothing = o->e_nothing;
+    // In `scale`, what a masked score has is below 2^-152 of the factor: 0 up to a factor of 4.
+    bool is_plain = o->held == EXPONENTIALS && !tempera_loss_needs_sums(loss, row);
+    if (!in_double)
+        tempera_split_inverse(slopes->factor, o->sum, &map.high, &map.low);
+    if (is_plain && !in_double)
+        loss->kernels->scale(row->d_logits, loss->cols, map.high, map.low, row->d_logits);
+    else
+        for (size_t at = 0; at < loss->cols; at += PIECE)
+            map_piece(loss, row, o, &map, slopes->factor, in_double, at,
+                      smaller(loss->cols - at, PIECE));
+    if (row->probs == NULL) {
+        const float value = (float)at_y;
+        tempera_loss_store(loss, row, row->y, 1, &value);
+    }
+}
+
+static struct tempera_loss_result ordinary_row(const struct tempera_loss *loss,
+                                               const struct tempera_loss_row *row, float max)
+{
+    struct ordinary o = begin_ordinary(loss, row, max);
+    struct tempera_loss_sweep sweep = sweep_row(loss, row, &o);
+    struct tempera_loss_slopes slopes;
+    struct tempera_loss_result result = {TEMPERA_NAN_INPUT, NAN, NAN, NAN, NAN, false};
+    if (!sweep.has_nan)
+        result = tempera_loss_settle(loss, row, &sweep, &slopes);
+    if (row->d_logits != NULL && result.status == TEMPERA_OK)
+        map_row(loss, row, &o, &slopes);
+    return result;
+}
+
+// ------------------------------------------------------------------------------------------------
+
+static float softcap_of(const struct tempera_loss *loss, float x)
+{
+    const struct tempera_prepare how = {
+        .dtype = TEMPERA_F32, .scale = 1, .softcap = loss->options.softcap};
+    loss->kernels->prepare(&how, &x, 0, 1, &x);
+    return x;
+}
+
+struct tempera_loss_result tempera_loss_row(const struct tempera_loss *loss,
+                                            const struct tempera_loss_row *row)
+{
+    struct tempera_loss_result result = {TEMPERA_NAN_INPUT, NAN, NAN, NAN, NAN, false};
+    bool has_nan, is_correct = false;
+    float max = max_until(loss, row, loss->cols, &has_nan);
+    if (!has_nan) {
+        if (loss->wants_correct)
+            is_correct = is_argmax(loss, row, max);
+        if (loss->options.softcap != 0)
+            max = softcap_of(loss, max);
+        if (loss->heat.is_ordinary && tempera_max_is_ordinary(max))
+            result = ordinary_row(loss, row, max);
+        else
+            result = tempera_loss_rare_row(loss, row, max);
+        result.is_correct = is_correct;
+    }
+    if (result.status != TEMPERA_OK)
+        tempera_loss_fill(loss, row->d_logits, result.status == TEMPERA_NAN_INPUT);
+    return result;
+}
