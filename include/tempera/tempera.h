@@ -3,12 +3,13 @@
 // It needs libc and threads only. The small language model's headers (gguf.h, tokenizer.h,
 // model.h, train.h) belong to libtempera-lm and are included by name.
 //
-// Reading order: status.h, matrix.h, softmax.h, loss.h, sampler.h; parallel.h and cpu.h when
-// needed.
+// Reading order: status.h, matrix.h, softmax.h, loss.h, sampler.h; distillation.h,
+// parallel.h and cpu.h when needed.
 #ifndef TEMPERA_H
 #define TEMPERA_H
 
 #include <tempera/cpu.h>
+#include <tempera/distillation.h>
 #include <tempera/loss.h>
 #include <tempera/matrix.h>
 #include <tempera/parallel.h>

@@ -55,6 +55,19 @@ struct tempera_prepare {
     float scale, softcap; // softcap 0: none
 };
 
+enum tempera_divergence_kind {
+    TEMPERA_KL_FORWARD, // KL(p || q), p the teacher's row and q the student's
+    TEMPERA_KL_REVERSE, // KL(q || p)
+    TEMPERA_MIXTURE,    // beta KL(p || m) + (1 - beta) KL(q || m), m = beta p + (1 - beta) q
+};
+
+// Of two rows with finite maxima, entries of -inf allowed: log p = (t - max) / T - ln S, and q.
+struct tempera_divergence {
+    enum tempera_divergence_kind kind;
+    double teacher_max, teacher_ln_S, student_max, student_ln_S, inverse_T, beta;
+    double V, scale; // of the gradient, scale (slope - q V)
+};
+
 struct tempera_kernels {
     enum tempera_isa isa;
     const char *name;
@@ -90,6 +103,12 @@ struct tempera_kernels {
     // out_i = p_i (dp_i - dot) / T. out may be p or dp.
     void (*backward_map)(const float *p, const float *dp, size_t n, double dot,
                          const struct tempera_heat *heat, float *out);
+
+    // ---- Distillation. Adds the divergence's terms and the slopes, whose sum is V, to the lanes,
+    // an element's lane being its index modulo 16; and stores the gradient unless out is NULL. out
+    // may be t or s. An infinite sum: there is mass where the other row has none.
+    void (*divergence)(const struct tempera_divergence *how, const float *t, const float *s,
+                       size_t n, float *out, double sums[2][16]);
 };
 
 extern const struct tempera_kernels tempera_kernels_scalar;

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/exp.h"
 #include "kernels/kernels.h"
 #include "kernels/scalars.h"
 #include "simd/vec.h"
@@ -16,6 +17,7 @@
 
 #include "kernels/backward_tmpl.h"
 #include "kernels/convert_tmpl.h"
+#include "kernels/divergence_tmpl.h"
 
 const struct tempera_kernels TABLE = {
     .isa = TABLE_ISA,
@@ -31,4 +33,5 @@ const struct tempera_kernels TABLE = {
     .narrow = narrow,
     .dot = dot,
     .backward_map = backward_map,
+    .divergence = divergence,
 };
