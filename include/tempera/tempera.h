@@ -4,10 +4,11 @@
 // model.h, train.h) belong to libtempera-lm and are included by name.
 //
 // Reading order: status.h, matrix.h, softmax.h, loss.h, sampler.h; distillation.h,
-// parallel.h and cpu.h when needed.
+// calibration.h, parallel.h and cpu.h when needed.
 #ifndef TEMPERA_H
 #define TEMPERA_H
 
+#include <tempera/calibration.h>
 #include <tempera/cpu.h>
 #include <tempera/distillation.h>
 #include <tempera/loss.h>

@@ -104,6 +104,11 @@ struct tempera_kernels {
     void (*backward_map)(const float *p, const float *dp, size_t n, double dot,
                          const struct tempera_heat *heat, float *out);
 
+    // ---- Calibration. With x_i = z_i - max, or 0 where that is below `lowest`, adds e(z_i),
+    // e(z_i) x_i and e(z_i) x_i^2 to the lanes. T at most 2^60, so that all stays in f32's range.
+    void (*moments)(const float *z, size_t n, const struct tempera_exponent *x, float max,
+                    float lowest, double sums[3][16]);
+
     // ---- Distillation. Adds the divergence's terms and the slopes, whose sum is V, to the lanes,
     // an element's lane being its index modulo 16; and stores the gradient unless out is NULL. out
     // may be t or s. An infinite sum: there is mass where the other row has none.

@@ -18,6 +18,7 @@
 #include "kernels/backward_tmpl.h"
 #include "kernels/convert_tmpl.h"
 #include "kernels/divergence_tmpl.h"
+#include "kernels/moments_tmpl.h"
 
 const struct tempera_kernels TABLE = {
     .isa = TABLE_ISA,
@@ -33,5 +34,6 @@ const struct tempera_kernels TABLE = {
     .narrow = narrow,
     .dot = dot,
     .backward_map = backward_map,
+    .moments = moments,
     .divergence = divergence,
 };

@@ -36,16 +36,6 @@ struct tempera_distillation_options tempera_distillation_options_default(void)
 // ------------------------------------------------------------------------------------------------
 // One row
 
-static struct tempera_row_source source_of(const struct distillation_job *job,
-                                           const struct tempera_matrix *m, size_t r)
-{
-    return (struct tempera_row_source){.kernels = job->kernels,
-                                       .how = {.dtype = m->dtype, .scale = 1},
-                                       .z = tempera_matrix_element(m, r, 0),
-                                       .n = m->cols,
-                                       .is_plain = m->dtype == TEMPERA_F32};
-}
-
 // One of the two rows, as the kernel can take it.
 struct side {
     struct tempera_row_source source;
@@ -55,7 +45,7 @@ struct side {
 static struct side side_of(const struct distillation_job *job, const struct tempera_matrix *m,
                            size_t r)
 {
-    struct side side = {.source = source_of(job, m, r)};
+    struct side side = {.source = tempera_row_source_of(job->kernels, m, r)};
     side.plan = tempera_row_plan_of(&side.source, &job->heat);
     return side;
 }
