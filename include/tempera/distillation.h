@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Distillation: how far a student's rows of scores are from a teacher's, and the gradient that
-// brings them nearer. Read next: calibration.h.
+// brings them nearer. Read next: shards.h.
 //
 // For a row of the teacher t[cols], the student's s[cols] and a temperature T, with p =
 // softmax(t / T) and q = softmax(s / T):
