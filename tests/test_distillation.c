@@ -200,6 +200,21 @@ static void near_rows(void)
     CHECK(n_negative > 0); // or the rows prove nothing
 }
 
+// One score differs in its last bit: what is left is tiny, and above 0.
+static void neighbouring_rows(void)
+{
+    enum { COLS = 200 };
+    for (size_t b = 0; b < 6; b++)
+        for (int round = 0; round < 50; round++) {
+            fill(COLS, 1, 0, 0);
+            s[round] = nextafterf(s[round], 100);
+            struct tempera_distillation_options options = options_of(1, betas[b]);
+            double loss;
+            CHECK_STATUS(ask(1, COLS, &options, &loss), TEMPERA_OK);
+            CHECK(loss > 0 && loss < 1e-13);
+        }
+}
+
 // The gradient is the slope of the loss. In double: the loss is taken from the outputs' double.
 static void finite_differences(void)
 {
@@ -496,6 +511,7 @@ int main(void)
         {"long rows, scores of +-80 and +-1e4", long_and_extreme},
         {"equal rows: exactly 0", equal_rows},
         {"rows that nearly agree: no cancellation, never negative", near_rows},
+        {"rows that differ in one bit", neighbouring_rows},
         {"finite differences", finite_differences},
         {"masks in one, in the other, in both", masks},
         {"infinite scores", infinite_scores},

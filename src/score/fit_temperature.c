@@ -266,7 +266,7 @@ static double middle_of(double a, double b)
 }
 
 // Newton's steps within (low, high), where the slope is below 0 at low and above at high; halves
-// where a step leaves that. What is known at b gives the loss at the last step's end.
+// where a step leaves that.
 static struct tempera_temperature_fit
 descend(const struct tempera_matrix *logits, const int32_t *classes, int32_t ignore_index,
         double low, double high, struct tempera_temperature_sums at,
@@ -288,8 +288,7 @@ descend(const struct tempera_matrix *logits, const int32_t *classes, int32_t ign
         step = 0;
         add_sums(logits, classes, ignore_index, &at, 1, executor);
     }
-    at.loss += step * at.slope + step * step * at.curvature / 2;
-    at.temperature = 1 / (b + step);
+    at.temperature = 1 / (b + step); // the loss changes by 2^-33 Var[z / T] at most
     return fit_at(&at, TEMPERA_FIT_INSIDE);
 }
 
