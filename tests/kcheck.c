@@ -90,6 +90,71 @@ static size_t backward(const struct inputs *in, float *out)
     return in->rows * in->n;
 }
 
+static size_t distill(const struct inputs *in, float beta, float *out)
+{
+    struct tempera_matrix teacher = matrix_of(in, in->other), student = matrix_of(in, in->z);
+    struct tempera_matrix d = tempera_matrix_f32(out, in->rows, in->n);
+    float loss[MOST_ROWS];
+    struct tempera_distillation_options options = tempera_distillation_options_default();
+    struct tempera_distillation_outputs outputs = {
+        .struct_size = sizeof outputs, .d_student = &d, .row_loss = loss};
+    options.temperature = in->T;
+    options.beta = beta;
+    options.reduction = TEMPERA_REDUCTION_SUM;
+    tempera_distillation(&teacher, &student, &options, &outputs, in->executor);
+    for (size_t r = 0; r < in->rows; r++)
+        out[r * in->n] = loss[r];
+    return in->rows * in->n;
+}
+
+static size_t distill_kl(const struct inputs *in, float *out)
+{
+    return distill(in, 0, out);
+}
+
+static size_t distill_mixture(const struct inputs *in, float *out)
+{
+    return distill(in, 0.3f, out);
+}
+
+static size_t solve(const struct inputs *in, float *out)
+{
+    struct tempera_matrix z = matrix_of(in, in->z);
+    tempera_solve_temperature(&z, TEMPERA_GOAL_ENTROPY, 1, out, NULL, NULL, in->executor);
+    return in->rows;
+}
+
+// Two halves of the columns; the class depends on the row's own data.
+static size_t shards(const struct inputs *in, float *out)
+{
+    struct tempera_matrix z = matrix_of(in, in->z), d = tempera_matrix_f32(out, in->rows, in->n);
+    struct tempera_row_statistics statistics[2][MOST_ROWS];
+    int32_t classes[MOST_ROWS];
+    size_t n_shards = in->n > 1 ? 2 : 1, border[] = {0, in->n / n_shards, in->n};
+    for (size_t r = 0; r < in->rows; r++)
+        classes[r] = (int32_t)((size_t)(1000 * fabsf(in->other[r * in->stride])) % in->n);
+    for (size_t k = 0; k < 2 * n_shards; k++) { // statistics of each, then gradients
+        size_t shard = k % n_shards, first = border[shard];
+        struct tempera_shard_options options = tempera_shard_options_default();
+        options.temperature = in->T;
+        options.reduction = TEMPERA_REDUCTION_SUM;
+        options.first_class = first;
+        options.n_classes = in->n;
+        z.cols = d.cols = border[shard + 1] - first;
+        z.data = (void *)(uintptr_t)(in->z + first);
+        d.data = out + first;
+        struct tempera_shard_outputs outputs = {.struct_size = sizeof outputs, .d_logits = &d};
+        if (k < n_shards)
+            tempera_shard_statistics(&z, classes, &options, statistics[shard], in->executor);
+        if (k == 1 && n_shards == 2)
+            tempera_shard_merge(statistics[0], statistics[1], in->rows, in->T);
+        if (k >= n_shards)
+            tempera_shard_cross_entropy(&z, classes, statistics[0], &options, &outputs,
+                                        in->executor);
+    }
+    return in->rows * in->n;
+}
+
 static size_t cross_entropy(const struct inputs *in, float *out)
 {
     struct tempera_matrix z = matrix_of(in, in->z), g = tempera_matrix_f32(out, in->rows, in->n);
@@ -178,6 +243,10 @@ static const struct {
     {"log_softmax", log_softmax},
     {"logsumexp", logsumexp},
     {"backward", backward},
+    {"distill_kl", distill_kl},
+    {"distill_mixture", distill_mixture},
+    {"solve", solve},
+    {"shards", shards},
     {"cross_entropy", cross_entropy},
     {"attention", attention},
     {"softmax_f16", softmax_f16},

@@ -68,7 +68,7 @@ static struct truth truth_at(size_t rows, size_t cols, long double b)
 
 static long double best_b(size_t rows, size_t cols, long double low, long double high)
 {
-    for (int k = 0; k < 60; k++) {
+    for (int k = 0; k < 45; k++) {
         long double middle = (low + high) / 2;
         if (truth_at(rows, cols, middle).slope < 0)
             low = middle;
@@ -105,7 +105,7 @@ static void fits_the_best(void)
 {
     static const double wanted[] = {0.3, 0.9, 1, 1.3, 5, 30};
     for (size_t k = 0; k < 6; k++) {
-        enum { ROWS = 120, COLS = 100 };
+        enum { ROWS = 80, COLS = 60 };
         fill(ROWS, COLS, 3 * wanted[k], wanted[k]);
         struct tempera_matrix logits = tempera_matrix_f32(z, ROWS, COLS);
         struct tempera_temperature_fit fit;
@@ -232,7 +232,7 @@ static void bad_rows(void)
 // Chunks of any size, one pass over each: the temperature of all rows at once.
 static void chunks(void)
 {
-    enum { N = 13, ROWS = 150, COLS = 100 };
+    enum { N = 13, ROWS = 80, COLS = 60 };
     double grid[N]; // from 1/4 to 4
     for (size_t i = 0; i < N; i++)
         grid[i] = pow(2, (double)i / 3 - 2);

@@ -443,28 +443,29 @@ static uint64_t hash_all(size_t rows, size_t cols, int place,
 
 static void same_bits(void)
 {
-    fill(MOST_ROWS * MOST_COLS, 3, 1, 0);
+    enum { COLS = 300 };
+    fill(MOST_ROWS * COLS, 3, 1, 0);
     t[5] = s[5] = -INFINITY;
-    s[MOST_COLS + 3] = -INFINITY;
-    t[2 * MOST_COLS + 3] = -INFINITY;
-    const uint64_t usual = hash_all(MOST_ROWS, MOST_COLS, 2, NULL);
+    s[COLS + 3] = -INFINITY;
+    t[2 * COLS + 3] = -INFINITY;
+    const uint64_t usual = hash_all(MOST_ROWS, COLS, 2, NULL);
     for (int place = 0; place < 2; place++)
-        CHECK_EQ_U64(hash_all(MOST_ROWS, MOST_COLS, place, NULL), usual);
+        CHECK_EQ_U64(hash_all(MOST_ROWS, COLS, place, NULL), usual);
     for (size_t threads = 1; threads <= 7; threads += threads < 3 ? 1 : 4) {
         struct tempera_thread_pool *pool = NULL;
         CHECK_STATUS(tempera_thread_pool_open(&pool, threads), TEMPERA_OK);
-        CHECK_EQ_U64(hash_all(MOST_ROWS, MOST_COLS, 2, tempera_thread_pool_executor(pool)), usual);
+        CHECK_EQ_U64(hash_all(MOST_ROWS, COLS, 2, tempera_thread_pool_executor(pool)), usual);
         tempera_thread_pool_close(&pool);
     }
     const struct tempera_kernels *before = tempera_kernels(), *table;
     for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++) {
         tempera_kernels_use(table);
-        bool same = hash_all(MOST_ROWS, MOST_COLS, 2, NULL) == usual;
+        bool same = hash_all(MOST_ROWS, COLS, 2, NULL) == usual;
         check_that(same, __FILE__, __LINE__, "%s has other bits", table->name);
     }
     tempera_kernels_use(before);
     fesetround(FE_UPWARD);
-    uint64_t upward = hash_all(MOST_ROWS, MOST_COLS, 2, NULL);
+    uint64_t upward = hash_all(MOST_ROWS, COLS, 2, NULL);
     int after = fegetround();
     fesetround(FE_TONEAREST);
     CHECK_EQ_INT(after, FE_UPWARD);
