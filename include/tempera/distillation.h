@@ -25,10 +25,10 @@
 // them. T must be in (0, +inf).
 //
 // Error: D is a sum of terms that are all >= 0, so it is never negative, and 0 for equal rows. It
-// is within 2^-20 of itself + 2^-44, for beta 0, 1 or in [0.01, 0.99]; a row's loss is that times
-// T^2, rounded once. A gradient's entry is within 2^-21 T max(p, q) (1 + |ln(q/p)|) + half an ulp,
-// times its scale. Sums and means over rows in double, in a fixed order. Bits do not depend on the
-// executor or the instruction set.
+// is within 2^-20 of itself + 2^-42, for beta 0, 1 or in [0.01, 0.99]; a row's loss is that times
+// T^2, rounded once. A gradient's entry is within 2^-20 T max(p, q) (1 + |ln(q/p)| + D) + half an
+// ulp, times its scale. Sums and means over rows in double, in a fixed order. Bits do not depend
+// on the executor or the instruction set. docs/DISTILLATION.md has the derivation.
 //
 // No function here allocates or starts a thread; no [rows, cols] memory is needed beside the two.
 #ifndef TEMPERA_DISTILLATION_H
