@@ -47,14 +47,6 @@ struct tempera_row_sum {
     struct tempera_exponent exponent;
 };
 
-struct tempera_prepare {
-    enum tempera_dtype dtype;
-    const uint32_t *mask; // NULL, or a bit an element
-    const void *add;      // NULL, or the additive mask's row
-    enum tempera_dtype add_dtype;
-    float scale, softcap; // softcap 0: none
-};
-
 enum tempera_divergence_kind {
     TEMPERA_KL_FORWARD, // KL(p || q), p the teacher's row and q the student's
     TEMPERA_KL_REVERSE, // KL(q || p)
@@ -66,6 +58,14 @@ struct tempera_divergence {
     enum tempera_divergence_kind kind;
     double teacher_max, teacher_ln_S, student_max, student_ln_S, inverse_T, beta;
     double V, scale; // of the gradient, scale (slope - q V)
+};
+
+struct tempera_prepare {
+    enum tempera_dtype dtype;
+    const uint32_t *mask; // NULL, or a bit an element
+    const void *add;      // NULL, or the additive mask's row
+    enum tempera_dtype add_dtype;
+    float scale, softcap; // softcap 0: none
 };
 
 struct tempera_kernels {
@@ -98,12 +98,6 @@ struct tempera_kernels {
     // To nearest even.
     void (*narrow)(const float *x, size_t n, enum tempera_dtype dtype, void *out);
 
-    // ---- Backward. Adds p_i dp_i to the lanes; returns the largest |dp_i|, NaN if there is a NaN.
-    float (*dot)(const float *p, const float *dp, size_t n, double lanes[16]);
-    // out_i = p_i (dp_i - dot) / T. out may be p or dp.
-    void (*backward_map)(const float *p, const float *dp, size_t n, double dot,
-                         const struct tempera_heat *heat, float *out);
-
     // ---- Calibration. With x_i = z_i - max, or 0 where that is below `lowest`, adds e(z_i),
     // e(z_i) x_i and e(z_i) x_i^2 to the lanes. T at most 2^60, so that all stays in f32's range.
     void (*moments)(const float *z, size_t n, const struct tempera_exponent *x, float max,
@@ -114,6 +108,12 @@ struct tempera_kernels {
     // may be t or s. An infinite sum: there is mass where the other row has none.
     void (*divergence)(const struct tempera_divergence *how, const float *t, const float *s,
                        size_t n, float *out, double sums[2][16]);
+
+    // ---- Backward. Adds p_i dp_i to the lanes; returns the largest |dp_i|, NaN if there is a NaN.
+    float (*dot)(const float *p, const float *dp, size_t n, double lanes[16]);
+    // out_i = p_i (dp_i - dot) / T. out may be p or dp.
+    void (*backward_map)(const float *p, const float *dp, size_t n, double dot,
+                         const struct tempera_heat *heat, float *out);
 };
 
 extern const struct tempera_kernels tempera_kernels_scalar;

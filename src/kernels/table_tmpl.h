@@ -15,10 +15,11 @@
 
 #include "kernels/rows_tmpl.h"
 
-#include "kernels/backward_tmpl.h"
-#include "kernels/convert_tmpl.h"
 #include "kernels/divergence_tmpl.h"
 #include "kernels/moments_tmpl.h"
+
+#include "kernels/backward_tmpl.h"
+#include "kernels/convert_tmpl.h"
 
 const struct tempera_kernels TABLE = {
     .isa = TABLE_ISA,
@@ -26,6 +27,8 @@ const struct tempera_kernels TABLE = {
     .softmax_rows = softmax_rows,
     .log_softmax_rows = log_softmax_rows,
     .sum_rows = sum_rows,
+    .moments = moments,
+    .divergence = divergence,
     .max = max_piece,
     .exp_sum = exp_sum_piece,
     .scale = scale_piece,
@@ -34,6 +37,4 @@ const struct tempera_kernels TABLE = {
     .narrow = narrow,
     .dot = dot,
     .backward_map = backward_map,
-    .moments = moments,
-    .divergence = divergence,
 };
