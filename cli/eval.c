@@ -22,6 +22,13 @@ static int failed(const struct cli_session *session, enum tempera_status status,
     return CLI_FAILED;
 }
 
+static const char *or_beyond(enum tempera_fit_border border)
+{
+    return border == TEMPERA_FIT_LOWEST    ? " or less"
+           : border == TEMPERA_FIT_HIGHEST ? " or more"
+                                           : "";
+}
+
 static int evaluate(const struct cli_session *session, const char *path, uint64_t context,
                     bool json)
 {
@@ -40,15 +47,21 @@ static int evaluate(const struct cli_session *session, const char *path, uint64_
     if (json)
         return cli_json_print(
             "eval",
-            json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "model",
+            json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "model",
                       cli_json_text(session->path, strlen(session->path)), "text",
                       cli_json_text(path, strlen(path)), "bits_per_byte",
                       cli_json_number(result.bits_per_byte), "perplexity",
                       cli_json_number(result.perplexity), "loss", cli_json_number(result.loss),
-                      "tokens", (json_int_t)result.tokens, "bytes", (json_int_t)result.bytes));
+                      "tokens", (json_int_t)result.tokens, "bytes", (json_int_t)result.bytes,
+                      "best_temperature", cli_json_number(result.best_temperature),
+                      "bits_per_byte_at_best_temperature",
+                      cli_json_number(result.bits_per_byte_at_best_temperature)));
     printf("%s on %s\n  bits per byte  %.4f\n  perplexity     %.3f per token (loss %.4f nats)\n"
+           "  temperature    %.4f%s would be best: %.4f bits per byte\n"
            "  size           %llu bytes, %llu tokens (%.2f bytes a token)\n",
            session->path, path, result.bits_per_byte, result.perplexity, result.loss,
+           result.best_temperature, or_beyond(result.best_temperature_border),
+           result.bits_per_byte_at_best_temperature,
            (unsigned long long)result.bytes, (unsigned long long)result.tokens,
            (double)result.bytes / (double)result.tokens);
     return CLI_OK;
@@ -94,7 +107,7 @@ static int run(int argc, char **argv)
 
 const struct cli_command cli_eval = {
     .name = "eval",
-    .summary = "bits per byte and perplexity of a model on a text",
+    .summary = "bits per byte, perplexity and best temperature of a model on a text",
     .arguments = "TEXT",
     .details = "Measures the cross-entropy of the text under the model, in windows that do not "
                "overlap.\nBits per byte compare across tokenizers; perplexity does not.",

@@ -14,6 +14,11 @@ endif()
 
 if(TEMPERA_EXAMPLES)
     file(GLOB sources CONFIGURE_DEPENDS examples/*.c)
+    # One example runs over MPI, where there is one.
+    find_package(MPI QUIET COMPONENTS C)
+    if(NOT MPI_C_FOUND)
+        list(FILTER sources EXCLUDE REGEX "/tensor_parallel\\.c$")
+    endif()
     foreach(source IN LISTS sources)
         cmake_path(GET source STEM name)
         add_executable(${name} ${source})
@@ -21,6 +26,9 @@ if(TEMPERA_EXAMPLES)
         # An example of the score path alone loads no matrix library.
         target_link_options(${name} PRIVATE LINKER:--as-needed)
     endforeach()
+    if(MPI_C_FOUND)
+        target_link_libraries(tensor_parallel PRIVATE MPI::MPI_C)
+    endif()
 endif()
 
 # Over libtempera alone. bench/peers, which needs other libraries, has a script of its own.

@@ -3,7 +3,7 @@
 
 file(GLOB sources CONFIGURE_DEPENDS tests/test_*.c tests/kcheck.c tests/prove.c)
 if(NOT TEMPERA_LM)
-    list(FILTER sources INCLUDE REGEX "/(kcheck|prove|test_(softmax|loss.*|sampler.*|draw|parallel|status))\\.c$")
+    list(FILTER sources INCLUDE REGEX "/(kcheck|prove|test_(softmax.*|loss.*|distillation.*|calibration|shards|sampler.*|draw|parallel|status))\\.c$")
 endif()
 foreach(source IN LISTS sources)
     cmake_path(GET source STEM name)

@@ -90,6 +90,71 @@ static size_t backward(const struct inputs *in, float *out)
     return in->rows * in->n;
 }
 
+static size_t distill(const struct inputs *in, float beta, float *out)
+{
+    struct tempera_matrix teacher = matrix_of(in, in->other), student = matrix_of(in, in->z);
+    struct tempera_matrix d = tempera_matrix_f32(out, in->rows, in->n);
+    float loss[MOST_ROWS];
+    struct tempera_distillation_options options = tempera_distillation_options_default();
+    struct tempera_distillation_outputs outputs = {
+        .struct_size = sizeof outputs, .d_student = &d, .row_loss = loss};
+    options.temperature = in->T;
+    options.beta = beta;
+    options.reduction = TEMPERA_REDUCTION_SUM;
+    tempera_distillation(&teacher, &student, &options, &outputs, in->executor);
+    for (size_t r = 0; r < in->rows; r++)
+        out[r * in->n] = loss[r];
+    return in->rows * in->n;
+}
+
+static size_t distill_kl(const struct inputs *in, float *out)
+{
+    return distill(in, 0, out);
+}
+
+static size_t distill_mixture(const struct inputs *in, float *out)
+{
+    return distill(in, 0.3f, out);
+}
+
+static size_t solve(const struct inputs *in, float *out)
+{
+    struct tempera_matrix z = matrix_of(in, in->z);
+    tempera_solve_temperature(&z, TEMPERA_GOAL_ENTROPY, 1, out, NULL, NULL, in->executor);
+    return in->rows;
+}
+
+// Two halves of the columns; the class depends on the row's own data.
+static size_t shards(const struct inputs *in, float *out)
+{
+    struct tempera_matrix z = matrix_of(in, in->z), d = tempera_matrix_f32(out, in->rows, in->n);
+    struct tempera_row_statistics statistics[2][MOST_ROWS];
+    int32_t classes[MOST_ROWS];
+    size_t n_shards = in->n > 1 ? 2 : 1, border[] = {0, in->n / n_shards, in->n};
+    for (size_t r = 0; r < in->rows; r++)
+        classes[r] = (int32_t)((size_t)(1000 * fabsf(in->other[r * in->stride])) % in->n);
+    for (size_t k = 0; k < 2 * n_shards; k++) { // statistics of each, then gradients
+        size_t shard = k % n_shards, first = border[shard];
+        struct tempera_shard_options options = tempera_shard_options_default();
+        options.temperature = in->T;
+        options.reduction = TEMPERA_REDUCTION_SUM;
+        options.first_class = first;
+        options.n_classes = in->n;
+        z.cols = d.cols = border[shard + 1] - first;
+        z.data = (void *)(uintptr_t)(in->z + first);
+        d.data = out + first;
+        struct tempera_shard_outputs outputs = {.struct_size = sizeof outputs, .d_logits = &d};
+        if (k < n_shards)
+            tempera_shard_statistics(&z, classes, &options, statistics[shard], in->executor);
+        if (k == 1 && n_shards == 2)
+            tempera_shard_merge(statistics[0], statistics[1], in->rows, in->T);
+        if (k >= n_shards)
+            tempera_shard_cross_entropy(&z, classes, statistics[0], &options, &outputs,
+                                        in->executor);
+    }
+    return in->rows * in->n;
+}
+
 static size_t cross_entropy(const struct inputs *in, float *out)
 {
     struct tempera_matrix z = matrix_of(in, in->z), g = tempera_matrix_f32(out, in->rows, in->n);
@@ -247,6 +312,10 @@ static const struct {
     {"log_softmax", log_softmax},
     {"logsumexp", logsumexp},
     {"backward", backward},
+    {"distill_kl", distill_kl},
+    {"distill_mixture", distill_mixture},
+    {"solve", solve},
+    {"shards", shards},
     {"cross_entropy", cross_entropy},
     {"attention", attention},
     {"softmax_f16", softmax_f16},
@@ -504,73 +573,6 @@ static void batches(void)
 }
 
 // ------------------------------------------------------------------------------------------------
-// Results too large for the caches
-
-typedef size_t rows_kernel(const struct tempera_rows *rows, const struct tempera_heat *heat);
-
-// Written past the caches or not: the same bits, up to row number `bad_row`, which isn't
-// ordinary; 5: all are.
-static void check_streams(rows_kernel *run, size_t n, size_t bad_row)
-{
-    enum { ROWS = 5, STRIDE = 4112 };
-    static float to[2][ROWS * STRIDE] __attribute__((aligned(64)));
-    struct tempera_heat heat = tempera_heat_of(0.7);
-    struct tempera_rows rows = {.in = z_data, .in_stride = n, .out_stride = STRIDE, .n_rows = ROWS};
-    rows.n = n;
-    fill_inputs(ROWS * n, n, 0, n);
-    if (bad_row < ROWS)
-        z_data[bad_row * n + n / 2] = INFINITY;
-    for (int i = 0; i < 2; i++) {
-        memset(to[i], 0x55, sizeof to[i]);
-        rows.out = to[i];
-        rows.stream = i == 1;
-        size_t done = run(&rows, &heat);
-        CHECK(done == bad_row);
-        for (size_t r = done; r < ROWS; r++) // not done is undefined
-            memset(to[i] + r * STRIDE, 0x55, n * sizeof(float));
-    }
-    CHECK_MEM(to[0], to[1], sizeof to[0]);
-}
-
-static void large_results(void)
-{
-    static const size_t sizes[] = {1, 511, 512, 1000, 4095, 4096, 4097};
-    const struct tempera_kernels *table;
-    for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++)
-        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
-            for (size_t bad_row = 3; bad_row <= 5; bad_row += 2) {
-                check_streams(table->softmax_rows, sizes[s], bad_row);
-                check_streams(table->log_softmax_rows, sizes[s], bad_row);
-            }
-}
-
-// 32 MiB through the public functions, against each row by itself.
-static void large_matrices(void)
-{
-    enum { ROWS = 2048, COLS = 4096 };
-    size_t nbytes = sizeof(float) * ROWS * COLS;
-    float *z = aligned_alloc(64, nbytes), *out = aligned_alloc(64, nbytes);
-    CHECK(z != NULL && out != NULL);
-    fill_inputs(ROWS * 8, ROWS * 8, 0, 1);
-    for (size_t i = 0; i < (size_t)ROWS * COLS; i++)
-        z[i] = z_data[i % (ROWS * 8 - 1)];
-    struct tempera_matrix in = {z, TEMPERA_F32, ROWS, COLS, COLS};
-    struct tempera_matrix to = {out, TEMPERA_F32, ROWS, COLS, COLS};
-    for (int log = 0; log < 2; log++) {
-        __typeof__(&tempera_softmax) run = log ? tempera_log_softmax : tempera_softmax;
-        CHECK_STATUS(run(&in, NULL, &to, NULL, NULL), TEMPERA_OK);
-        for (size_t r = 0; r < ROWS; r += 23) {
-            struct tempera_matrix row = {z + r * COLS, TEMPERA_F32, 1, COLS, COLS};
-            struct tempera_matrix row_to = {result, TEMPERA_F32, 1, COLS, COLS};
-            CHECK_STATUS(run(&row, NULL, &row_to, NULL, NULL), TEMPERA_OK);
-            CHECK_MEM(result, out + r * COLS, COLS * sizeof *result);
-        }
-    }
-    free(z);
-    free(out);
-}
-
-// ------------------------------------------------------------------------------------------------
 // Bounds
 
 static double ulp_at(long double exact, int bits, int least)
@@ -776,8 +778,6 @@ int main(int argc, char **argv)
         {"threads don't show", threads_dont_show},
         {"any place in memory, no byte beyond", places},
         {"any batch", batches},
-        {"large results", large_results},
-        {"large matrices", large_matrices},
         {"bounds", bounds},
         {"softcap", softcap_bound},
     };

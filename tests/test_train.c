@@ -295,6 +295,59 @@ static double nats_by_hand(const struct training *t, const char *text, size_t nb
     return nats;
 }
 
+// Of all scores at once.
+static struct tempera_temperature_fit fit_by_hand(const struct training *t, const char *text,
+                                                  size_t nbytes, size_t T)
+{
+    struct tempera_workspace *workspace = NULL;
+    CHECK_STATUS(tempera_workspace_open(&workspace, t->model, 1, T, false), TEMPERA_OK);
+    size_t n, V = tempera_model_get_config(t->model)->vocab_size;
+    int32_t *ids = malloc((nbytes + 1) * sizeof *ids);
+    float *logits = malloc((nbytes + 1) * V * sizeof *logits);
+    CHECK_STATUS(tempera_tokenizer_encode(t->tokenizer, text, nbytes, ids + 1, nbytes, &n),
+                 TEMPERA_OK);
+    for (size_t at = 0; at < n; at += T) {
+        int32_t kept = ids[at];
+        ids[at] = tempera_tokenizer_bos(t->tokenizer);
+        CHECK_STATUS(tempera_model_logits(t->model, workspace, ids + at, 1, n - at < T ? n - at : T,
+                                          logits + at * V, NULL),
+                     TEMPERA_OK);
+        ids[at] = kept;
+    }
+    struct tempera_temperature_fit fit = {0};
+    struct tempera_matrix scores = tempera_matrix_f32(logits, n, V);
+    CHECK_STATUS(tempera_fit_temperature(&scores, ids + 1, NULL, &fit, NULL), TEMPERA_OK);
+    free(ids);
+    free(logits);
+    tempera_workspace_close(&workspace);
+    return fit;
+}
+
+static void evaluation_fits_the_temperature(void)
+{
+    char *text = wordy_text(4 * WORDY, 1), *other = wordy_text(900, 5);
+    struct training t = training_small(text, 4 * WORDY);
+    t.options.steps = 100;
+    t.options.learning_rate = 1e-2f;
+    CHECK_STATUS(training_begin(&t, 2, NULL), TEMPERA_OK);
+    struct tempera_evaluation e;
+    CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, other, 900, 32, &e, NULL, NULL),
+                 TEMPERA_OK);
+    CHECK_EQ_INT(e.best_temperature_border, TEMPERA_FIT_LOWEST); // it has learnt nothing yet
+    CHECK(e.best_temperature == 0.25);
+    CHECK_STATUS(tempera_trainer_run(t.trainer, NULL, NULL), TEMPERA_OK);
+    CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, other, 900, 32, &e, NULL, NULL),
+                 TEMPERA_OK);
+    struct tempera_temperature_fit fit = fit_by_hand(&t, other, 900, 32);
+    CHECK(fit.temperature > 0.5 && fit.temperature < 2);
+    CHECK_NEAR(e.best_temperature, fit.temperature, 1e-3);
+    CHECK_NEAR(e.bits_per_byte_at_best_temperature * log(2) * 900, fit.loss * 900, 900 * 1e-5);
+    CHECK(e.bits_per_byte_at_best_temperature < e.bits_per_byte);
+    free(text);
+    free(other);
+    training_end(&t);
+}
+
 static void evaluation_is_the_sum_over_windows(void)
 {
     struct training t = training_small(humpty, sizeof humpty - 1);
@@ -485,6 +538,7 @@ int main(void)
         {"the loop equals its steps", the_loop_equals_its_steps},
         {"bad arguments are refused", bad_arguments_are_refused},
         {"evaluation is the sum over windows", evaluation_is_the_sum_over_windows},
+        {"evaluation fits the temperature", evaluation_fits_the_temperature},
         {"held-out loss is that of the blocks", held_out_loss_is_that_of_the_blocks},
         {"a window taken unasked has an end", a_window_taken_unasked_has_an_end},
         {"bad evaluations are refused", bad_evaluations_are_refused},

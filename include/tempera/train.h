@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <tempera/calibration.h>
 #include <tempera/model.h>
 #include <tempera/parallel.h>
 #include <tempera/status.h>
@@ -153,6 +154,10 @@ struct tempera_evaluation {
     double bits_per_byte; // all nats over ln 2 over the text's bytes: compares across tokenizers
     uint64_t tokens;
     uint64_t bytes;
+    double best_temperature; // where the loss is least: from 1/2 to 2 within about 0.001, beyond
+                             // that within a few hundredths; 1/4 and 4 are the limits
+    enum tempera_fit_border best_temperature_border; // whether it is one of the limits
+    double bits_per_byte_at_best_temperature;
 };
 
 // The longest window that is taken unasked: memory for attention grows with its square.

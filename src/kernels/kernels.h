@@ -50,6 +50,19 @@ struct tempera_row_sum {
     struct tempera_exponent exponent;
 };
 
+enum tempera_divergence_kind {
+    TEMPERA_KL_FORWARD, // KL(p || q), p the teacher's row and q the student's
+    TEMPERA_KL_REVERSE, // KL(q || p)
+    TEMPERA_MIXTURE,    // beta KL(p || m) + (1 - beta) KL(q || m), m = beta p + (1 - beta) q
+};
+
+// Of two rows with finite maxima, entries of -inf allowed: log p = (t - max) / T - ln S, and q.
+struct tempera_divergence {
+    enum tempera_divergence_kind kind;
+    double teacher_max, teacher_ln_S, student_max, student_ln_S, inverse_T, beta;
+    double V, scale; // of the gradient, scale (slope - q V)
+};
+
 struct tempera_prepare {
     enum tempera_dtype dtype;
     const uint32_t *mask; // NULL, or a bit an element
@@ -102,6 +115,17 @@ struct tempera_kernels {
                     float *x);
     // To nearest even.
     void (*narrow)(const float *x, size_t n, enum tempera_dtype dtype, void *out);
+
+    // ---- Calibration. With x_i = z_i - max, or 0 where that is below `lowest`, adds e(z_i),
+    // e(z_i) x_i and e(z_i) x_i^2 to the lanes. T at most 2^60, so that all stays in f32's range.
+    void (*moments)(const float *z, size_t n, const struct tempera_exponent *x, float max,
+                    float lowest, double sums[3][16]);
+
+    // ---- Distillation. Adds the divergence's terms and the slopes, whose sum is V, to the lanes,
+    // an element's lane being its index modulo 16; and stores the gradient unless out is NULL. out
+    // may be t or s. An infinite sum: there is mass where the other row has none.
+    void (*divergence)(const struct tempera_divergence *how, const float *t, const float *s,
+                       size_t n, float *out, double sums[2][16]);
 
     // ---- Backward. Adds p_i dp_i to the lanes; returns the largest |dp_i|, NaN if there is a NaN.
     float (*dot)(const float *p, const float *dp, size_t n, double lanes[16]);

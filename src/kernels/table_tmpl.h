@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/exp.h"
 #include "kernels/kernels.h"
 #include "kernels/scalars.h"
 #include "simd/vec.h"
@@ -13,6 +14,9 @@
 #include "kernels/row_tmpl.h"
 
 #include "kernels/rows_tmpl.h"
+
+#include "kernels/divergence_tmpl.h"
+#include "kernels/moments_tmpl.h"
 
 #include "kernels/backward_tmpl.h"
 #include "kernels/convert_tmpl.h"
@@ -24,6 +28,8 @@ const struct tempera_kernels TABLE = {
     .softmax_rows = softmax_rows,
     .log_softmax_rows = log_softmax_rows,
     .sum_rows = sum_rows,
+    .moments = moments,
+    .divergence = divergence,
     .max = max_piece,
     .exp_sum = exp_sum_piece,
     .scale = scale_piece,

@@ -9,6 +9,16 @@
 #include "kernels/scalars.h"
 #include "score/rows.h"
 
+struct tempera_row_source tempera_row_source_of(const struct tempera_kernels *kernels,
+                                                const struct tempera_matrix *matrix, size_t row)
+{
+    return (struct tempera_row_source){.kernels = kernels,
+                                       .how = {.dtype = matrix->dtype, .scale = 1},
+                                       .z = tempera_matrix_element(matrix, row, 0),
+                                       .n = matrix->cols,
+                                       .is_plain = matrix->dtype == TEMPERA_F32};
+}
+
 const float *tempera_row_piece(const struct tempera_row_source *source, size_t at, size_t n,
                                float *buffer)
 {
@@ -26,7 +36,7 @@ static size_t piece_of(const struct tempera_row_source *source, size_t at)
     return source->n - at < TEMPERA_PIECE ? source->n - at : TEMPERA_PIECE;
 }
 
-static float find_max(const struct tempera_row_source *source, bool *has_nan)
+float tempera_row_max(const struct tempera_row_source *source, bool *has_nan)
 {
     float buffer[TEMPERA_PIECE], max = -INFINITY;
     *has_nan = false;
@@ -97,7 +107,7 @@ struct tempera_row_plan tempera_row_plan_of(const struct tempera_row_source *sou
 {
     struct tempera_row_plan plan = {.heat = *heat};
     bool has_nan;
-    plan.max = find_max(source, &has_nan);
+    plan.max = tempera_row_max(source, &has_nan);
     if (has_nan) {
         plan.kind = TEMPERA_ROW_NAN;
     } else if (plan.max == -INFINITY) {

@@ -57,6 +57,13 @@ void tempera_row_plan_log_softmax(const struct tempera_row_plan *plan,
 // ln sum exp(z / T)
 float tempera_row_plan_logsumexp(const struct tempera_row_plan *plan);
 
+// The largest score; of no use if there is a NaN.
+float tempera_row_max(const struct tempera_row_source *source, bool *has_nan);
+
+// A row of a matrix as it lies there.
+struct tempera_row_source tempera_row_source_of(const struct tempera_kernels *kernels,
+                                                const struct tempera_matrix *matrix, size_t row);
+
 // Elements [at, at + n) of the row, in place or in buffer.
 const float *tempera_row_piece(const struct tempera_row_source *source, size_t at, size_t n,
                                float *buffer);

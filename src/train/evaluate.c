@@ -7,6 +7,7 @@
 #include <tempera/loss.h>
 
 #include "base/memory.h"
+#include "model/measure.h"
 #include "train/trainer.h"
 
 enum { BATCH = 8 };
@@ -26,6 +27,7 @@ enum tempera_status tempera_measure(const struct tempera_model *model,
                                     struct tempera_workspace *workspace, const int32_t *tokens,
                                     size_t n, int32_t bos, size_t batch, size_t context,
                                     int32_t *scratch, double *nats,
+                                    struct tempera_temperature_sums *sums, size_t n_sums,
                                     const struct tempera_executor *executor)
 {
     int32_t *inputs = scratch, *targets = scratch + batch * context;
@@ -38,26 +40,35 @@ enum tempera_status tempera_measure(const struct tempera_model *model,
                         targets + rows * context);
             at += length;
         }
-        double loss;
-        size_t count;
-        enum tempera_status status =
-            tempera_model_loss(model, workspace, inputs, targets, rows, context, NULL, 1, &loss,
-                               &count, executor);
+        enum tempera_status status = tempera_model_measure(
+            model, workspace, inputs, targets, rows, context, nats, sums, n_sums, executor);
         if (status >= TEMPERA_INVALID_ARGUMENT)
             return status;
-        *nats += loss * (double)count;
     }
     return isfinite(*nats) ? TEMPERA_OK : TEMPERA_NAN_INPUT; // damaged weights give no number
 }
 
-static void fill_evaluation(struct tempera_evaluation *evaluation, double nats, size_t n_tokens,
+// Where the best temperature of a trained model usually lies, each is 2^(1/3) of the one before,
+// near enough for what lies between to follow from them. More would show in the time.
+static const double temperatures[] = {0.25,       0.5,        0.62996052, 0.79370053, 1,
+                                      1.25992105, 1.58740105, 2,          4};
+enum { N_TEMPERATURES = sizeof temperatures / sizeof *temperatures };
+
+static void fill_evaluation(struct tempera_evaluation *evaluation, double nats,
+                            const struct tempera_temperature_sums *sums, size_t n_tokens,
                             size_t nbytes)
 {
+    struct tempera_temperature_fit fit;
+    tempera_fit_temperature_to_sums(sums, N_TEMPERATURES, &fit);
+    double bits = log(2) * (double)nbytes;
     evaluation->loss = nats / (double)n_tokens;
     evaluation->perplexity = exp(evaluation->loss);
-    evaluation->bits_per_byte = nats / (log(2) * (double)nbytes);
+    evaluation->bits_per_byte = nats / bits;
     evaluation->tokens = n_tokens;
     evaluation->bytes = nbytes;
+    evaluation->best_temperature = fit.temperature;
+    evaluation->best_temperature_border = fit.border;
+    evaluation->bits_per_byte_at_best_temperature = fit.loss * (double)fit.count / bits;
 }
 
 static enum tempera_status check(const struct tempera_model *model,
@@ -125,10 +136,13 @@ tempera_evaluate(const struct tempera_model *model, const struct tempera_tokeniz
         goto done;
     }
     double nats;
+    struct tempera_temperature_sums sums[N_TEMPERATURES] = {{0}};
+    for (size_t k = 0; k < N_TEMPERATURES; k++)
+        sums[k].temperature = temperatures[k];
     status = tempera_measure(model, workspace, ids, n_ids, tempera_tokenizer_bos(tokenizer), batch,
-                             context, scratch, &nats, executor);
+                             context, scratch, &nats, sums, N_TEMPERATURES, executor);
     if (status == TEMPERA_OK)
-        fill_evaluation(evaluation, nats, n_ids, nbytes);
+        fill_evaluation(evaluation, nats, sums, n_ids, nbytes);
 done:
     free(scratch);
     free(ids);

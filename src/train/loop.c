@@ -268,7 +268,8 @@ static enum tempera_status measure_heldout(struct tempera_trainer *t,
     double nats;
     enum tempera_status status =
         tempera_measure(t->model, t->workspace, t->data.heldout, t->data.n_heldout, t->data.bos,
-                        t->options.batch, t->options.context, t->tokens, &nats, t->executor);
+                        t->options.batch, t->options.context, t->tokens, &nats, NULL, 0,
+                        t->executor);
     if (status == TEMPERA_NAN_INPUT)
         return tempera_train_fail(error, TEMPERA_TRAINING_DIVERGED,
                                   "the held-out loss is no number: try a smaller learning rate");

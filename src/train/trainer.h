@@ -44,11 +44,13 @@ enum tempera_status tempera_train_options_check(const struct tempera_train_optio
                                                 struct tempera_error *error);
 
 // Sum of the losses, in nats, of tokens[n] in windows of `context`, each after `bos`. `scratch`
-// holds 2 * batch * context ids; the workspace room for `batch` sequences.
+// holds 2 * batch * context ids; the workspace room for `batch` sequences. The losses at other
+// temperatures are added to n_sums sums.
 enum tempera_status tempera_measure(const struct tempera_model *model,
                                     struct tempera_workspace *workspace, const int32_t *tokens,
                                     size_t n, int32_t bos, size_t batch, size_t context,
                                     int32_t *scratch, double *nats,
+                                    struct tempera_temperature_sums *sums, size_t n_sums,
                                     const struct tempera_executor *executor);
 
 #endif

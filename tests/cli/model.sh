@@ -57,6 +57,8 @@ same whole.eval parts.eval
 out_has '"bits_per_byte"'
 out_has '"perplexity"'
 out_has '"bytes": 4000'
+out_has '"best_temperature"'
+out_has '"bits_per_byte_at_best_temperature"'
 
 run 0 generate -m whole.gguf -p "Humpty" -t 0 --max-tokens 20
 out_has "Humpty"

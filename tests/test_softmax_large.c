@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// Results too large for the caches, which are written past them: the same bits as any other.
+#include "check.h"
+
+#include <math.h>
+
+#include <tempera/softmax.h>
+
+#include "kernels/kernels.h"
+
+enum { N_SCORES = 5 * 4097 };
+static float z_data[N_SCORES];
+
+// Between -10 and 10.
+static void fill_scores(size_t n)
+{
+    uint32_t state = 1;
+    for (size_t i = 0; i < n; i++) {
+        state = state * 1664525u + 1013904223u;
+        z_data[i] = (float)(state >> 8) * 0x1.4p-20f - 10;
+    }
+}
+
+typedef size_t rows_kernel(const struct tempera_rows *rows, const struct tempera_heat *heat);
+
+// Written past the caches or not: the same bits, up to row number `bad_row`, which isn't
+// ordinary; 5: all are.
+static void check_streams(rows_kernel *run, size_t n, size_t bad_row)
+{
+    enum { ROWS = 5, STRIDE = 4112 };
+    static float to[2][ROWS * STRIDE] __attribute__((aligned(64)));
+    struct tempera_heat heat = tempera_heat_of(0.7);
+    struct tempera_rows rows = {.in = z_data, .in_stride = n, .out_stride = STRIDE, .n_rows = ROWS};
+    rows.n = n;
+    fill_scores(ROWS * n);
+    if (bad_row < ROWS)
+        z_data[bad_row * n + n / 2] = INFINITY;
+    for (int i = 0; i < 2; i++) {
+        memset(to[i], 0x55, sizeof to[i]);
+        rows.out = to[i];
+        rows.stream = i == 1;
+        size_t done = run(&rows, &heat);
+        CHECK(done == bad_row);
+        for (size_t r = done; r < ROWS; r++) // not done is undefined
+            memset(to[i] + r * STRIDE, 0x55, n * sizeof(float));
+    }
+    CHECK_MEM(to[0], to[1], sizeof to[0]);
+}
+
+static void large_results(void)
+{
+    static const size_t sizes[] = {1, 511, 512, 1000, 4095, 4096, 4097};
+    const struct tempera_kernels *table;
+    for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++)
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+            for (size_t bad_row = 3; bad_row <= 5; bad_row += 2) {
+                check_streams(table->softmax_rows, sizes[s], bad_row);
+                check_streams(table->log_softmax_rows, sizes[s], bad_row);
+            }
+}
+
+// 32 MiB through the public functions, against each row by itself.
+static void large_matrices(void)
+{
+    enum { ROWS = 2048, COLS = 4096 };
+    size_t nbytes = sizeof(float) * ROWS * COLS;
+    static float result[COLS];
+    float *z = aligned_alloc(64, nbytes), *out = aligned_alloc(64, nbytes);
+    CHECK(z != NULL && out != NULL);
+    fill_scores(N_SCORES);
+    for (size_t i = 0; i < (size_t)ROWS * COLS; i++)
+        z[i] = z_data[i % (N_SCORES - 1)]; // every row another
+    struct tempera_matrix in = {z, TEMPERA_F32, ROWS, COLS, COLS};
+    struct tempera_matrix to = {out, TEMPERA_F32, ROWS, COLS, COLS};
+    for (int log = 0; log < 2; log++) {
+        __typeof__(&tempera_softmax) run = log ? tempera_log_softmax : tempera_softmax;
+        CHECK_STATUS(run(&in, NULL, &to, NULL, NULL), TEMPERA_OK);
+        for (size_t r = 0; r < ROWS; r += 23) {
+            struct tempera_matrix row = {z + r * COLS, TEMPERA_F32, 1, COLS, COLS};
+            struct tempera_matrix row_to = {result, TEMPERA_F32, 1, COLS, COLS};
+            CHECK_STATUS(run(&row, NULL, &row_to, NULL, NULL), TEMPERA_OK);
+            CHECK_MEM(result, out + r * COLS, COLS * sizeof *result);
+        }
+    }
+    free(z);
+    free(out);
+}
+
+int main(void)
+{
+    static const struct check_test tests[] = {
+        {"every table's rows", large_results},
+        {"a matrix of 32 MiB", large_matrices},
+    };
+    return CHECK_RUN(tests);
+}
