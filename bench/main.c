@@ -12,6 +12,9 @@ static const struct command {
     int (*run)(bool json);
 } commands[] = {
     {"loss", "cross-entropy, forward and backward", bench_loss},
+#ifdef TEMPERA_BENCH_LM
+    {"linear-loss", "the last layer and its cross-entropy", bench_linear_loss},
+#endif
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

@@ -104,7 +104,10 @@ void bench_read(void *context)
 
 void *bench_alloc(size_t count, size_t nbytes)
 {
-    void *memory = count <= SIZE_MAX / nbytes ? malloc(count * nbytes) : NULL;
+    const size_t line = 64; // aligned_alloc takes whole lines only
+    void *memory = NULL;
+    if (count <= (SIZE_MAX - line) / nbytes)
+        memory = aligned_alloc(line, (count * nbytes + line - 1) / line * line);
     if (memory == NULL) {
         fprintf(stderr, "tempera-bench: no memory for %zu times %zu bytes\n", count, nbytes);
         exit(1);

@@ -42,8 +42,8 @@ struct bench_memory {
 void bench_read(void *memory);
 void bench_copy(void *memory);
 
-// `count` objects of `nbytes`, written to once, so that no page is new to a benchmark. Ends the
-// program where there is no memory.
+// `count` objects of `nbytes`, aligned to 64 bytes and written to once, so that no page is new to a
+// benchmark. Ends the program where there is no memory.
 void *bench_alloc(size_t count, size_t nbytes);
 
 // The most memory that the process has held so far, in bytes.

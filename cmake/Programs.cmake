@@ -31,9 +31,17 @@ if(TEMPERA_EXAMPLES)
     endif()
 endif()
 
-# Over libtempera alone. bench/peers, which needs other libraries, has a script of its own.
+# Over libtempera alone, but for what needs a matrix product. bench/peers, which needs other
+# libraries, has a script of its own.
 if(TEMPERA_BENCH)
     file(GLOB sources CONFIGURE_DEPENDS bench/*.c)
+    if(NOT TEMPERA_LM)
+        list(FILTER sources EXCLUDE REGEX "/linear_loss\\.c$")
+    endif()
     add_executable(tempera-bench ${sources})
     target_link_libraries(tempera-bench PRIVATE tempera)
+    if(TEMPERA_LM)
+        target_link_libraries(tempera-bench PRIVATE tempera-lm)
+        target_compile_definitions(tempera-bench PRIVATE TEMPERA_BENCH_LM)
+    endif()
 endif()

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include <tempera/gguf.h>
+#include <tempera/linear_loss.h>
 #include <tempera/parallel.h>
 #include <tempera/sampler.h>
 #include <tempera/status.h>
@@ -123,6 +124,12 @@ TEMPERA_API enum tempera_status tempera_model_logits(const struct tempera_model 
                                                      struct tempera_workspace *workspace,
                                                      const int32_t *tokens, size_t B, size_t T,
                                                      float *logits,
+                                                     const struct tempera_executor *executor);
+
+// The library's matrix product, for tempera_linear_cross_entropy (linear_loss.h); self is not used.
+// Panels on the executor, with the same bits at any number of threads. OK or UNSAFE_LIBRARY.
+TEMPERA_API enum tempera_status tempera_model_matmul(void *self,
+                                                     const struct tempera_matmul *product,
                                                      const struct tempera_executor *executor);
 
 // Mean cross-entropy (natural logarithm) of targets[B, T] given tokens[B, T]; a target of

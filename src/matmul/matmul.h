@@ -7,24 +7,9 @@
 #ifndef TEMPERA_MATMUL_H
 #define TEMPERA_MATMUL_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
+#include <tempera/linear_loss.h>
 #include <tempera/parallel.h>
 #include <tempera/status.h>
-
-// C[M, N] = op(A)[M, K] op(B)[K, N], plus C when accumulate. All row-major; strides in elements.
-// A is stored [M, K], or [K, M] when a_transposed; B is stored [K, N], or [N, K] when
-// b_transposed (how weights lie: [outputs, inputs]). C must not overlap A or B.
-struct tempera_matmul {
-    size_t M, N, K;
-    const float *a;
-    const float *b;
-    float *c;
-    size_t a_stride, b_stride, c_stride;
-    bool a_transposed, b_transposed;
-    bool accumulate;
-};
 
 // Readies the library, once for the process: one thread a call. UNSAFE_LIBRARY if the build at
 // hand can't be called from several threads. To be called before the first product.

@@ -33,12 +33,13 @@ enum tempera_status tempera_model_measure(const struct tempera_model *model,
                                           const struct tempera_executor *executor)
 {
     size_t D = model->config.dim, V = model->config.vocab_size, N = B * T;
+    const size_t most = workspace->logit_rows;
     enum tempera_status status = tempera_matmul_start();
     if (status != TEMPERA_OK)
         return status;
     tempera_model_forward(model, workspace, tokens, B, T, executor);
-    for (size_t at = 0; at < N && status < TEMPERA_INVALID_ARGUMENT; at += TEMPERA_LOGIT_ROWS) {
-        size_t n = N - at < TEMPERA_LOGIT_ROWS ? N - at : TEMPERA_LOGIT_ROWS;
+    for (size_t at = 0; at < N && status < TEMPERA_INVALID_ARGUMENT; at += most) {
+        size_t n = N - at < most ? N - at : most;
         struct tempera_matrix logits = tempera_matrix_f32(workspace->logits, n, V);
         tempera_linear(workspace->norm + at * D, model->output, n, D, V, workspace->logits, false,
                        executor);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Whole sequences: scores, loss and gradients. The last product and the loss go in pieces of a
 // few hundred rows, each from scores to gradient in place, so that no [N, V] matrix is held.
-#include <tempera/loss.h>
+#include <tempera/linear_loss.h>
 
 #include "model/products.h"
 #include "model/workspace.h"
@@ -51,47 +51,14 @@ enum tempera_status tempera_model_logits(const struct tempera_model *model,
     return TEMPERA_OK;
 }
 
-// What the pieces of the loss share.
-struct loss_pass {
-    const struct tempera_model *model;
-    struct tempera_workspace *ws;
-    const int32_t *targets;
-    float *gradients; // or NULL
-    struct tempera_cross_entropy_options options;
-    const struct tempera_executor *executor;
-};
-
-// Rows [first, first + n): logits, loss, and their gradient back to norm and the output matrix.
-static enum tempera_status loss_piece(const struct loss_pass *pass, size_t first, size_t n,
-                                      double *loss)
+enum tempera_status tempera_model_matmul(void *self, const struct tempera_matmul *product,
+                                         const struct tempera_executor *executor)
 {
-    const struct tempera_model *model = pass->model;
-    size_t D = model->config.dim, V = model->config.vocab_size;
-    const float *norm = pass->ws->norm + first * D;
-    float *rows = pass->ws->logits;
-    tempera_linear(norm, model->output, n, D, V, rows, false, pass->executor);
-    struct tempera_matrix logits = tempera_matrix_f32(rows, n, V);
-    struct tempera_targets targets = {.classes = pass->targets + first};
-    struct tempera_cross_entropy_outputs outputs = {.struct_size = sizeof outputs, .loss = loss};
-    if (pass->gradients != NULL)
-        outputs.d_logits = &logits;
-    enum tempera_status status =
-        tempera_cross_entropy(&logits, &targets, &pass->options, &outputs, pass->executor);
-    if (pass->gradients != NULL && status < TEMPERA_INVALID_ARGUMENT) {
-        float *d_output = pass->gradients + (model->output - model->weights);
-        tempera_linear_backward_input(rows, model->output, n, D, V,
-                                      pass->ws->back.d_norm + first * D, false, pass->executor);
-        tempera_linear_backward_weight(rows, norm, n, D, V, d_output, pass->executor);
-    }
+    (void)self;
+    enum tempera_status status = tempera_matmul_start();
+    if (status == TEMPERA_OK)
+        tempera_matmul(product, executor);
     return status;
-}
-
-static size_t count_targets(const int32_t *targets, size_t n)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++)
-        count += targets[i] != TEMPERA_IGNORE_INDEX;
-    return count;
 }
 
 enum tempera_status tempera_model_loss(const struct tempera_model *model,
@@ -108,25 +75,27 @@ enum tempera_status tempera_model_loss(const struct tempera_model *model,
         return TEMPERA_INVALID_ARGUMENT;
     if (!in_range(targets, N, model->config.vocab_size, true))
         return TEMPERA_TARGET_OUT_OF_RANGE;
-    size_t n_counted = count_targets(targets, N);
-    double divisor = n_counted > 0 ? (double)n_counted : 1, sum = 0;
-    struct loss_pass pass = {
-        model, workspace, targets, gradients, tempera_cross_entropy_options_default(), executor};
-    pass.options.reduction = TEMPERA_REDUCTION_SUM;
-    pass.options.gradient_scale = (float)((double)gradient_scale / divisor);
-    tempera_model_forward(model, workspace, tokens, B, T, executor);
-    for (size_t first = 0; first < N && status < TEMPERA_INVALID_ARGUMENT;
-         first += TEMPERA_LOGIT_ROWS) {
-        size_t n = N - first < TEMPERA_LOGIT_ROWS ? N - first : TEMPERA_LOGIT_ROWS;
-        double piece = 0;
-        enum tempera_status worst = loss_piece(&pass, first, n, &piece);
-        status = worst > status ? worst : status;
-        sum += piece;
+    const size_t D = model->config.dim, V = model->config.vocab_size;
+    struct tempera_matrix hidden = tempera_matrix_f32(workspace->norm, N, D);
+    struct tempera_matrix head = tempera_matrix_const_f32(model->output, V, D);
+    struct tempera_matrix d_hidden = tempera_matrix_f32(workspace->back.d_norm, N, D), d_head;
+    struct tempera_linear_head linear = {.struct_size = sizeof linear,
+                                         .hidden = &hidden,
+                                         .head = &head,
+                                         .matmul = tempera_model_matmul};
+    if (gradients != NULL) {
+        d_head = tempera_matrix_f32(gradients + (model->output - model->weights), V, D);
+        linear.d_hidden = &d_hidden;
+        linear.d_head = &d_head;
     }
+    struct tempera_cross_entropy_options options = tempera_cross_entropy_options_default();
+    options.gradient_scale = gradient_scale;
+    const struct tempera_cross_entropy_outputs outputs = {
+        .struct_size = sizeof outputs, .loss = loss, .count = count};
+    tempera_model_forward(model, workspace, tokens, B, T, executor);
+    status = tempera_linear_cross_entropy(&linear, targets, &options, &outputs, workspace->logits,
+                                          workspace->logits_nbytes, executor);
     if (gradients != NULL && status < TEMPERA_INVALID_ARGUMENT)
         tempera_model_backward(model, workspace, tokens, B, T, gradients, executor);
-    *loss = sum / divisor;
-    if (count != NULL)
-        *count = n_counted;
     return status;
 }

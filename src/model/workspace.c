@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include <tempera/linear_loss.h>
+
 #include "base/memory.h"
 #include "model/attention.h"
 #include "model/layers.h"
@@ -79,7 +81,7 @@ static void take_all(struct arena *arena, struct tempera_workspace *w,
     w->x = take(arena, N, D);
     w->norm = take(arena, N, D);
     w->inverse = take(arena, N, 1);
-    w->logits = take(arena, TEMPERA_LOGIT_ROWS, model->config.vocab_size);
+    w->logits = take(arena, w->logits_nbytes / sizeof *w->logits, 1);
     if (w->backward)
         take_backward(arena, &w->back, model, w->B, w->T);
 }
@@ -100,7 +102,10 @@ enum tempera_status tempera_workspace_open(struct tempera_workspace **workspace,
     w->B = B;
     w->T = T;
     w->backward = backward;
-    struct arena arena = {NULL, 0, false};
+    size_t V = model->config.vocab_size;
+    w->logits_nbytes = tempera_linear_cross_entropy_scratch_nbytes(N, V, 0);
+    w->logit_rows = w->logits_nbytes / (V * sizeof *w->logits);
+    struct arena arena = {NULL, 0, w->logits_nbytes == 0};
     w->layers = tempera_alloc(model->config.n_layers, sizeof *w->layers);
     if (w->layers != NULL)
         take_all(&arena, w, model);

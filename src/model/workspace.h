@@ -32,9 +32,6 @@ struct tempera_backward {
     float *attention;         // [B, G, tempera_attention_scratch(T)]
 };
 
-// Logits are made and used in pieces of this many rows, so that no [N, V] matrix is held.
-enum { TEMPERA_LOGIT_ROWS = 256 };
-
 struct tempera_workspace {
     struct tempera_model_config config; // of the model that it was made for
     size_t B, T;                        // at most
@@ -44,7 +41,9 @@ struct tempera_workspace {
     float *x;                           // [N, D], after the last layer
     float *norm;                        // [N, D]
     float *inverse;                     // [N]
-    float *logits;                      // [TEMPERA_LOGIT_ROWS, V]
+    // Logits are made and used in pieces, so that no [N, V] matrix is held.
+    float *logits; // [logit_rows, V], the scratch of tempera_linear_cross_entropy
+    size_t logit_rows, logits_nbytes;
     struct tempera_backward back;
     float *block; // all of the above in one piece of memory
 };

@@ -70,6 +70,28 @@ enum tempera_status
 tempera_loss_read_options(const struct tempera_cross_entropy_options *given,
                           struct tempera_cross_entropy_options *options);
 
+// Reads the outputs; INVALID_ARGUMENT for NULL or a struct_size of no version.
+enum tempera_status
+tempera_loss_read_outputs(const struct tempera_cross_entropy_outputs *given,
+                          struct tempera_cross_entropy_outputs *outputs);
+
+enum { TEMPERA_LOSS_WRITTEN = 3, TEMPERA_LOSS_READ = 2 };
+
+// The memory that a call works on beside the vectors of its outputs.
+struct tempera_loss_memory {
+    size_t rows, cols;
+    const int32_t *classes;                                     // [rows] or NULL
+    const float *class_weights;                                 // [cols] or NULL
+    const struct tempera_matrix *written[TEMPERA_LOSS_WRITTEN]; // each may be NULL
+    const struct tempera_matrix *read[TEMPERA_LOSS_READ];
+};
+
+// Vectors that are written must lie apart from every matrix and from all other vectors; what is
+// only read, from the matrices that are written. OK or INVALID_ARGUMENT.
+enum tempera_status
+tempera_loss_check_vectors(const struct tempera_loss_memory *memory,
+                           const struct tempera_cross_entropy_outputs *outputs);
+
 // Gets a call ready whose kernels, options, cols and types are set: the normalisers, from
 // classes[rows], or for soft targets (NULL). OK, INVALID_ARGUMENT (a weight that is negative or not
 // finite), TARGET_OUT_OF_RANGE, UNSUPPORTED (focal with soft targets).
@@ -81,6 +103,32 @@ double tempera_loss_reduce(const struct tempera_loss *loss, double cross_entropy
 
 struct tempera_loss_result tempera_loss_row(const struct tempera_loss *loss,
                                             const struct tempera_loss_row *row);
+
+// Rows of a batch: logits of all of them, or of a chunk that nobody keeps.
+struct tempera_loss_rows {
+    const struct tempera_loss *loss;
+    const struct tempera_matrix *logits, *d_logits; // the chunk's; d_logits NULL: none
+    const struct tempera_matrix *soft;              // the chunk's targets, or NULL:
+    const int32_t *classes;                         // the batch's
+    size_t first_row;                               // the batch's row that is the chunk's first
+    const struct tempera_cross_entropy_outputs *outputs; // the batch's
+};
+
+struct tempera_loss_totals {
+    double cross_entropy, z_loss;
+    size_t n_correct;
+    enum tempera_status worst;
+};
+
+// Does the rows, writes what is by row, and adds to *totals in a fixed order.
+void tempera_loss_do_rows(const struct tempera_loss_rows *rows,
+                          const struct tempera_executor *executor,
+                          struct tempera_loss_totals *totals);
+
+// Writes what is of the whole batch; returns the worst row's status.
+enum tempera_status tempera_loss_finish(const struct tempera_loss *loss,
+                                        const struct tempera_loss_totals *totals,
+                                        const struct tempera_cross_entropy_outputs *outputs);
 
 // Rows that f32 can't hold, and rows with scores of +inf, in double. max: of the scores.
 struct tempera_loss_result tempera_loss_rare_row(const struct tempera_loss *loss,

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// The last layer of a language model and its loss in one call: logits = hidden head^T, their
+// cross-entropy (loss.h), and the gradients of both, without ever holding logits[rows, vocab]. For
+// 8192 rows and a vocabulary of 128256 that matrix would be 4.2 GB, and its gradient as much.
+//
+// Rows are done in chunks: their logits, the loss with its gradient in the logits' place, and from
+// it the gradients of hidden and head. A chunk is as large as the scratch allows:
+//
+//     scratch = 4 vocab min(rows, max(1, floor(most / (4 vocab)))) bytes, up to the next 64
+//
+// with `most` 16 MB unless the caller says otherwise; the rest of a call is on the stack. A matrix
+// product takes longer for fewer rows: docs/PERFORMANCE.md has what more scratch is worth. (The
+// idea of chunks: Liger Kernel, Hsu et al. 2024, arXiv 2410.10989. To take logits again instead, as
+// in Cut Cross-Entropy, Wijmans et al. 2024, arXiv 2411.09009, needs a fourth product.)
+//
+// libtempera has no matrix product of its own: the caller supplies one. libtempera-lm has
+// tempera_model_matmul in model.h, through OpenBLAS.
+#ifndef TEMPERA_LINEAR_LOSS_H
+#define TEMPERA_LINEAR_LOSS_H
+
+#include <stdbool.h>
+
+#include <tempera/loss.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// C[M, N] = op(A)[M, K] op(B)[K, N], plus C when accumulate. All row-major; strides in elements.
+// A is stored [M, K], or [K, M] when a_transposed; B is stored [K, N], or [N, K] when
+// b_transposed (how weights lie: [outputs, inputs]). C must not overlap A or B.
+struct tempera_matmul {
+    size_t M, N, K;
+    const float *a;
+    const float *b;
+    float *c;
+    size_t a_stride, b_stride, c_stride;
+    bool a_transposed, b_transposed;
+    bool accumulate;
+};
+
+// Does the product on the executor (NULL: in this thread) and returns OK; any other status ends the
+// call that asked for it, with that status. The loss has the same bits at any number of threads if
+// the product has.
+typedef enum tempera_status tempera_matmul_function(void *self,
+                                                    const struct tempera_matmul *product,
+                                                    const struct tempera_executor *executor);
+
+// All matrices are of f32. Set struct_size.
+struct tempera_linear_head {
+    size_t struct_size;
+    const struct tempera_matrix *hidden;   // [rows, dim], only read
+    const struct tempera_matrix *head;     // [vocab, dim], only read
+    const struct tempera_matrix *d_hidden; // [rows, dim], written; NULL: none
+    const struct tempera_matrix *d_head;   // [vocab, dim], added to; NULL: none
+    tempera_matmul_function *matmul;
+    void *self; // handed to matmul
+};
+
+// Bytes of scratch that so many rows of this vocabulary can use, most_nbytes at most (0: 16 MB),
+// but those of a row at least. 0 for no rows, no vocabulary, or too many of them.
+TEMPERA_API size_t tempera_linear_cross_entropy_scratch_nbytes(size_t rows, size_t vocab,
+                                                               size_t most_nbytes);
+
+// The loss of classes[rows] under softmax(hidden head^T), with the options and outputs of
+// tempera_cross_entropy, whose d_logits must be NULL here.
+//   scratch   of the caller, aligned to 64, for a row of logits at least. How many rows fit decides
+//             the chunks, and so the last bits of loss and d_head
+//   executor  for the products and the rows; NULL: this thread
+// Rows whose status isn't OK: as in loss.h, and a row of NaN makes d_head NaN. Rows of
+// ignore_index get d_hidden 0; their hidden states must be finite, since 0 times NaN is NaN.
+// No memory may overlap another. Bits do not depend on the executor.
+// Returns the worst row's status; or INVALID_ARGUMENT, UNSUPPORTED (a matrix that isn't of f32),
+// TARGET_OUT_OF_RANGE, BUFFER_TOO_SMALL: then nothing is written; or what matmul returned: then
+// outputs may be written in part. Error: that of the product, and then as in loss.h.
+TEMPERA_API enum tempera_status
+tempera_linear_cross_entropy(const struct tempera_linear_head *linear, const int32_t *classes,
+                             const struct tempera_cross_entropy_options *options,
+                             const struct tempera_cross_entropy_outputs *outputs, void *scratch,
+                             size_t scratch_nbytes, const struct tempera_executor *executor);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
