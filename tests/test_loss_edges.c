@@ -35,8 +35,7 @@ static void smoothing_and_masks(void)
     CHECK(s.d[1] == 0 && s.d[0] < 0);
 }
 
-// Columns of a padded vocabulary have gradient 0 under any factor. (Without options, f32 rows leave
-// up to 2^-152 of the factor.)
+// Columns of a padded vocabulary have gradient 0 under any factor.
 static void masked_scores_under_large_factors(void)
 {
     for (unsigned option = 0; option < 3; option++) {
@@ -52,6 +51,38 @@ static void masked_scores_under_large_factors(void)
         CHECK(s.d[1] == 0 && s.d[4] == 0 && s.d[0] < -1000);
     }
 }
+
+// Without options a row's gradient is its exponentials times a factor.
+static void masked_scores_of_plain_rows(void)
+{
+    static const float temperatures[] = {1, 0.3f, 0.05f, 1e-10f, 1e-20f, 1e-30f};
+    for (size_t t = 0; t < sizeof temperatures / sizeof *temperatures; t++)
+        for (size_t n = 2; n < 140; n += 23) {
+            float z[140], g[140];
+            for (size_t i = 0; i < n; i++)
+                z[i] = i % 2 == 1 ? -INFINITY : (float)i * 1e-3f;
+            const int32_t y = 0;
+            struct tempera_matrix logits = tempera_matrix_f32(z, 1, n);
+            struct tempera_matrix gradient = tempera_matrix_f32(g, 1, n);
+            struct tempera_targets targets = {.classes = &y};
+            struct tempera_cross_entropy_options options = tempera_cross_entropy_options_default();
+            options.temperature = temperatures[t];
+            struct tempera_cross_entropy_outputs outputs = {.struct_size = sizeof outputs,
+                                                            .d_logits = &gradient};
+            CHECK_STATUS(tempera_cross_entropy(&logits, &targets, &options, &outputs, NULL),
+                         TEMPERA_OK);
+            for (size_t i = 1; i < n; i += 2)
+                CHECK(g[i] == 0);
+            const double T = (double)options.temperature, most = (double)z[(n - 1) / 2 * 2];
+            double sum = 0, expected = 0; // the others' gradients make up for the target's
+            for (size_t i = 0; i < n; i += 2) {
+                expected += exp(((double)z[i] - most) / T);
+                sum += i == 0 ? 0 : (double)g[i];
+            }
+            CHECK_NEAR(sum * T, 1 - exp(-most / T) / expected, 1e-5);
+        }
+}
+
 
 // The gradient's factor may be anything finite: beyond what f32 holds well, double takes over.
 static void extreme_factors(void)
@@ -453,6 +484,7 @@ int main(void)
     static const struct check_test tests[] = {
         {"smoothing and masked scores", smoothing_and_masks},
         {"masked scores under large factors", masked_scores_under_large_factors},
+        {"masked scores of plain rows", masked_scores_of_plain_rows},
         {"any finite gradient scale", extreme_factors},
         {"scores of +inf", infinite_scores},
         {"softcap of infinite scores", softcap_of_infinite_scores},

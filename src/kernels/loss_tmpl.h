@@ -55,12 +55,18 @@ static void target_sums(const struct tempera_mass *t, const float *s, size_t n, 
     v_store64(scores, score_sum);
 }
 
-// Where e is so small that a product with it may be a denormal, see scale_small16, that product is
-// rounded by itself. With b = 0 the bits are those of `scale`, but that a masked score's e, which
-// isn't quite 0, has gradient 0 under any factor.
+// Scores below this have gradients with care: the products may be denormal, or the score masked,
+// whose e isn't quite 0.
+static inline f32x16 least_ordinary(const struct tempera_loss_map *map)
+{
+    return v_max(least_plain(map->high), v_set(2 * map->nothing));
+}
+
+// The product is rounded by itself. With b = 0 the bits are those of `scale`, but that a masked
+// score has gradient 0 under any factor.
 static inline f32x16 gradient_small16(const struct tempera_loss_map *map, f32x16 e, f32x16 b)
 {
-    f32x16 product = scale_small16(e, map->high, map->low);
+    f32x16 product = scale_mixed16(e, map->high, map->low, least_plain(map->high));
     return v_sub(v_select(v_less(v_set(map->nothing), e), product, v_set(0)), b);
 }
 
@@ -76,7 +82,7 @@ static inline f32x16 cap_slope16(const struct tempera_loss_map *map, f32x16 s)
 static inline void even_map(const struct tempera_loss_map *map, const float *e, size_t n,
                             float *out)
 {
-    f32x16 least = v_set(0x1p-70f / (map->high < 0 ? -map->high : map->high));
+    f32x16 least = least_ordinary(map);
     f32x16 high = v_set(map->high), low = v_set(map->low), b = v_set(map->target.floor);
     for (size_t i = 0; i < n; i += 16) {
         f32x16 x = load_lanes(e, n, i, 0x1p51f);
@@ -91,7 +97,7 @@ static inline void even_map(const struct tempera_loss_map *map, const float *e, 
 static inline void any_map(const struct tempera_loss_map *map, const float *e, const float *s,
                            size_t n, float *out)
 {
-    f32x16 least = v_set(0x1p-70f / (map->high < 0 ? -map->high : map->high));
+    f32x16 least = least_ordinary(map);
     f32x16 high = v_set(map->high), low = v_set(map->low);
     for (size_t i = 0; i < n; i += 16) {
         f32x16 x = load_lanes(e, n, i, 0x1p51f), b = mass16(&map->target, n, i);

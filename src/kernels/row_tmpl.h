@@ -112,10 +112,25 @@ static inline f32x16 scale_small16(f32x16 e, float high, float low)
     return v_copy_sign(v_select(v_less(q, v_set(0x1p-30f)), small, normal), v_set(high));
 }
 
+// From e = least on, even the product with low is normal, and both ways give the same bits.
+static inline f32x16 least_plain(float high)
+{
+    return v_set(0x1p-70f / (high < 0 ? -high : high));
+}
+
+// Where some e may be below least. The larger ones go the plain way, since 2^96 times their
+// products may be infinite; no multiplication sees what isn't meant for it.
+static inline f32x16 scale_mixed16(f32x16 e, float high, float low, f32x16 least)
+{
+    f32x16 large = v_max(e, least);
+    f32x16 plain = v_fma(large, v_set(high), v_mul(large, v_set(low)));
+    return v_select(v_less(e, least), scale_small16(v_min(e, least), high, low), plain);
+}
+
 static inline f32x16 scale16(f32x16 e, float high, float low, f32x16 least)
 {
     if (v_any(v_less(e, least)))
-        return scale_small16(e, high, low);
+        return scale_mixed16(e, high, low, least);
     return v_fma(e, v_set(high), v_mul(e, v_set(low)));
 }
 
@@ -131,18 +146,16 @@ ALWAYS_INLINE void put(float *p, f32x16 x, bool stream)
 ALWAYS_INLINE void scale_by(const float *e, size_t n, float high, float low, float *out,
                             bool stream)
 {
-    // From 2^-70 on, even the product with low is normal, and both ways give the same bits.
-    f32x16 h = v_set(high), l = v_set(low);
-    f32x16 least = v_set(0x1p-70f / (high < 0 ? -high : high));
+    f32x16 h = v_set(high), l = v_set(low), least = least_plain(high);
     size_t i = 0;
     for (; i + GROUP <= n; i += GROUP) {
         f32x16 a = v_load(e + i), b = v_load(e + i + 16);
         f32x16 c = v_load(e + i + 32), d = v_load(e + i + 48);
         if (v_any(v_less(v_min(v_min(a, b), v_min(c, d)), least))) {
-            put(out + i, scale_small16(a, high, low), stream);
-            put(out + i + 16, scale_small16(b, high, low), stream);
-            put(out + i + 32, scale_small16(c, high, low), stream);
-            put(out + i + 48, scale_small16(d, high, low), stream);
+            put(out + i, scale_mixed16(a, high, low, least), stream);
+            put(out + i + 16, scale_mixed16(b, high, low, least), stream);
+            put(out + i + 32, scale_mixed16(c, high, low, least), stream);
+            put(out + i + 48, scale_mixed16(d, high, low, least), stream);
         } else {
             put(out + i, v_fma(a, h, v_mul(a, l)), stream);
             put(out + i + 16, v_fma(b, h, v_mul(b, l)), stream);

@@ -229,7 +229,8 @@ static void map_row(const struct tempera_loss *loss, const struct tempera_loss_r
                      !is_held_by_f32((double)map.target.floor);
     map.nothing = o->e_nothing;
     // In `scale`, what a masked score has is below 2^-152 of the factor: 0 up to a factor of 4.
-    bool is_plain = o->held == EXPONENTIALS && !tempera_loss_needs_sums(loss, row);
+    bool is_plain = o->held == EXPONENTIALS && !tempera_loss_needs_sums(loss, row) &&
+                    fabs(slopes->factor) <= 4;
     if (!in_double)
         tempera_split_inverse(slopes->factor, o->sum, &map.high, &map.low);
     if (is_plain && !in_double)
