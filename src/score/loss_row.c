@@ -68,10 +68,9 @@ enum held { NOTHING, EXPONENTIALS, SCORES };
 
 struct ordinary {
     enum held held;
-    struct tempera_exponent exponent;
-    float max, s_y;
-    float e_max, e_y, e_nothing; // exponentials of these, and of -inf
-    double sum;                  // S, as the exponentials have it
+    struct tempera_row_sum row; // with S as the exponentials have it
+    float s_y;
+    float e_y, e_nothing; // exponentials of s_y and of -inf
 };
 
 static enum held held_by(const struct tempera_loss *loss, const struct tempera_loss_row *row)
@@ -84,15 +83,15 @@ static enum held held_by(const struct tempera_loss *loss, const struct tempera_l
 static struct ordinary begin_ordinary(const struct tempera_loss *loss,
                                       const struct tempera_loss_row *row, float max)
 {
-    struct ordinary o = {.held = held_by(loss, row), .max = max};
+    struct ordinary o = {.held = held_by(loss, row), .row.max = max};
     float s[3] = {max, 0, -INFINITY}, e[3];
     double unused[16] = {0};
-    o.exponent = tempera_exponent_of(max, &loss->heat);
+    o.row.exponent = tempera_exponent_of(max, &loss->heat);
     if (row->probs == NULL)
         s[1] = *tempera_loss_scores(loss, row, max, row->y, 1, &s[1]);
-    loss->kernels->exp_sum(s, 3, &o.exponent, e, unused);
+    loss->kernels->exp_sum(s, 3, &o.row.exponent, e, unused);
     o.s_y = s[1];
-    o.e_max = e[0];
+    o.row.e_max = (double)e[0];
     o.e_y = e[1];
     o.e_nothing = e[2];
     return o;
@@ -109,33 +108,35 @@ static void sweep_piece(const struct tempera_loss *loss, const struct tempera_lo
     const struct tempera_kernels *k = loss->kernels;
     float score_buffer[PIECE], probs_buffer[PIECE];
     float *held = o->held == NOTHING ? NULL : (float *)row->d_logits + at;
-    const float *s = tempera_loss_scores(loss, row, o->max, at, n,
+    const float *s = tempera_loss_scores(loss, row, o->row.max, at, n,
                                          o->held == SCORES ? held : score_buffer);
     if (row->probs != NULL) {
         struct tempera_mass mass = tempera_loss_mass(loss, row, at, n, probs_buffer);
         k->target_sums(&mass, s, n, lanes->mass, lanes->scores);
     } else if (loss->options.label_smoothing != 0) {
         const float *weights = loss->options.class_weights;
-        k->distance_sum(weights != NULL ? weights + at : NULL, s, n, o->max, lanes->scores);
+        k->distance_sum(weights != NULL ? weights + at : NULL, s, n, o->row.max, lanes->scores);
     }
     if (loss->wants_entropy)
-        k->entropy_sum(s, n, o->max, &loss->heat, &o->exponent, lanes->entropy);
+        k->entropy_sum(s, n, o->row.max, &loss->heat, &o->row.exponent, lanes->entropy);
     float *e = o->held == EXPONENTIALS ? held : NULL;
     size_t ahead = 0;
     if (row->next != NULL && loss->cols >= LONG_ROW) {
         size_t nbytes = tempera_dtype_nbytes(loss->dtype);
         const void *next = (const char *)row->next + at * nbytes;
         ahead = n - n % 64;
-        k->exp_sum_ahead(s, ahead, &o->exponent, e, next, nbytes, lanes->sum);
+        k->exp_sum_ahead(s, ahead, &o->row.exponent, e, next, nbytes, lanes->sum);
     }
-    k->exp_sum(s + ahead, n - ahead, &o->exponent, e != NULL ? e + ahead : NULL, lanes->sum);
+    k->exp_sum(s + ahead, n - ahead, &o->row.exponent, e != NULL ? e + ahead : NULL, lanes->sum);
 }
 
 // The exponentials' lanes are added block by block, as the kernels add those of a whole row.
 static struct tempera_loss_sweep sweep_row(const struct tempera_loss *loss,
                                            const struct tempera_loss_row *row, struct ordinary *o)
 {
-    struct lanes lanes = {.mass = {0}};
+    struct lanes lanes;
+    if (tempera_loss_needs_sums(loss, row) || loss->wants_entropy)
+        lanes = (struct lanes){.mass = {0}};
     struct tempera_loss_sweep sweep = {.entropy = 0};
     size_t block = tempera_row_block(loss->cols);
     for (size_t start = 0; start < loss->cols; start += block) {
@@ -144,19 +145,18 @@ static struct tempera_loss_sweep sweep_row(const struct tempera_loss *loss,
             lanes.sum[i] = 0;
         for (size_t at = start; at < end; at += PIECE)
             sweep_piece(loss, row, o, at, smaller(end - at, PIECE), &lanes);
-        o->sum += tempera_sum_lanes(lanes.sum);
+        o->row.sum += tempera_sum_lanes(lanes.sum);
     }
-    const struct tempera_row_sum sum = {o->max, (double)o->e_max, o->sum, o->exponent};
-    double m = (double)o->max, T = loss->heat.T;
-    sweep.ln_S = tempera_ln_sum(&sum);
+    double m = (double)o->row.max, T = loss->heat.T;
+    sweep.ln_S = tempera_ln_sum(&o->row);
     sweep.logsumexp = m / T + sweep.ln_S;
     if (row->probs == NULL) {
         sweep.class_loss = sweep.ln_S - ((double)o->s_y - m) / T;
-        sweep.p_y = o->s_y == -INFINITY ? 0 : (double)o->e_y / o->sum;
+        sweep.p_y = o->s_y == -INFINITY ? 0 : (double)o->e_y / o->row.sum;
         sweep.is_masked = o->s_y == -INFINITY && tempera_loss_class_mass(loss, row->y) != 0;
     }
     if (loss->wants_entropy)
-        sweep.entropy = sweep.ln_S - tempera_sum_lanes(lanes.entropy) / o->sum / T;
+        sweep.entropy = sweep.ln_S - tempera_sum_lanes(lanes.entropy) / o->row.sum / T;
     double mass = loss->class_weights_sum, scores = 0;
     if (tempera_loss_needs_sums(loss, row))
         scores = tempera_sum_lanes(lanes.scores);
@@ -177,7 +177,7 @@ static void map_in_double(const struct tempera_loss *loss, const struct ordinary
 {
     for (size_t i = 0; i < n; i++) {
         const struct tempera_mass *t = &map->target;
-        double p = (double)e[i] / o->sum, b = (double)t->floor;
+        double p = (double)e[i] / o->row.sum, b = (double)t->floor;
         if (t->probs != NULL)
             b += (double)t->share * (double)t->probs[i];
         if (t->weights != NULL)
@@ -203,9 +203,9 @@ static void map_piece(const struct tempera_loss *loss, const struct tempera_loss
     float *held = o->held == NOTHING ? NULL : (float *)row->d_logits + at;
     const float *s = held, *e = held;
     if (o->held == NOTHING)
-        s = tempera_loss_scores(loss, row, o->max, at, n, s_buffer);
+        s = tempera_loss_scores(loss, row, o->row.max, at, n, s_buffer);
     if (o->held != EXPONENTIALS) {
-        loss->kernels->exp_sum(s, n, &o->exponent, e_buffer, unused);
+        loss->kernels->exp_sum(s, n, &o->row.exponent, e_buffer, unused);
         e = e_buffer;
     }
     struct tempera_loss_map map = *factors;
@@ -224,7 +224,7 @@ static void map_row(const struct tempera_loss *loss, const struct tempera_loss_r
 {
     struct tempera_loss_map map = {.target = slopes->target, .softcap = loss->options.softcap};
     double at_y = slopes->at_y * tempera_loss_cap_slope(loss, (double)o->s_y);
-    double ratio = slopes->factor / o->sum;
+    double ratio = slopes->factor / o->row.sum;
     bool in_double = !is_held_by_f32(ratio) || !is_held_by_f32((double)map.target.share) ||
                      !is_held_by_f32((double)map.target.floor);
     map.nothing = o->e_nothing;
@@ -232,7 +232,7 @@ static void map_row(const struct tempera_loss *loss, const struct tempera_loss_r
     bool is_plain = o->held == EXPONENTIALS && !tempera_loss_needs_sums(loss, row) &&
                     fabs(slopes->factor) <= 4;
     if (!in_double)
-        tempera_split_inverse(slopes->factor, o->sum, &map.high, &map.low);
+        tempera_split_inverse(slopes->factor, o->row.sum, &map.high, &map.low);
     if (is_plain && !in_double)
         loss->kernels->scale(row->d_logits, loss->cols, map.high, map.low, row->d_logits);
     else
