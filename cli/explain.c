@@ -117,20 +117,21 @@ static enum tempera_status probs_after(const struct analysis *a, const struct te
     return status;
 }
 
-static const char *stage_name(const struct tempera_stage *stage, double *parameter)
+// The parameter of a stage that cuts; false for one that doesn't.
+static bool stage_cuts(const struct tempera_stage *stage, double *parameter)
 {
     switch (stage->kind) {
     case TEMPERA_STAGE_TOP_K:
         *parameter = stage->u.top_k;
-        return "top-k";
+        return true;
     case TEMPERA_STAGE_TOP_P:
         *parameter = (double)stage->u.top_p;
-        return "top-p";
+        return true;
     case TEMPERA_STAGE_MIN_P:
         *parameter = (double)stage->u.min_p;
-        return "min-p";
+        return true;
     default:
-        return NULL; // cuts nothing
+        return false;
     }
 }
 
@@ -143,17 +144,17 @@ static enum tempera_status compute_cuts(const struct analysis *a,
     *n_cuts = 0;
     enum tempera_status status = probs_after(a, NULL, 0, before, &kept);
     for (size_t s = 0; s < sampler->n_stages && status == TEMPERA_OK; s++) {
-        struct cut cut = {.last = -1};
-        cut.name = stage_name(&sampler->stages[s], &cut.parameter);
+        struct cut cut = {.name = tempera_stage_name(sampler->stages[s].kind), .last = -1};
+        bool cuts_here = stage_cuts(&sampler->stages[s], &cut.parameter);
         status = probs_after(a, sampler->stages, s + 1, after, &cut.kept);
-        for (size_t i = 0; i < a->vocab && cut.name != NULL; i++) {
+        for (size_t i = 0; i < a->vocab && cuts_here; i++) {
             int32_t token = a->order[i];
             if (after[token] > 0) {
                 cut.mass += (double)before[token];
                 cut.last = token;
             }
         }
-        if (cut.name != NULL)
+        if (cuts_here)
             cuts[(*n_cuts)++] = cut;
         memcpy(before, after, a->vocab * sizeof *before);
     }

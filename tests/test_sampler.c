@@ -553,6 +553,15 @@ static void bad_stages(void)
     CHECK(error.message[0] != '\0');
 }
 
+static void names_of_stages(void)
+{
+    CHECK_EQ_STR(tempera_stage_name(TEMPERA_STAGE_LOGIT_BIAS), "logit-bias");
+    CHECK_EQ_STR(tempera_stage_name(TEMPERA_STAGE_MIN_P), "min-p");
+    CHECK_EQ_STR(tempera_stage_name((enum tempera_stage_kind)0), "unknown");
+    CHECK_EQ_STR(tempera_stage_name((enum tempera_stage_kind)99), "unknown");
+    CHECK_EQ_STR(tempera_stage_name((enum tempera_stage_kind)-1), "unknown");
+}
+
 // ------------------------------------------------------------------------------------------------
 // Batches and modes
 
@@ -750,6 +759,7 @@ int main(void)
         {"bad rows", bad_rows},
         {"no rows", no_rows},
         {"bad stages", bad_stages},
+        {"names of stages", names_of_stages},
         {"batches: a row by itself or among others", batches},
         {"floating-point modes", floating_point_modes},
         {"golden tokens", golden_tokens},

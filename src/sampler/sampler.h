@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A row on its way through the stages: the candidates that are left, their scores, and the
 // temperature so far. In the order of a call: sample.c (rows of a batch), candidates.c (what may
-// be drawn), scores.c (stages that change scores), select.c (stages that filter), draw.c. Beside
-// them stages.c (checks) and state.c (history). The definitions are in docs/SAMPLING.md.
+// be drawn), stages.c (the table of stages), scores.c (those that change scores), select.c (those
+// that filter), draw.c. Beside them state.c (history). The definitions are in docs/SAMPLING.md.
 #ifndef TEMPERA_SAMPLER_SAMPLER_H
 #define TEMPERA_SAMPLER_SAMPLER_H
 
@@ -29,6 +29,7 @@ struct tempera_candidates {
     float max;          // the largest score
     double temperature; // T, the product so far, in (0, inf)
     bool has_masses;
+    const struct tempera_sample_row *row; // what the caller says of it, the history among it
 };
 
 // ------------------------------------------------------------------------------------------------
@@ -69,16 +70,27 @@ tempera_u128 tempera_candidates_weigh(struct tempera_candidates *c);
 tempera_u128 tempera_masses_total(const uint64_t *masses, size_t n);
 
 // ------------------------------------------------------------------------------------------------
-// Stages. The candidates are at least one; only logit bias can leave none.
+// Stages
 
-void tempera_apply_temperature(struct tempera_candidates *c, float temperature);
+// A kind of stage. The table of all is in stages.c.
+struct tempera_stage_type {
+    const char *name;
+    // What is wrong with the parameters, or NULL.
+    const char *(*complaint)(const struct tempera_stage *stage);
+    // The candidates are at least one; only bans can leave none.
+    void (*apply)(struct tempera_candidates *c, const struct tempera_stage *stage);
+};
+
+// NULL if there is no such kind.
+const struct tempera_stage_type *tempera_stage_type_of(enum tempera_stage_kind kind);
+
+void tempera_apply_temperature(struct tempera_candidates *c, const struct tempera_stage *stage);
 void tempera_apply_logit_bias(struct tempera_candidates *c, const struct tempera_stage *stage);
-void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_stage *stage,
-                             const struct tempera_sampler_state *state);
+void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_stage *stage);
 
-void tempera_select_top_k(struct tempera_candidates *c, size_t k);
-void tempera_select_top_p(struct tempera_candidates *c, float top_p);
-void tempera_select_min_p(struct tempera_candidates *c, float min_p);
+void tempera_apply_top_k(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_top_p(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_min_p(struct tempera_candidates *c, const struct tempera_stage *stage);
 
 // The mass that top-p has to keep of W: max(1, ceil(P W) - floor(W / 2^24)), exactly.
 tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W);

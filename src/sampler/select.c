@@ -105,8 +105,9 @@ static void keep_prefix(struct tempera_candidates *c, const uint64_t *weights, t
 // ------------------------------------------------------------------------------------------------
 // Filters
 
-void tempera_select_top_k(struct tempera_candidates *c, size_t k)
+void tempera_apply_top_k(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
+    size_t k = (size_t)stage->u.top_k;
     if (k > 0 && k < c->n)
         keep_prefix(c, NULL, k);
 }
@@ -128,20 +129,20 @@ tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W)
     return weight > slack ? weight - slack : 1;
 }
 
-void tempera_select_top_p(struct tempera_candidates *c, float top_p)
+void tempera_apply_top_p(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
-    if (top_p == 1)
+    if (stage->u.top_p == 1)
         return;
     tempera_u128 W = tempera_candidates_weigh(c);
-    keep_prefix(c, c->masses, tempera_nucleus_weight(top_p, W));
+    keep_prefix(c, c->masses, tempera_nucleus_weight(stage->u.top_p, W));
 }
 
 // p_i >= min_p p_max, as scores: (z_i - max) >= T ln(min_p), in double.
-void tempera_select_min_p(struct tempera_candidates *c, float min_p)
+void tempera_apply_min_p(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
-    if (min_p == 0)
+    if (stage->u.min_p == 0)
         return;
-    double least = c->temperature * tempera_log((double)min_p), max = (double)c->max;
+    double least = c->temperature * tempera_log((double)stage->u.min_p), max = (double)c->max;
     const struct tempera_candidates all = *c;
     size_t kept = 0;
     for (size_t i = 0; i < all.n; i++) {
