@@ -21,12 +21,19 @@ extern "C" {
 
 // Values are pinned; later versions append.
 enum tempera_stage_kind {
-    TEMPERA_STAGE_LOGIT_BIAS = 1,  // z_i += bias of i; -inf bans
-    TEMPERA_STAGE_PENALTIES = 2,   // repetition, presence, frequency over the last tokens
-    TEMPERA_STAGE_TEMPERATURE = 3, // z / T
-    TEMPERA_STAGE_TOP_K = 4,       // the k largest (Fan, Lewis, Dauphin 2018, arXiv 1805.04833)
-    TEMPERA_STAGE_TOP_P = 5,       // the nucleus (Holtzman et al. 2019, arXiv 1904.09751)
-    TEMPERA_STAGE_MIN_P = 6,       // p_i >= min_p * p_max (Nguyen et al. 2024, arXiv 2407.01082)
+    TEMPERA_STAGE_LOGIT_BIAS = 1,   // z_i += bias of i; -inf bans
+    TEMPERA_STAGE_PENALTIES = 2,    // repetition, presence, frequency over the last tokens
+    TEMPERA_STAGE_TEMPERATURE = 3,  // z / T
+    TEMPERA_STAGE_TOP_K = 4,        // the k largest (Fan, Lewis, Dauphin 2018, arXiv 1805.04833)
+    TEMPERA_STAGE_TOP_P = 5,        // the nucleus (Holtzman et al. 2019, arXiv 1904.09751)
+    TEMPERA_STAGE_MIN_P = 6,        // p_i >= min_p * p_max (Nguyen et al. 2024, arXiv 2407.01082)
+    TEMPERA_STAGE_TYPICAL = 7,      // -ln p_i nearest to H (Meister et al. 2022, arXiv 2202.00666)
+    TEMPERA_STAGE_EPSILON = 8,      // p_i >= epsilon (Hewitt et al. 2022, arXiv 2210.15191)
+    TEMPERA_STAGE_ETA = 9,          // p_i >= min(e, sqrt(e) exp(-H)) (the same paper)
+    TEMPERA_STAGE_TAIL_FREE = 10,   // where the second differences end (Bricken 2019, a blog post)
+    TEMPERA_STAGE_TOP_A = 11,       // p_i >= a p_max^2 (BlinkDL 2022, in RWKV-LM)
+    TEMPERA_STAGE_TOP_N_SIGMA = 12, // z_i >= z_max - s sigma (Tang et al. 2024, arXiv 2411.07641)
+    TEMPERA_STAGE_P_LESS = 14,      // p_i >= sum of p^2 (Tan, Wu, Howard 2025, arXiv 2509.23234)
 };
 
 struct tempera_logit_bias {
@@ -42,6 +49,12 @@ struct tempera_stage {
         float top_p;       // [0, 1]; 1: off; 0: only the first token in the order
         float min_p;       // [0, 1]; 0: off; 1: the ties at the maximum
         int32_t top_k;     // >= 0; 0: off; keeps exactly min(k, what is left)
+        float typical;     // [0, 1]; 1: off; 0: only the first token in its order
+        float epsilon;     // [0, 1]; 0: off
+        float eta;         // [0, 1]; 0: off
+        float tail_free;   // [0, 1]; 1: off
+        float top_a;       // [0, 1]; 0: off
+        float top_n_sigma; // [0, +inf]; +inf: off; 0: the ties at the maximum
         struct {
             float repetition; // > 0, 1: off. z > 0 ? z / r : z * r (arXiv 1909.05858, as used)
             float presence;   // 0: off. Subtracted once from every token seen in the window
@@ -94,6 +107,54 @@ static inline struct tempera_stage tempera_stage_min_p(float p)
     struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_MIN_P);
     stage.u.min_p = p;
     return stage;
+}
+
+static inline struct tempera_stage tempera_stage_typical(float p)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_TYPICAL);
+    stage.u.typical = p;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_epsilon(float epsilon)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_EPSILON);
+    stage.u.epsilon = epsilon;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_eta(float epsilon)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_ETA);
+    stage.u.eta = epsilon;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_tail_free(float share)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_TAIL_FREE);
+    stage.u.tail_free = share;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_top_a(float a)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_TOP_A);
+    stage.u.top_a = a;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_top_n_sigma(float n)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_TOP_N_SIGMA);
+    stage.u.top_n_sigma = n;
+    return stage;
+}
+
+// No parameter: such a stage always acts.
+static inline struct tempera_stage tempera_stage_p_less(void)
+{
+    return tempera_stage_of(TEMPERA_STAGE_P_LESS);
 }
 
 static inline struct tempera_stage tempera_stage_penalties(float repetition, float presence,

@@ -59,6 +59,42 @@ static const char *min_p_complaint(const struct tempera_stage *stage)
     return is_share(stage->u.min_p) ? NULL : "min_p must be in [0, 1]";
 }
 
+static const char *typical_complaint(const struct tempera_stage *stage)
+{
+    return is_share(stage->u.typical) ? NULL : "typical must be in [0, 1]";
+}
+
+static const char *epsilon_complaint(const struct tempera_stage *stage)
+{
+    return is_share(stage->u.epsilon) ? NULL : "epsilon must be in [0, 1]";
+}
+
+static const char *eta_complaint(const struct tempera_stage *stage)
+{
+    return is_share(stage->u.eta) ? NULL : "eta must be in [0, 1]";
+}
+
+static const char *tail_free_complaint(const struct tempera_stage *stage)
+{
+    return is_share(stage->u.tail_free) ? NULL : "tail_free must be in [0, 1]";
+}
+
+static const char *top_a_complaint(const struct tempera_stage *stage)
+{
+    return is_share(stage->u.top_a) ? NULL : "top_a must be in [0, 1]";
+}
+
+static const char *top_n_sigma_complaint(const struct tempera_stage *stage)
+{
+    return stage->u.top_n_sigma >= 0 ? NULL : "top_n_sigma must be in [0, inf]; inf is off";
+}
+
+static const char *no_complaint(const struct tempera_stage *stage)
+{
+    (void)stage; // without parameters
+    return NULL;
+}
+
 // ------------------------------------------------------------------------------------------------
 // The table
 
@@ -69,6 +105,13 @@ static const struct tempera_stage_type types[] = {
     [TEMPERA_STAGE_TOP_K] = {"top-k", top_k_complaint, tempera_apply_top_k},
     [TEMPERA_STAGE_TOP_P] = {"top-p", top_p_complaint, tempera_apply_top_p},
     [TEMPERA_STAGE_MIN_P] = {"min-p", min_p_complaint, tempera_apply_min_p},
+    [TEMPERA_STAGE_TYPICAL] = {"typical", typical_complaint, tempera_apply_typical},
+    [TEMPERA_STAGE_EPSILON] = {"epsilon", epsilon_complaint, tempera_apply_epsilon},
+    [TEMPERA_STAGE_ETA] = {"eta", eta_complaint, tempera_apply_eta},
+    [TEMPERA_STAGE_TAIL_FREE] = {"tail-free", tail_free_complaint, tempera_apply_tail_free},
+    [TEMPERA_STAGE_TOP_A] = {"top-a", top_a_complaint, tempera_apply_top_a},
+    [TEMPERA_STAGE_TOP_N_SIGMA] = {"top-n-sigma", top_n_sigma_complaint, tempera_apply_top_n_sigma},
+    [TEMPERA_STAGE_P_LESS] = {"p-less", no_complaint, tempera_apply_p_less},
 };
 
 const struct tempera_stage_type *tempera_stage_type_of(enum tempera_stage_kind kind)
