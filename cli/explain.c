@@ -28,7 +28,7 @@ struct analysis {
 // Where a filter cut: from the distribution with all stages up to it.
 struct cut {
     const char *name;
-    double parameter;
+    double parameter; // NaN: none
     size_t kept;
     double mass;  // share of the mass before this stage that stays
     int32_t last; // the least likely token that is left
@@ -117,20 +117,42 @@ static enum tempera_status probs_after(const struct analysis *a, const struct te
     return status;
 }
 
-static const char *stage_name(const struct tempera_stage *stage, double *parameter)
+// The parameter of a stage that cuts, NaN if it has none; false for a stage that doesn't cut.
+static bool stage_cuts(const struct tempera_stage *stage, double *parameter)
 {
     switch (stage->kind) {
     case TEMPERA_STAGE_TOP_K:
         *parameter = stage->u.top_k;
-        return "top-k";
+        return true;
     case TEMPERA_STAGE_TOP_P:
         *parameter = (double)stage->u.top_p;
-        return "top-p";
+        return true;
     case TEMPERA_STAGE_MIN_P:
         *parameter = (double)stage->u.min_p;
-        return "min-p";
+        return true;
+    case TEMPERA_STAGE_TYPICAL:
+        *parameter = (double)stage->u.typical;
+        return true;
+    case TEMPERA_STAGE_EPSILON:
+        *parameter = (double)stage->u.epsilon;
+        return true;
+    case TEMPERA_STAGE_ETA:
+        *parameter = (double)stage->u.eta;
+        return true;
+    case TEMPERA_STAGE_TAIL_FREE:
+        *parameter = (double)stage->u.tail_free;
+        return true;
+    case TEMPERA_STAGE_TOP_A:
+        *parameter = (double)stage->u.top_a;
+        return true;
+    case TEMPERA_STAGE_TOP_N_SIGMA:
+        *parameter = (double)stage->u.top_n_sigma;
+        return true;
+    case TEMPERA_STAGE_P_LESS:
+        *parameter = NAN;
+        return true;
     default:
-        return NULL; // cuts nothing
+        return false;
     }
 }
 
@@ -143,17 +165,17 @@ static enum tempera_status compute_cuts(const struct analysis *a,
     *n_cuts = 0;
     enum tempera_status status = probs_after(a, NULL, 0, before, &kept);
     for (size_t s = 0; s < sampler->n_stages && status == TEMPERA_OK; s++) {
-        struct cut cut = {.last = -1};
-        cut.name = stage_name(&sampler->stages[s], &cut.parameter);
+        struct cut cut = {.name = tempera_stage_name(sampler->stages[s].kind), .last = -1};
+        bool cuts_here = stage_cuts(&sampler->stages[s], &cut.parameter);
         status = probs_after(a, sampler->stages, s + 1, after, &cut.kept);
-        for (size_t i = 0; i < a->vocab && cut.name != NULL; i++) {
+        for (size_t i = 0; i < a->vocab && cuts_here; i++) {
             int32_t token = a->order[i];
             if (after[token] > 0) {
                 cut.mass += (double)before[token];
                 cut.last = token;
             }
         }
-        if (cut.name != NULL)
+        if (cuts_here)
             cuts[(*n_cuts)++] = cut;
         memcpy(before, after, a->vocab * sizeof *before);
     }
@@ -189,6 +211,14 @@ static void print_table(const struct analysis *a, size_t top)
     }
 }
 
+// "top-k 40"; returns its length.
+static int cut_text(const struct cut *cut, char *text, size_t nbytes)
+{
+    if (isnan(cut->parameter))
+        return snprintf(text, nbytes, "%s", cut->name);
+    return snprintf(text, nbytes, "%s %-5g", cut->name, cut->parameter);
+}
+
 static void print_text(const struct analysis *a, const struct cut *cuts, size_t n_cuts, size_t top)
 {
     print_table(a, top);
@@ -201,11 +231,18 @@ static void print_text(const struct analysis *a, const struct cut *cuts, size_t 
                (double)a->temperatures[t], a->entropy[t], most, exp2(a->entropy[t]), bar);
     }
     putchar('\n');
+    int width = 0;
+    char text[64];
+    for (size_t i = 0; i < n_cuts; i++) {
+        int length = cut_text(&cuts[i], text, sizeof text);
+        width = length > width ? length : width;
+    }
     for (size_t i = 0; i < n_cuts; i++) {
         char token[64];
         token_text(a, cuts[i].last, token, sizeof token);
-        printf("%s %-5g keeps %7zu tokens, %7.3f %% of the mass before it; the last one is %s\n",
-               cuts[i].name, cuts[i].parameter, cuts[i].kept, 100 * cuts[i].mass, token);
+        cut_text(&cuts[i], text, sizeof text);
+        printf("%-*s keeps %7zu tokens, %7.3f %% of the mass before it; the last one is %s\n",
+               width, text, cuts[i].kept, 100 * cuts[i].mass, token);
     }
 }
 
@@ -227,11 +264,12 @@ static json_t *to_json(const struct analysis *a, const struct cut *cuts, size_t 
     for (size_t t = 0; t < a->n_temperatures; t++)
         json_array_append_new(entropies, cli_json_number(a->entropy[t]));
     for (size_t i = 0; i < n_cuts; i++)
-        json_array_append_new(stages, json_pack("{s:s, s:o, s:I, s:o, s:I}", "stage", cuts[i].name,
-                                                "parameter", cli_json_number(cuts[i].parameter),
-                                                "kept", (json_int_t)cuts[i].kept, "mass",
-                                                cli_json_number(cuts[i].mass), "last_token",
-                                                (json_int_t)cuts[i].last));
+        json_array_append_new(
+            stages,
+            json_pack("{s:s, s:o, s:I, s:o, s:I}", "stage", cuts[i].name, "parameter",
+                      isnan(cuts[i].parameter) ? json_null() : cli_json_number(cuts[i].parameter),
+                      "kept", (json_int_t)cuts[i].kept, "mass", cli_json_number(cuts[i].mass),
+                      "last_token", (json_int_t)cuts[i].last));
     return json_pack("{s:o, s:o, s:o, s:o, s:o}", "prompt", cli_json_text(prompt, strlen(prompt)),
                      "temperatures", cli_json_numbers(a->temperatures, a->n_temperatures),
                      "entropy_bits", entropies, "tokens", tokens, "stages", stages);
@@ -336,8 +374,8 @@ const struct cli_command cli_explain = {
     .summary = "what temperature and the filters do to the next token",
     .arguments = "",
     .details = "Shows the likeliest next tokens after a prompt with their raw scores, their "
-               "probability at each\ntemperature, the entropy, and where top-k, top-p and min-p "
-               "cut (applied at T = 1, in this order).",
+               "probability at each\ntemperature, the entropy, and where each filter cuts "
+               "(applied at T = 1, in the order of generate).",
     .example = "tempera explain -p \"Humpty Dumpty sat on a\" -t 0.5,1,2",
     .run = run,
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sampling.h"
 
+#include <math.h>
 #include <string.h>
 
 struct cli_sampling cli_sampling_default(void)
@@ -10,6 +11,9 @@ struct cli_sampling cli_sampling_default(void)
         .top_k = 40,
         .top_p = 0.95f,
         .min_p = 0.05f,
+        .top_n_sigma = INFINITY,
+        .typical = 1,
+        .tail_free = 1,
         .repeat_penalty = 1,
         .penalty_window = 64,
     };
@@ -21,9 +25,23 @@ struct tempera_sampler cli_sampling_build(struct cli_sampling *s)
     if (s->repeat_penalty != 1 || s->presence_penalty != 0 || s->frequency_penalty != 0)
         s->stages[n++] = tempera_stage_penalties(s->repeat_penalty, s->presence_penalty,
                                                  s->frequency_penalty, (int32_t)s->penalty_window);
+    if (s->top_n_sigma < INFINITY)
+        s->stages[n++] = tempera_stage_top_n_sigma(s->top_n_sigma);
     s->stages[n++] = tempera_stage_top_k((int32_t)s->top_k);
+    if (s->typical < 1)
+        s->stages[n++] = tempera_stage_typical(s->typical);
     s->stages[n++] = tempera_stage_top_p(s->top_p);
     s->stages[n++] = tempera_stage_min_p(s->min_p);
+    if (s->epsilon > 0)
+        s->stages[n++] = tempera_stage_epsilon(s->epsilon);
+    if (s->eta > 0)
+        s->stages[n++] = tempera_stage_eta(s->eta);
+    if (s->tail_free < 1)
+        s->stages[n++] = tempera_stage_tail_free(s->tail_free);
+    if (s->top_a > 0)
+        s->stages[n++] = tempera_stage_top_a(s->top_a);
+    if (s->p_less)
+        s->stages[n++] = tempera_stage_p_less();
     s->stages[n++] = tempera_stage_temperature(s->temperature);
     return tempera_sampler_of(s->stages, n);
 }
@@ -33,10 +51,23 @@ size_t cli_sampling_options(struct cli_sampling *s, const struct cli_option *own
 {
     const struct cli_option shared[CLI_SAMPLING_OPTIONS] = {
         {"top-k", 0, CLI_COUNT, &s->top_k, "K", "keep the K most likely; 0: off; 40", 0, INT32_MAX},
-        {"top-p", 0, CLI_NUMBER, &s->top_p, "P", "keep the likeliest up to mass P; 1: off; 0.95",
-         0, 1},
+        {"top-p", 0, CLI_NUMBER, &s->top_p, "P", "keep the likeliest up to mass P; 1: off; 0.95", 0,
+         1},
         {"min-p", 0, CLI_NUMBER, &s->min_p, "P", "keep p >= P times the top's p; 0: off; 0.05", 0,
          1},
+        {"top-n-sigma", 0, CLI_NUMBER, &s->top_n_sigma, "N",
+         "keep what is within N sigmas of the top; inf: off; inf", 0, INFINITY},
+        {"typical-p", 0, CLI_NUMBER, &s->typical, "P",
+         "keep the least surprising up to mass P; 1: off; 1", 0, 1},
+        {"epsilon", 0, CLI_NUMBER, &s->epsilon, "E", "keep p >= E; 0: off; 0", 0, 1},
+        {"eta", 0, CLI_NUMBER, &s->eta, "E", "keep p >= min(E, sqrt(E) exp(-entropy)); 0: off; 0",
+         0, 1},
+        {"tail-free", 0, CLI_NUMBER, &s->tail_free, "Z",
+         "cut the tail behind a share Z of the bends; 1: off; 1", 0, 1},
+        {"top-a", 0, CLI_NUMBER, &s->top_a, "A",
+         "keep p >= A times the square of the top's p; 0: off; 0", 0, 1},
+        {"p-less", 0, CLI_FLAG, &s->p_less, NULL, "keep p >= the sum of the squares of all p", 0,
+         0},
         {"repeat-penalty", 0, CLI_NUMBER, &s->repeat_penalty, "R",
          "divide scores of recent tokens by R; 1: off; 1", 1e-6, 1e6},
         {"presence-penalty", 0, CLI_NUMBER, &s->presence_penalty, "A",

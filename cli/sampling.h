@@ -7,11 +7,14 @@
 
 #include "options.h"
 
-enum { CLI_SAMPLING_STAGES = 5, CLI_SAMPLING_OPTIONS = 7 };
+enum { CLI_SAMPLING_STAGES = 12, CLI_SAMPLING_OPTIONS = 14 };
 
-// llama.cpp's default values and order: penalties, top-k, top-p, min-p, temperature last.
+// llama.cpp's default values and order: penalties, top-n-sigma, top-k, typical, top-p, min-p,
+// temperature last. What it doesn't have comes behind min-p.
 struct cli_sampling {
     float temperature, top_p, min_p;
+    float top_n_sigma, typical, epsilon, eta, tail_free, top_a;
+    bool p_less;
     float repeat_penalty, presence_penalty, frequency_penalty;
     uint64_t top_k, penalty_window;
     struct tempera_stage stages[CLI_SAMPLING_STAGES];

@@ -34,36 +34,6 @@ static bool is_canonical_nan(float value)
 // ------------------------------------------------------------------------------------------------
 // Stages
 
-static void borders_of_filters(void)
-{
-    for (size_t i = 0; i < 1000; i++)
-        z[i] = 0;
-    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(0)), 1);
-    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(1e-40f)), 1);
-    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(0x1p-149f)), 1);
-    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(0.0011f)), 2);
-    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(0.5f)), 500);
-    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(1)), 1000);
-    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(nextafterf(1, 0))), 1000);
-    // The floats 0.8f and 0.3f lie above what they stand for, 0.7f and 0.9f below.
-    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(0.8f)), 800);
-    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(0.3f)), 300);
-    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(0.7f)), 700);
-    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(0.9f)), 900);
-    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_k(0)), 1000);
-    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_k(7)), 7);
-    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_k(1000)), 1000);
-    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_k(INT32_MAX)), 1000);
-    CHECK_EQ_U64(kept_by(1000, tempera_stage_min_p(0)), 1000);
-    CHECK_EQ_U64(kept_by(1000, tempera_stage_min_p(1)), 1000);
-    z[500] = 1;
-    CHECK_EQ_U64(kept_by(1000, tempera_stage_min_p(1)), 1);
-    CHECK_EQ_U64(kept_by(1000, tempera_stage_min_p(0.36f)), 1000); // e^-1 = 0.3679
-    CHECK_EQ_U64(kept_by(1000, tempera_stage_min_p(0.37f)), 1);
-    CHECK_EQ_U64(kept_by(1, tempera_stage_top_k(1)), 1);
-    CHECK_EQ_U64(kept_by(1, tempera_stage_top_p(0)), 1);
-}
-
 // Ties are cut by id: the lowest stay. Zeros of either sign are ties.
 static void ties_go_to_the_lowest_ids(void)
 {
@@ -530,6 +500,18 @@ static void bad_stages(void)
     check_stage_refused(tempera_stage_min_p(-0.1f), "min_p");
     check_stage_refused(tempera_stage_min_p(1.5f), "min_p");
     check_stage_refused(tempera_stage_min_p(NAN), "min_p");
+    check_stage_refused(tempera_stage_typical(-0.1f), "typical");
+    check_stage_refused(tempera_stage_typical(1.5f), "typical");
+    check_stage_refused(tempera_stage_epsilon(-0.1f), "epsilon");
+    check_stage_refused(tempera_stage_epsilon(NAN), "epsilon");
+    check_stage_refused(tempera_stage_eta(1.5f), "eta");
+    check_stage_refused(tempera_stage_eta(NAN), "eta");
+    check_stage_refused(tempera_stage_tail_free(1.5f), "tail_free");
+    check_stage_refused(tempera_stage_tail_free(NAN), "tail_free");
+    check_stage_refused(tempera_stage_top_a(-1), "top_a");
+    check_stage_refused(tempera_stage_top_a(NAN), "top_a");
+    check_stage_refused(tempera_stage_top_n_sigma(-1), "top_n_sigma");
+    check_stage_refused(tempera_stage_top_n_sigma(NAN), "top_n_sigma");
     check_stage_refused(tempera_stage_penalties(0, 0, 0, 1), "repetition");
     check_stage_refused(tempera_stage_penalties(-1, 0, 0, 1), "repetition");
     check_stage_refused(tempera_stage_penalties(NAN, 0, 0, 1), "repetition");
@@ -551,6 +533,15 @@ static void bad_stages(void)
     CHECK_EQ_STR(error.message, "");
     CHECK_STATUS(tempera_sampler_check(NULL, &error), TEMPERA_INVALID_ARGUMENT);
     CHECK(error.message[0] != '\0');
+}
+
+static void names_of_stages(void)
+{
+    CHECK_EQ_STR(tempera_stage_name(TEMPERA_STAGE_LOGIT_BIAS), "logit-bias");
+    CHECK_EQ_STR(tempera_stage_name(TEMPERA_STAGE_MIN_P), "min-p");
+    CHECK_EQ_STR(tempera_stage_name((enum tempera_stage_kind)0), "unknown");
+    CHECK_EQ_STR(tempera_stage_name((enum tempera_stage_kind)99), "unknown");
+    CHECK_EQ_STR(tempera_stage_name((enum tempera_stage_kind) - 1), "unknown");
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -733,7 +724,6 @@ static void golden_tokens(void)
 int main(void)
 {
     static const struct check_test tests[] = {
-        {"borders of the filters", borders_of_filters},
         {"ties go to the lowest ids", ties_go_to_the_lowest_ids},
         {"stages act in their order", stages_act_in_their_order},
         {"T = 0", temperature_0},
@@ -750,6 +740,7 @@ int main(void)
         {"bad rows", bad_rows},
         {"no rows", no_rows},
         {"bad stages", bad_stages},
+        {"names of stages", names_of_stages},
         {"batches: a row by itself or among others", batches},
         {"floating-point modes", floating_point_modes},
         {"golden tokens", golden_tokens},

@@ -17,6 +17,7 @@ static float z[MOST], probs[MOST], expected[MOST];
 struct entry {
     int32_t id;
     float score;
+    double key; // of typical's order
 };
 
 static struct entry entries[MOST];
@@ -36,6 +37,15 @@ static int by_id(const void *a, const void *b)
     return x->id < y->id ? -1 : 1;
 }
 
+// Typical's order: by key, then by the other one.
+static int by_key(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    if (x->key != y->key)
+        return x->key < y->key ? -1 : 1;
+    return by_order(a, b);
+}
+
 static uint64_t mass_of(float score, float max, double T)
 {
     uint64_t w;
@@ -43,39 +53,150 @@ static uint64_t mass_of(float score, float max, double T)
     return w;
 }
 
-// ceil(P W): P = m 2^-s with an integer m < 2^24.
+// P W: P = m 2^-s with an integer m < 2^24.
+static tempera_u128 floor_product(float P, tempera_u128 W)
+{
+    int exponent;
+    tempera_u128 m = (tempera_u128)ldexp(frexp((double)P, &exponent), 24);
+    return 24 - exponent < 128 ? (m * W) >> (24 - exponent) : 0;
+}
+
 static tempera_u128 ceil_product(float P, tempera_u128 W)
 {
     int exponent;
     tempera_u128 m = (tempera_u128)ldexp(frexp((double)P, &exponent), 24);
-    int s = 24 - exponent;
-    tempera_u128 whole = s < 128 ? (m * W) >> s : 0;
-    bool rest = s < 128 ? whole << s != m * W : m > 0;
+    tempera_u128 whole = floor_product(P, W);
+    bool rest = 24 - exponent < 128 ? whole << (24 - exponent) != m * W : m > 0;
     return whole + rest;
+}
+
+// What the sorted entries weigh, and what the definitions make of that.
+struct weights {
+    tempera_u128 W;
+    long double lambda, mean_depth, squares; // squares: sum of p^2 / p_max
+};
+
+static double depth_of(float score, float max, double T)
+{
+    return fmin(((double)max - (double)score) / T, 1024);
+}
+
+static struct weights weights_of(size_t n, double T)
+{
+    tempera_u128 W = 0, V = 0, Q = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t w = mass_of(entries[i].score, entries[0].score, T);
+        W += w;
+        V += (tempera_u128)rint((double)w * depth_of(entries[i].score, entries[0].score, T));
+        Q += (tempera_u128)rint((double)w * (double)w / 0x1p52);
+    }
+    long double total = (long double)W;
+    return (struct weights){W, logl(total / 0x1p51L), (long double)V / total,
+                            2 * (long double)Q / total};
+}
+
+static void sort_by_surprise(size_t n, double T, double mean_depth)
+{
+    float max = entries[0].score;
+    for (size_t i = 0; i < n; i++)
+        entries[i].key = fabs(depth_of(entries[i].score, max, T) - mean_depth);
+    qsort(entries, n, sizeof *entries, by_key);
+}
+
+// The number of sorted entries with z - m >= T l.
+static size_t n_within(size_t n, double T, long double l)
+{
+    size_t kept = 0;
+    long double least = (long double)T * fminl(l, 0);
+    while (kept < n && (long double)entries[kept].score - entries[0].score >= least)
+        kept++;
+    return kept;
+}
+
+static size_t n_within_sigmas(size_t n, double s)
+{
+    double sums[16] = {0}, squares[16] = {0};
+    float max = entries[0].score;
+    qsort(entries, n, sizeof *entries, by_id);
+    for (size_t i = 0; i < n; i++) {
+        double d = (double)max - (double)entries[i].score;
+        sums[entries[i].id % 16] += d;
+        squares[entries[i].id % 16] += d * d;
+    }
+    qsort(entries, n, sizeof *entries, by_order);
+    for (size_t width = 8; width > 0; width /= 2)
+        for (size_t i = 0; i < width; i++) {
+            sums[i] += sums[i + width];
+            squares[i] += squares[i + width];
+        }
+    double variance = fmax((squares[0] - sums[0] * sums[0] / (double)n) / (double)n, 0);
+    size_t kept = 0;
+    for (; kept < n; kept++) {
+        double d = (double)max - (double)entries[kept].score;
+        if (d * d > s * s * variance)
+            break;
+    }
+    return kept;
+}
+
+static size_t n_before_tail(size_t n, double T, float share)
+{
+    static uint64_t bends[MOST];
+    tempera_u128 total = 0, sum = 0;
+    for (size_t j = 0; j + 2 < n; j++) {
+        int64_t w[3];
+        for (size_t i = 0; i < 3; i++)
+            w[i] = (int64_t)mass_of(entries[j + i].score, entries[0].score, T);
+        bends[j] = (uint64_t)llabs(w[0] - 2 * w[1] + w[2]);
+        total += bends[j];
+    }
+    for (size_t j = 0; j + 2 < n; j++) {
+        sum += bends[j];
+        if (j >= 1 && sum > floor_product(share, total))
+            return j;
+    }
+    return n;
 }
 
 // How many of the sorted entries stay.
 static size_t n_that_stay(const struct tempera_stage *stage, size_t n, double T)
 {
     size_t kept = 0;
-    if (stage->kind == TEMPERA_STAGE_TOP_K) {
-        size_t k = (size_t)stage->u.top_k;
-        return k == 0 || k > n ? n : k;
+    struct weights all = weights_of(n, T);
+    const long double slack = 0x1p-22L, lambda = all.lambda;
+    switch (stage->kind) {
+    case TEMPERA_STAGE_TOP_K:
+        kept = (size_t)stage->u.top_k;
+        return kept == 0 || kept > n ? n : kept;
+    case TEMPERA_STAGE_MIN_P:
+        return n_within(n, T, logl((long double)stage->u.min_p));
+    case TEMPERA_STAGE_EPSILON:
+        return n_within(n, T, logl((long double)stage->u.epsilon) + lambda - slack);
+    case TEMPERA_STAGE_ETA: {
+        long double ln_epsilon = logl((long double)stage->u.eta);
+        long double relative = ln_epsilon / 2 - (lambda + all.mean_depth);
+        return n_within(n, T, fminl(ln_epsilon, relative) + lambda - slack);
     }
-    if (stage->kind == TEMPERA_STAGE_MIN_P) {
-        long double least = (long double)T * logl((long double)stage->u.min_p);
-        while (kept < n && (long double)entries[kept].score - entries[0].score >= least)
-            kept++;
-        return kept;
+    case TEMPERA_STAGE_TOP_A:
+        return n_within(n, T, logl((long double)stage->u.top_a) - lambda - slack);
+    case TEMPERA_STAGE_P_LESS:
+        return n_within(n, T, logl(all.squares) - slack);
+    case TEMPERA_STAGE_TOP_N_SIGMA:
+        return isinf(stage->u.top_n_sigma) ? n : n_within_sigmas(n, (double)stage->u.top_n_sigma);
+    case TEMPERA_STAGE_TAIL_FREE:
+        return stage->u.tail_free < 1 ? n_before_tail(n, T, stage->u.tail_free) : n;
+    default:
+        break;
     }
-    if (stage->u.top_p >= 1)
+    float share = stage->kind == TEMPERA_STAGE_TYPICAL ? stage->u.typical : stage->u.top_p;
+    if (share >= 1)
         return n;
-    tempera_u128 W = 0, sum = 0;
-    for (size_t i = 0; i < n; i++)
-        W += mass_of(entries[i].score, entries[0].score, T);
-    tempera_u128 target = ceil_product(stage->u.top_p, W), slack = W / (1 << 24);
-    while (kept == 0 || sum + slack < target)
-        sum += mass_of(entries[kept++].score, entries[0].score, T);
+    float max = entries[0].score;
+    if (stage->kind == TEMPERA_STAGE_TYPICAL)
+        sort_by_surprise(n, T, (double)all.mean_depth);
+    tempera_u128 sum = 0, target = ceil_product(share, all.W), slack_mass = all.W / (1 << 24);
+    while (kept == 0 || sum + slack_mass < target)
+        sum += mass_of(entries[kept++].score, max, T);
     return kept;
 }
 
@@ -124,7 +245,7 @@ static size_t oracle(size_t n, const struct tempera_sample_row *row, const int32
     for (size_t i = 0; i < n; i++)
         if (row->mask == NULL || (i < row->mask_nbits && (row->mask[i / 32] >> (i % 32) & 1)))
             if (z[i] > -INFINITY)
-                entries[kept++] = (struct entry){(int32_t)i, z[i]};
+                entries[kept++] = (struct entry){(int32_t)i, z[i], 0};
     for (size_t s = 0; s < row->sampler->n_stages; s++) {
         const struct tempera_stage *stage = &row->sampler->stages[s];
         size_t left = 0;
@@ -248,28 +369,49 @@ static void fill_row(size_t n, enum row_kind kind)
         z[check_random_below(n)] = 0;
 }
 
+static float one_of(const float *values, size_t n)
+{
+    return values[check_random_below(n)];
+}
+
+#define ONE_OF(array) one_of(array, COUNT_OF(array))
+
 static struct tempera_stage random_stage(const struct tempera_logit_bias *bias, size_t n_bias)
 {
     static const float ps[] = {0,      0.05f,      0.5f, 0.8f,   0.9f,  0.95f,
                                0.999f, 0.9999999f, 1,    1e-30f, 1e-42f};
+    static const float small[] = {0, 1e-42f, 1e-10f, 3e-4f, 0.002f, 0.02f, 0.1f, 0.25f, 0.5f, 1};
     static const float temperatures[] = {0.3f, 0.8f, 1, 1.5f, 7, 1e-3f, 1e6f};
     static const float repetitions[] = {1, 1.3f, 0.8f, 1e-30f, 1e30f};
-    float p = ps[check_random_below(COUNT_OF(ps))];
-    switch (check_random_below(7)) {
+    static const float sigmas[] = {0, 0.5f, 1, 1.3f, 2, 3, 1e30f, INFINITY};
+    switch (check_random_below(14)) {
     case 0:
         return tempera_stage_top_k((int32_t)check_random_below(60));
     case 1:
     case 2:
-        return tempera_stage_top_p(p);
+        return tempera_stage_top_p(ONE_OF(ps));
     case 3:
-        return tempera_stage_min_p(p);
+        return tempera_stage_min_p(ONE_OF(ps));
     case 4:
-        return tempera_stage_temperature(temperatures[check_random_below(COUNT_OF(temperatures))]);
+        return tempera_stage_temperature(ONE_OF(temperatures));
     case 5:
-        return tempera_stage_penalties(repetitions[check_random_below(COUNT_OF(repetitions))],
-                                       (float)check_random_between(-1, 2),
+        return tempera_stage_penalties(ONE_OF(repetitions), (float)check_random_between(-1, 2),
                                        (float)check_random_between(-0.5, 1),
                                        (int32_t)check_random_below(LONGEST_WINDOW + 1));
+    case 6:
+        return tempera_stage_typical(ONE_OF(ps));
+    case 7:
+        return tempera_stage_epsilon(ONE_OF(small));
+    case 8:
+        return tempera_stage_eta(ONE_OF(small));
+    case 9:
+        return tempera_stage_tail_free(ONE_OF(ps));
+    case 10:
+        return tempera_stage_top_a(ONE_OF(small));
+    case 11:
+        return tempera_stage_top_n_sigma(ONE_OF(sigmas));
+    case 12:
+        return tempera_stage_p_less();
     default:
         return tempera_stage_logit_bias(bias, n_bias);
     }
@@ -320,7 +462,7 @@ static void random_case(size_t n, enum row_kind kind)
 
 static void small_vocabularies(void)
 {
-    for (size_t round = 0; round < 6000; round++)
+    for (size_t round = 0; round < 12000; round++)
         random_case(1 + check_random_below(200), (enum row_kind)(round % N_ROW_KINDS));
 }
 
@@ -339,9 +481,12 @@ static void large_vocabularies(void)
 // Each filter by itself on a large row, so that its threshold is searched among all scores.
 static void filters_on_large_rows(void)
 {
-    const struct tempera_stage stages[] = {tempera_stage_top_k(40), tempera_stage_top_k(20000),
-                                           tempera_stage_top_p(0.5f), tempera_stage_top_p(0.999f),
-                                           tempera_stage_min_p(0.001f)};
+    const struct tempera_stage stages[] = {
+        tempera_stage_top_k(40),       tempera_stage_top_k(20000),   tempera_stage_top_p(0.5f),
+        tempera_stage_top_p(0.999f),   tempera_stage_min_p(0.001f),  tempera_stage_typical(0.2f),
+        tempera_stage_typical(0.95f),  tempera_stage_epsilon(3e-5f), tempera_stage_eta(1e-3f),
+        tempera_stage_tail_free(0.9f), tempera_stage_top_a(0.2f),    tempera_stage_top_n_sigma(1),
+        tempera_stage_p_less()};
     const enum row_kind kinds[] = {SMOOTH, QUANTISED, NEIGHBOURS};
     for (size_t s = 0; s < COUNT_OF(stages); s++)
         for (size_t k = 0; k < COUNT_OF(kinds); k++) {
@@ -421,7 +566,7 @@ int main(void)
         {"masses are exp, rounded", masses_are_exp},
         {"probabilities are softmax", probabilities_are_softmax},
         {"the weight of the nucleus is exact", nucleus_weights_are_exact},
-        {"6000 chains on vocabularies of 1 to 200", small_vocabularies},
+        {"12000 chains on vocabularies of 1 to 200", small_vocabularies},
         {"100 chains on vocabularies of 1000 to 10000", middle_vocabularies},
         {"chains on vocabularies of 32000 and 128256", large_vocabularies},
         {"each filter on 32000 scores", filters_on_large_rows},

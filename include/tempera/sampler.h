@@ -10,10 +10,8 @@
 //     };
 //     struct tempera_sampler sampler = tempera_sampler_of(stages, 3);
 //
-// Score stages (penalties, logit bias, temperature) change scores; filter stages (top-k, top-p,
-// min-p) keep what stands above ONE threshold in the order (score descending, id ascending), so
-// that ties are decided. The draw takes the first token, by id, where the running mass of the
-// kept tokens passes a random share of their total.
+// The stages are those of sampler_stages.h. The draw takes the first token, by id, where the
+// running mass of the kept tokens passes a random share of their total.
 //
 // Masses are integers: w_i = exp((z_i - m) / T) * 2^51 rounded to nearest, m the largest score
 // that is left. Their sums are exact, so kept sets and draws do not depend on the order of
@@ -30,7 +28,7 @@
 //     T = 0                    the lowest id among the ties at the maximum, final logprob 0
 //     T = +inf                 uniform over what is left
 //     scores of +inf           uniform over those; nothing else is a candidate
-// No filter removes the maximum, so only masks and bans can leave nothing.
+// Every filter leaves at least one token, so only masks and bans can leave nothing.
 //
 // No function here allocates or starts a thread. The caller's floating-point modes have no
 // influence. All are safe to call from several threads, unless one changes a state meanwhile.
@@ -42,6 +40,7 @@
 
 #include <tempera/matrix.h>
 #include <tempera/parallel.h>
+#include <tempera/sampler_stages.h>
 #include <tempera/status.h>
 
 #ifdef __cplusplus
@@ -49,92 +48,7 @@ extern "C" {
 #endif
 
 // ------------------------------------------------------------------------------------------------
-// Stages
-
-// Values are pinned; later versions append.
-enum tempera_stage_kind {
-    TEMPERA_STAGE_LOGIT_BIAS = 1,  // z_i += bias of i; -inf bans
-    TEMPERA_STAGE_PENALTIES = 2,   // repetition, presence, frequency over the last tokens
-    TEMPERA_STAGE_TEMPERATURE = 3, // z / T
-    TEMPERA_STAGE_TOP_K = 4,       // the k largest (Fan, Lewis, Dauphin 2018, arXiv 1805.04833)
-    TEMPERA_STAGE_TOP_P = 5,       // the nucleus (Holtzman et al. 2019, arXiv 1904.09751)
-    TEMPERA_STAGE_MIN_P = 6,       // p_i >= min_p * p_max (Nguyen et al. 2024, arXiv 2407.01082)
-};
-
-struct tempera_logit_bias {
-    int32_t token;
-    float bias; // finite, or -inf to ban; several entries of one token are added in turn
-};
-
-// A plain value of fixed size. Which member of the union counts is said by kind.
-struct tempera_stage {
-    enum tempera_stage_kind kind;
-    union {
-        float temperature; // [0, +inf]; 1 changes nothing
-        float top_p;       // [0, 1]; 1: off; 0: only the first token in the order
-        float min_p;       // [0, 1]; 0: off; 1: the ties at the maximum
-        int32_t top_k;     // >= 0; 0: off; keeps exactly min(k, what is left)
-        struct {
-            float repetition; // > 0, 1: off. z > 0 ? z / r : z * r (arXiv 1909.05858, as used)
-            float presence;   // 0: off. Subtracted once from every token seen in the window
-            float frequency;  // 0: off. Subtracted for every time it was seen
-            int32_t window;   // how many of the last accepted tokens count; to 2^28, 0: off
-        } penalties;
-        struct {
-            const struct tempera_logit_bias *entries; // [count], borrowed
-            size_t count;
-        } logit_bias;
-        double reserved[8]; // fixes the size for stages to come
-    } u;
-};
-
-static inline struct tempera_stage tempera_stage_temperature(float temperature)
-{
-    struct tempera_stage stage = {TEMPERA_STAGE_TEMPERATURE, {0}};
-    stage.u.temperature = temperature;
-    return stage;
-}
-
-static inline struct tempera_stage tempera_stage_top_k(int32_t k)
-{
-    struct tempera_stage stage = {TEMPERA_STAGE_TOP_K, {0}};
-    stage.u.top_k = k;
-    return stage;
-}
-
-static inline struct tempera_stage tempera_stage_top_p(float p)
-{
-    struct tempera_stage stage = {TEMPERA_STAGE_TOP_P, {0}};
-    stage.u.top_p = p;
-    return stage;
-}
-
-static inline struct tempera_stage tempera_stage_min_p(float p)
-{
-    struct tempera_stage stage = {TEMPERA_STAGE_MIN_P, {0}};
-    stage.u.min_p = p;
-    return stage;
-}
-
-static inline struct tempera_stage tempera_stage_penalties(float repetition, float presence,
-                                                           float frequency, int32_t window)
-{
-    struct tempera_stage stage = {TEMPERA_STAGE_PENALTIES, {0}};
-    stage.u.penalties.repetition = repetition;
-    stage.u.penalties.presence = presence;
-    stage.u.penalties.frequency = frequency;
-    stage.u.penalties.window = window;
-    return stage;
-}
-
-static inline struct tempera_stage
-tempera_stage_logit_bias(const struct tempera_logit_bias *entries, size_t count)
-{
-    struct tempera_stage stage = {TEMPERA_STAGE_LOGIT_BIAS, {0}};
-    stage.u.logit_bias.entries = entries;
-    stage.u.logit_bias.count = count;
-    return stage;
-}
+// Samplers
 
 // What to do with a row: a value without hidden state, shared by any number of rows and threads.
 struct tempera_sampler {

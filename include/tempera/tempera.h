@@ -16,6 +16,7 @@
 #include <tempera/matrix.h>
 #include <tempera/parallel.h>
 #include <tempera/sampler.h>
+#include <tempera/sampler_stages.h>
 #include <tempera/shards.h>
 #include <tempera/softmax.h>
 #include <tempera/status.h>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <math.h>
 
-#include "kernels/kernels.h"
 #include "sampler/sampler.h"
 
 // ------------------------------------------------------------------------------------------------
@@ -73,7 +72,7 @@ enum tempera_status tempera_candidates_gather(struct tempera_candidates *c, cons
 }
 
 // ------------------------------------------------------------------------------------------------
-// Finding, keeping, weighing
+// Finding and keeping
 
 size_t tempera_candidates_find(const struct tempera_candidates *c, int32_t id)
 {
@@ -140,25 +139,4 @@ void tempera_candidates_level(struct tempera_candidates *c)
         c->scores[i] = 0;
     c->max = 0;
     c->has_masses = false;
-}
-
-tempera_u128 tempera_masses_total(const uint64_t *masses, size_t n)
-{
-    tempera_u128 total = 0;
-    for (size_t i = 0; i < n;) {
-        size_t end = n - i < TEMPERA_MASSES_PER_SUM ? n : i + TEMPERA_MASSES_PER_SUM;
-        uint64_t sum = 0;
-        for (; i < end; i++)
-            sum += masses[i];
-        total += sum;
-    }
-    return total;
-}
-
-tempera_u128 tempera_candidates_weigh(struct tempera_candidates *c)
-{
-    if (!c->has_masses)
-        tempera_masses(c->scores, c->n, c->max, c->temperature, c->masses);
-    c->has_masses = true;
-    return tempera_masses_total(c->masses, c->n);
 }

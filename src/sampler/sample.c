@@ -88,31 +88,6 @@ static struct allowed_scores allowed_in(const struct sample_job *job, size_t r)
     return a;
 }
 
-static void apply_stage(struct tempera_candidates *c, const struct tempera_stage *stage,
-                        const struct tempera_sampler_state *state)
-{
-    switch (stage->kind) {
-    case TEMPERA_STAGE_LOGIT_BIAS:
-        tempera_apply_logit_bias(c, stage);
-        break;
-    case TEMPERA_STAGE_PENALTIES:
-        tempera_apply_penalties(c, stage, state);
-        break;
-    case TEMPERA_STAGE_TEMPERATURE:
-        tempera_apply_temperature(c, stage->u.temperature);
-        break;
-    case TEMPERA_STAGE_TOP_K:
-        tempera_select_top_k(c, (size_t)stage->u.top_k);
-        break;
-    case TEMPERA_STAGE_TOP_P:
-        tempera_select_top_p(c, stage->u.top_p);
-        break;
-    case TEMPERA_STAGE_MIN_P:
-        tempera_select_min_p(c, stage->u.min_p);
-        break;
-    }
-}
-
 // The bits that tempera_log_softmax gives for this score at T = 1.
 static float raw_logprob_of(struct allowed_scores a, int32_t token)
 {
@@ -150,6 +125,7 @@ static struct tempera_sample_result sample_row(const struct sample_job *job, siz
     const struct tempera_sample_row *row = &job->rows[r];
     struct allowed_scores allowed = allowed_in(job, r);
     struct tempera_candidates c = candidates_in(slice, job->logits->cols);
+    c.row = row;
     struct tempera_sample_result result = {
         .status = tempera_candidates_gather(&c, allowed.z, allowed.mask, allowed.n),
         .token = -1,
@@ -158,8 +134,10 @@ static struct tempera_sample_result sample_row(const struct sample_job *job, siz
     };
     if (result.status != TEMPERA_OK)
         return result;
-    for (size_t i = 0; i < row->sampler->n_stages && c.n > 0; i++)
-        apply_stage(&c, &row->sampler->stages[i], row->state);
+    for (size_t i = 0; i < row->sampler->n_stages && c.n > 0; i++) {
+        const struct tempera_stage *stage = &row->sampler->stages[i];
+        tempera_stage_type_of(stage->kind)->apply(&c, stage);
+    }
     if (c.n == 0) { // everything was banned
         result.status = TEMPERA_ALL_MASKED;
         return result;

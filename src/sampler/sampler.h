@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
 // A row on its way through the stages: the candidates that are left, their scores, and the
 // temperature so far. In the order of a call: sample.c (rows of a batch), candidates.c (what may
-// be drawn), scores.c (stages that change scores), select.c (stages that filter), draw.c. Beside
-// them stages.c (checks) and state.c (history). The definitions are in docs/SAMPLING.md.
+// be drawn), stages.c (the table of stages), scores.c (those that change scores); those that
+// filter: select.c (by rank), thresholds.c, typical.c, tail_free.c; draw.c. Beside them state.c
+// (history). The definitions are in docs/SAMPLING.md.
 #ifndef TEMPERA_SAMPLER_SAMPLER_H
 #define TEMPERA_SAMPLER_SAMPLER_H
 
 #include <stdbool.h>
 
 #include <tempera/sampler.h>
+
+#include "base/half.h"
 
 // A sum of masses: at most 2^31 of them, each below 2^52.
 __extension__ typedef unsigned __int128 tempera_u128;
@@ -29,6 +32,7 @@ struct tempera_candidates {
     float max;          // the largest score
     double temperature; // T, the product so far, in (0, inf)
     bool has_masses;
+    const struct tempera_sample_row *row; // what the caller says of it, the history among it
 };
 
 // ------------------------------------------------------------------------------------------------
@@ -68,17 +72,67 @@ tempera_u128 tempera_candidates_weigh(struct tempera_candidates *c);
 
 tempera_u128 tempera_masses_total(const uint64_t *masses, size_t n);
 
+// How far candidate i lies below the maximum, in nats: x = (m - z) / T, at most 1024, where masses
+// have long been 0.
+static inline double tempera_candidates_depth(const struct tempera_candidates *c, size_t i)
+{
+    double x = ((double)c->max - (double)c->scores[i]) / c->temperature;
+    return x < 1024 ? x : 1024;
+}
+
+// -ln p of the maximum.
+double tempera_candidates_lambda(struct tempera_candidates *c);
+
+// The mean of the depths, each weighted by its p. With lambda it is the entropy.
+double tempera_candidates_mean_depth(struct tempera_candidates *c);
+
+// The sum of p_i^2, divided by p_max.
+double tempera_candidates_sum_of_squares(struct tempera_candidates *c);
+
 // ------------------------------------------------------------------------------------------------
-// Stages. The candidates are at least one; only logit bias can leave none.
+// Stages
 
-void tempera_apply_temperature(struct tempera_candidates *c, float temperature);
+// A kind of stage. The table of all is in stages.c.
+struct tempera_stage_type {
+    const char *name;
+    // What is wrong with the parameters, or NULL.
+    const char *(*complaint)(const struct tempera_stage *stage);
+    // The candidates are at least one; only bans can leave none.
+    void (*apply)(struct tempera_candidates *c, const struct tempera_stage *stage);
+};
+
+// NULL if there is no such kind.
+const struct tempera_stage_type *tempera_stage_type_of(enum tempera_stage_kind kind);
+
+void tempera_apply_temperature(struct tempera_candidates *c, const struct tempera_stage *stage);
 void tempera_apply_logit_bias(struct tempera_candidates *c, const struct tempera_stage *stage);
-void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_stage *stage,
-                             const struct tempera_sampler_state *state);
+void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_stage *stage);
 
-void tempera_select_top_k(struct tempera_candidates *c, size_t k);
-void tempera_select_top_p(struct tempera_candidates *c, float top_p);
-void tempera_select_min_p(struct tempera_candidates *c, float min_p);
+void tempera_apply_top_k(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_top_p(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_min_p(struct tempera_candidates *c, const struct tempera_stage *stage);
+
+void tempera_apply_epsilon(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_eta(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_top_a(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_p_less(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_top_n_sigma(struct tempera_candidates *c, const struct tempera_stage *stage);
+
+void tempera_apply_typical(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_tail_free(struct tempera_candidates *c, const struct tempera_stage *stage);
+
+// Keeps the first min(k, n) of the order; k > 0.
+void tempera_keep_first(struct tempera_candidates *c, size_t k);
+
+// floor(P W), exactly, for P in [0, 1].
+tempera_u128 tempera_share_of(float P, tempera_u128 W);
+
+// A score as an integer in the same order; the zeros apart.
+static inline uint32_t tempera_score_key(float score)
+{
+    uint32_t bits = tempera_float_bits(score);
+    return bits >> 31 ? ~bits : bits | 0x80000000u;
+}
 
 // The mass that top-p has to keep of W: max(1, ceil(P W) - floor(W / 2^24)), exactly.
 tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W);

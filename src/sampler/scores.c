@@ -13,8 +13,9 @@ static float to_score(double score)
 }
 
 // A product of temperatures that leaves the range of a double is 0 or inf, too.
-void tempera_apply_temperature(struct tempera_candidates *c, float temperature)
+void tempera_apply_temperature(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
+    float temperature = stage->u.temperature;
     double product = c->temperature * (double)temperature;
     if (product == 0) {
         tempera_candidates_keep_ties(c, c->max, 1);
@@ -41,9 +42,9 @@ void tempera_apply_logit_bias(struct tempera_candidates *c, const struct tempera
 
 // The room of the masses serves to count how often a candidate was seen. It is cleared only where
 // it is used, so that the cost is that of the window, not of the vocabulary.
-void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_stage *stage,
-                             const struct tempera_sampler_state *state)
+void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
+    const struct tempera_sampler_state *state = c->row->state;
     double repetition = (double)stage->u.penalties.repetition;
     double presence = (double)stage->u.penalties.presence;
     double frequency = (double)stage->u.penalties.frequency;

@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The filters. Each keeps a prefix of the order (score descending, id ascending), and finds where
-// it ends without sorting: by bisection over the 2^32 floats in their order, with one pass over
-// the candidates for each half, adding up counts or exact integer masses. Whatever lies below a
-// threshold that suffices can't stay, so it is dropped on the way and later passes are short.
+// Filters by rank: top-k and top-p keep a prefix of the order (score descending, id ascending), and
+// find where it ends without sorting: by bisection over the 2^32 floats in their order, with one
+// pass over the candidates for each half, adding up counts or exact integer masses. Whatever lies
+// below a threshold that suffices can't stay, so it is dropped on the way and later passes are
+// short.
 #include <float.h>
 #include <math.h>
 
-#include "base/exp.h"
-#include "base/half.h"
 #include "sampler/sampler.h"
 
 // ------------------------------------------------------------------------------------------------
-// Keys: floats as integers in the same order
-
-static uint32_t key_of(float score)
-{
-    uint32_t bits = tempera_float_bits(score);
-    return bits >> 31 ? ~bits : bits | 0x80000000u;
-}
+// Keys
 
 static float score_of(uint32_t key)
 {
@@ -84,7 +77,7 @@ static size_t ties_needed(const struct tempera_candidates *c, const uint64_t *we
 static void keep_prefix(struct tempera_candidates *c, const uint64_t *weights, tempera_u128 least)
 {
     // The weight from `low` on suffices, that from `high` on is `above` and does not.
-    uint32_t low = key_of(-FLT_MAX), high = key_of(INFINITY);
+    uint32_t low = tempera_score_key(-FLT_MAX), high = tempera_score_key(INFINITY);
     tempera_u128 above = 0;
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
@@ -105,49 +98,53 @@ static void keep_prefix(struct tempera_candidates *c, const uint64_t *weights, t
 // ------------------------------------------------------------------------------------------------
 // Filters
 
-void tempera_select_top_k(struct tempera_candidates *c, size_t k)
+void tempera_keep_first(struct tempera_candidates *c, size_t k)
 {
-    if (k > 0 && k < c->n)
+    if (k < c->n)
         keep_prefix(c, NULL, k);
 }
 
-// P is an integer below 2^24 over a power of two, so P W is exact. The slack undoes the rounding of
-// P: the float 0.8f is above 0.8, and without it 801 of 1000 equal tokens would stay.
-tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W)
+void tempera_apply_top_k(struct tempera_candidates *c, const struct tempera_stage *stage)
+{
+    if (stage->u.top_k > 0)
+        tempera_keep_first(c, (size_t)stage->u.top_k);
+}
+
+// P = fraction / 2^shift, with a fraction below 2^24.
+static uint32_t fraction_of(float P, uint32_t *shift)
 {
     uint32_t bits = tempera_float_bits(P), exponent = bits >> 23, fraction = bits & 0x7FFFFFu;
     if (exponent == 0)
         exponent = 1; // denormal
     else
         fraction |= 0x800000u;
-    uint32_t shift = 150 - exponent; // P = fraction / 2^shift
-    tempera_u128 product = W * fraction, slack = W >> 24;
+    *shift = 150 - exponent;
+    return fraction;
+}
+
+tempera_u128 tempera_share_of(float P, tempera_u128 W)
+{
+    uint32_t shift;
+    tempera_u128 product = W * fraction_of(P, &shift);
+    return shift < 128 ? product >> shift : 0;
+}
+
+// P is an integer below 2^24 over a power of two, so P W is exact. The slack undoes the rounding of
+// P: the float 0.8f is above 0.8, and without it 801 of 1000 equal tokens would stay.
+tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W)
+{
+    uint32_t shift;
+    tempera_u128 product = W * fraction_of(P, &shift), slack = W >> 24;
     tempera_u128 weight = product != 0;
     if (shift < 128 && product != 0)
         weight = ((product - 1) >> shift) + 1;
     return weight > slack ? weight - slack : 1;
 }
 
-void tempera_select_top_p(struct tempera_candidates *c, float top_p)
+void tempera_apply_top_p(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
-    if (top_p == 1)
+    if (stage->u.top_p == 1)
         return;
     tempera_u128 W = tempera_candidates_weigh(c);
-    keep_prefix(c, c->masses, tempera_nucleus_weight(top_p, W));
-}
-
-// p_i >= min_p p_max, as scores: (z_i - max) >= T ln(min_p), in double.
-void tempera_select_min_p(struct tempera_candidates *c, float min_p)
-{
-    if (min_p == 0)
-        return;
-    double least = c->temperature * tempera_log((double)min_p), max = (double)c->max;
-    const struct tempera_candidates all = *c;
-    size_t kept = 0;
-    for (size_t i = 0; i < all.n; i++) {
-        float s = all.scores[i];
-        tempera_candidates_move(all, i, kept);
-        kept += (double)s - max >= least;
-    }
-    c->n = kept;
+    keep_prefix(c, c->masses, tempera_nucleus_weight(stage->u.top_p, W));
 }

@@ -1,44 +1,133 @@
 // SPDX-License-Identifier: MIT
-// Checking the stages of a sampler: every number that reaches the other files is in its range.
+// The kinds of stages, and checking them: every number that reaches the other files is in its
+// range.
 #include <math.h>
 #include <stdio.h>
 
 #include "base/fpenv.h"
 #include "sampler/sampler.h"
 
-// What is wrong with a stage of a known kind, or NULL.
-static const char *complaint(const struct tempera_stage *stage)
+// ------------------------------------------------------------------------------------------------
+// What is wrong with parameters
+
+static bool is_share(float value)
 {
-    switch (stage->kind) {
-    case TEMPERA_STAGE_LOGIT_BIAS:
-        if (stage->u.logit_bias.count > 0 && stage->u.logit_bias.entries == NULL)
-            return "logit_bias has a count but no entries";
-        for (size_t i = 0; i < stage->u.logit_bias.count; i++) {
-            if (stage->u.logit_bias.entries[i].token < 0)
-                return "a logit bias has a negative token";
-            if (!(stage->u.logit_bias.entries[i].bias < INFINITY))
-                return "a logit bias is NaN or +inf; it must be finite, or -inf to ban";
-        }
-        return NULL;
-    case TEMPERA_STAGE_PENALTIES:
-        if (!(stage->u.penalties.repetition > 0 && stage->u.penalties.repetition < INFINITY))
-            return "the repetition penalty must be above 0 and finite; 1 is off";
-        if (!isfinite(stage->u.penalties.presence) || !isfinite(stage->u.penalties.frequency))
-            return "presence and frequency penalties must be finite; 0 is off";
-        if (stage->u.penalties.window < 0 || stage->u.penalties.window > TEMPERA_WINDOW_MAX)
-            return "the penalties' window must be in [0, 2^28]; 0 is off";
-        return NULL;
-    case TEMPERA_STAGE_TEMPERATURE:
-        return stage->u.temperature >= 0 ? NULL : "temperature must be in [0, inf]";
-    case TEMPERA_STAGE_TOP_K:
-        return stage->u.top_k >= 0 ? NULL : "top_k must be 0 (off) or more";
-    case TEMPERA_STAGE_TOP_P:
-        return stage->u.top_p >= 0 && stage->u.top_p <= 1 ? NULL : "top_p must be in [0, 1]";
-    case TEMPERA_STAGE_MIN_P:
-        return stage->u.min_p >= 0 && stage->u.min_p <= 1 ? NULL : "min_p must be in [0, 1]";
-    }
-    return "there is no such kind of stage";
+    return value >= 0 && value <= 1;
 }
+
+static const char *logit_bias_complaint(const struct tempera_stage *stage)
+{
+    if (stage->u.logit_bias.count > 0 && stage->u.logit_bias.entries == NULL)
+        return "logit_bias has a count but no entries";
+    for (size_t i = 0; i < stage->u.logit_bias.count; i++) {
+        if (stage->u.logit_bias.entries[i].token < 0)
+            return "a logit bias has a negative token";
+        if (!(stage->u.logit_bias.entries[i].bias < INFINITY))
+            return "a logit bias is NaN or +inf; it must be finite, or -inf to ban";
+    }
+    return NULL;
+}
+
+static const char *penalties_complaint(const struct tempera_stage *stage)
+{
+    if (!(stage->u.penalties.repetition > 0 && stage->u.penalties.repetition < INFINITY))
+        return "the repetition penalty must be above 0 and finite; 1 is off";
+    if (!isfinite(stage->u.penalties.presence) || !isfinite(stage->u.penalties.frequency))
+        return "presence and frequency penalties must be finite; 0 is off";
+    if (stage->u.penalties.window < 0 || stage->u.penalties.window > TEMPERA_WINDOW_MAX)
+        return "the penalties' window must be in [0, 2^28]; 0 is off";
+    return NULL;
+}
+
+static const char *temperature_complaint(const struct tempera_stage *stage)
+{
+    return stage->u.temperature >= 0 ? NULL : "temperature must be in [0, inf]";
+}
+
+static const char *top_k_complaint(const struct tempera_stage *stage)
+{
+    return stage->u.top_k >= 0 ? NULL : "top_k must be 0 (off) or more";
+}
+
+static const char *top_p_complaint(const struct tempera_stage *stage)
+{
+    return is_share(stage->u.top_p) ? NULL : "top_p must be in [0, 1]";
+}
+
+static const char *min_p_complaint(const struct tempera_stage *stage)
+{
+    return is_share(stage->u.min_p) ? NULL : "min_p must be in [0, 1]";
+}
+
+static const char *typical_complaint(const struct tempera_stage *stage)
+{
+    return is_share(stage->u.typical) ? NULL : "typical must be in [0, 1]";
+}
+
+static const char *epsilon_complaint(const struct tempera_stage *stage)
+{
+    return is_share(stage->u.epsilon) ? NULL : "epsilon must be in [0, 1]";
+}
+
+static const char *eta_complaint(const struct tempera_stage *stage)
+{
+    return is_share(stage->u.eta) ? NULL : "eta must be in [0, 1]";
+}
+
+static const char *tail_free_complaint(const struct tempera_stage *stage)
+{
+    return is_share(stage->u.tail_free) ? NULL : "tail_free must be in [0, 1]";
+}
+
+static const char *top_a_complaint(const struct tempera_stage *stage)
+{
+    return is_share(stage->u.top_a) ? NULL : "top_a must be in [0, 1]";
+}
+
+static const char *top_n_sigma_complaint(const struct tempera_stage *stage)
+{
+    return stage->u.top_n_sigma >= 0 ? NULL : "top_n_sigma must be in [0, inf]; inf is off";
+}
+
+static const char *no_complaint(const struct tempera_stage *stage)
+{
+    (void)stage; // without parameters
+    return NULL;
+}
+
+// ------------------------------------------------------------------------------------------------
+// The table
+
+static const struct tempera_stage_type types[] = {
+    [TEMPERA_STAGE_LOGIT_BIAS] = {"logit-bias", logit_bias_complaint, tempera_apply_logit_bias},
+    [TEMPERA_STAGE_PENALTIES] = {"penalties", penalties_complaint, tempera_apply_penalties},
+    [TEMPERA_STAGE_TEMPERATURE] = {"temperature", temperature_complaint, tempera_apply_temperature},
+    [TEMPERA_STAGE_TOP_K] = {"top-k", top_k_complaint, tempera_apply_top_k},
+    [TEMPERA_STAGE_TOP_P] = {"top-p", top_p_complaint, tempera_apply_top_p},
+    [TEMPERA_STAGE_MIN_P] = {"min-p", min_p_complaint, tempera_apply_min_p},
+    [TEMPERA_STAGE_TYPICAL] = {"typical", typical_complaint, tempera_apply_typical},
+    [TEMPERA_STAGE_EPSILON] = {"epsilon", epsilon_complaint, tempera_apply_epsilon},
+    [TEMPERA_STAGE_ETA] = {"eta", eta_complaint, tempera_apply_eta},
+    [TEMPERA_STAGE_TAIL_FREE] = {"tail-free", tail_free_complaint, tempera_apply_tail_free},
+    [TEMPERA_STAGE_TOP_A] = {"top-a", top_a_complaint, tempera_apply_top_a},
+    [TEMPERA_STAGE_TOP_N_SIGMA] = {"top-n-sigma", top_n_sigma_complaint, tempera_apply_top_n_sigma},
+    [TEMPERA_STAGE_P_LESS] = {"p-less", no_complaint, tempera_apply_p_less},
+};
+
+const struct tempera_stage_type *tempera_stage_type_of(enum tempera_stage_kind kind)
+{
+    size_t i = (size_t)kind; // a negative one becomes huge
+    return i < sizeof types / sizeof *types && types[i].name != NULL ? &types[i] : NULL;
+}
+
+const char *tempera_stage_name(enum tempera_stage_kind kind)
+{
+    const struct tempera_stage_type *type = tempera_stage_type_of(kind);
+    return type == NULL ? "unknown" : type->name;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Checking
 
 static enum tempera_status refuse(struct tempera_error *error, const char *what)
 {
@@ -65,7 +154,11 @@ __attribute__((noinline)) static enum tempera_status check(const struct tempera_
     if (sampler->n_stages > 0 && sampler->stages == NULL)
         return refuse(error, "the sampler has a number of stages, but no stages");
     for (size_t i = 0; i < sampler->n_stages; i++) {
-        const char *what = complaint(&sampler->stages[i]);
+        const struct tempera_stage *stage = &sampler->stages[i];
+        const struct tempera_stage_type *type = tempera_stage_type_of(stage->kind);
+        const char *what = "there is no such kind of stage";
+        if (type != NULL)
+            what = type->complaint(stage);
         if (what != NULL)
             return refuse_stage(error, i, what);
     }

@@ -110,6 +110,10 @@ err_has "--stop"
 run 2 generate -m m.gguf -t -1
 err_has "--temperature"
 run 2 generate -m m.gguf -t abc
+run 2 generate -m m.gguf --typical-p 1.5
+err_has "--typical-p must be"
+run 2 generate -m m.gguf --top-n-sigma -1
+err_has "--top-n-sigma must be"
 run 2 generate -m m.gguf --top-p 1.5
 run 2 generate -m m.gguf stray
 err_has "-p"

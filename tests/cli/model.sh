@@ -79,6 +79,22 @@ out_has "min-p 0.05"
 run 0 explain -m whole.gguf -p "Humpty" --json
 out_has '"stages"'
 out_has '"entropy_bits"'
+filters="--top-n-sigma 2 --typical-p 0.9 --epsilon 0.001 --eta 0.002 --tail-free 0.97 --top-a 0.1 --p-less"
+# shellcheck disable=SC2086 # options
+run 0 explain -m whole.gguf -p "Humpty" $filters
+for filter in "top-n-sigma 2 " "typical 0.9 " "epsilon 0.001 " "eta 0.002 " "tail-free 0.97 " \
+    "top-a 0.1 " "p-less "; do
+    out_has "$filter"
+done
+# shellcheck disable=SC2086
+run 0 explain -m whole.gguf -p "Humpty" --json $filters
+out_has '"parameter": null'
+# shellcheck disable=SC2086
+run 0 generate -m whole.gguf -p "Humpty" --seed 7 --max-tokens 5 $filters
+run 0 generate -m whole.gguf -p "Humpty" --seed 7 --max-tokens 20 -t 3 --top-n-sigma 0
+cp out greedy
+run 0 generate -m whole.gguf -p "Humpty" --seed 8 --max-tokens 20 -t 0
+same out greedy
 
 run 0 info -m whole.gguf
 out_has "layers"

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+// What can be done to a row of scores before a token is drawn: stages, plain values in an array
+// that the caller fills. They act in the order given. Exact definitions: docs/SAMPLING.md.
+//
+// Score stages (penalties, bias, temperature) change scores. Filter stages remove tokens by rank or
+// probability: each keeps a prefix of an order in which ties are decided, at least its first token.
+//
+// The values named "off" switch a stage off. Values out of range are refused by
+// tempera_sampler_check, never repaired. Read next: sampler.h.
+#ifndef TEMPERA_SAMPLER_STAGES_H
+#define TEMPERA_SAMPLER_STAGES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tempera/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Values are pinned; later versions append.
+enum tempera_stage_kind {
+    TEMPERA_STAGE_LOGIT_BIAS = 1,   // z_i += bias of i; -inf bans
+    TEMPERA_STAGE_PENALTIES = 2,    // repetition, presence, frequency over the last tokens
+    TEMPERA_STAGE_TEMPERATURE = 3,  // z / T
+    TEMPERA_STAGE_TOP_K = 4,        // the k largest (Fan, Lewis, Dauphin 2018, arXiv 1805.04833)
+    TEMPERA_STAGE_TOP_P = 5,        // the nucleus (Holtzman et al. 2019, arXiv 1904.09751)
+    TEMPERA_STAGE_MIN_P = 6,        // p_i >= min_p * p_max (Nguyen et al. 2024, arXiv 2407.01082)
+    TEMPERA_STAGE_TYPICAL = 7,      // -ln p_i nearest to H (Meister et al. 2022, arXiv 2202.00666)
+    TEMPERA_STAGE_EPSILON = 8,      // p_i >= epsilon (Hewitt et al. 2022, arXiv 2210.15191)
+    TEMPERA_STAGE_ETA = 9,          // p_i >= min(e, sqrt(e) exp(-H)) (the same paper)
+    TEMPERA_STAGE_TAIL_FREE = 10,   // where the second differences end (Bricken 2019, a blog post)
+    TEMPERA_STAGE_TOP_A = 11,       // p_i >= a p_max^2 (BlinkDL 2022, in RWKV-LM)
+    TEMPERA_STAGE_TOP_N_SIGMA = 12, // z_i >= z_max - s sigma (Tang et al. 2024, arXiv 2411.07641)
+    TEMPERA_STAGE_P_LESS = 14,      // p_i >= sum of p^2 (Tan, Wu, Howard 2025, arXiv 2509.23234)
+};
+
+struct tempera_logit_bias {
+    int32_t token;
+    float bias; // finite, or -inf to ban; several entries of one token are added in turn
+};
+
+// A plain value of fixed size. Which member of the union counts is said by kind.
+struct tempera_stage {
+    enum tempera_stage_kind kind;
+    union {
+        float temperature; // [0, +inf]; 1 changes nothing
+        float top_p;       // [0, 1]; 1: off; 0: only the first token in the order
+        float min_p;       // [0, 1]; 0: off; 1: the ties at the maximum
+        int32_t top_k;     // >= 0; 0: off; keeps exactly min(k, what is left)
+        float typical;     // [0, 1]; 1: off; 0: only the first token in its order
+        float epsilon;     // [0, 1]; 0: off
+        float eta;         // [0, 1]; 0: off
+        float tail_free;   // [0, 1]; 1: off
+        float top_a;       // [0, 1]; 0: off
+        float top_n_sigma; // [0, +inf]; +inf: off; 0: the ties at the maximum
+        struct {
+            float repetition; // > 0, 1: off. z > 0 ? z / r : z * r (arXiv 1909.05858, as used)
+            float presence;   // 0: off. Subtracted once from every token seen in the window
+            float frequency;  // 0: off. Subtracted for every time it was seen
+            int32_t window;   // how many of the last accepted tokens count; to 2^28, 0: off
+        } penalties;
+        struct {
+            const struct tempera_logit_bias *entries; // [count], borrowed
+            size_t count;
+        } logit_bias;
+        double reserved[8]; // fixes the size for stages to come
+    } u;
+};
+
+// "top-k", as the command spells it; "unknown" for what is no stage. Never NULL.
+TEMPERA_API const char *tempera_stage_name(enum tempera_stage_kind kind);
+
+// ------------------------------------------------------------------------------------------------
+// Constructors. None of them checks: tempera_sampler_check does.
+
+static inline struct tempera_stage tempera_stage_of(enum tempera_stage_kind kind)
+{
+    struct tempera_stage stage = {kind, {0}};
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_temperature(float temperature)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_TEMPERATURE);
+    stage.u.temperature = temperature;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_top_k(int32_t k)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_TOP_K);
+    stage.u.top_k = k;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_top_p(float p)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_TOP_P);
+    stage.u.top_p = p;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_min_p(float p)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_MIN_P);
+    stage.u.min_p = p;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_typical(float p)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_TYPICAL);
+    stage.u.typical = p;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_epsilon(float epsilon)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_EPSILON);
+    stage.u.epsilon = epsilon;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_eta(float epsilon)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_ETA);
+    stage.u.eta = epsilon;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_tail_free(float share)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_TAIL_FREE);
+    stage.u.tail_free = share;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_top_a(float a)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_TOP_A);
+    stage.u.top_a = a;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_top_n_sigma(float n)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_TOP_N_SIGMA);
+    stage.u.top_n_sigma = n;
+    return stage;
+}
+
+// No parameter: such a stage always acts.
+static inline struct tempera_stage tempera_stage_p_less(void)
+{
+    return tempera_stage_of(TEMPERA_STAGE_P_LESS);
+}
+
+static inline struct tempera_stage tempera_stage_penalties(float repetition, float presence,
+                                                           float frequency, int32_t window)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_PENALTIES);
+    stage.u.penalties.repetition = repetition;
+    stage.u.penalties.presence = presence;
+    stage.u.penalties.frequency = frequency;
+    stage.u.penalties.window = window;
+    return stage;
+}
+
+static inline struct tempera_stage
+tempera_stage_logit_bias(const struct tempera_logit_bias *entries, size_t count)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_LOGIT_BIAS);
+    stage.u.logit_bias.entries = entries;
+    stage.u.logit_bias.count = count;
+    return stage;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+// Every filter at its borders: the values that switch it off, those next to them, and rows made
+// so that what has to stay is known.
+#include "test_sampler_setup.h"
+
+static float z[1001], probs[1001];
+
+static uint64_t kept_by(size_t n, struct tempera_stage stage)
+{
+    return run_stage(z, n, stage, 0).n_kept;
+}
+
+static void borders_of_ranks(void)
+{
+    for (size_t i = 0; i < 1000; i++)
+        z[i] = 0;
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(0)), 1);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(1e-40f)), 1);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(0x1p-149f)), 1);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(0.0011f)), 2);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(0.5f)), 500);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(1)), 1000);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(nextafterf(1, 0))), 1000);
+    // The floats 0.8f and 0.3f lie above what they stand for, 0.7f and 0.9f below.
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(0.8f)), 800);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(0.3f)), 300);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(0.7f)), 700);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_p(0.9f)), 900);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_k(0)), 1000);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_k(7)), 7);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_k(1000)), 1000);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_k(INT32_MAX)), 1000);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_min_p(0)), 1000);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_min_p(1)), 1000);
+    z[500] = 1;
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_min_p(1)), 1);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_min_p(0.36f)), 1000); // e^-1 = 0.3679
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_min_p(0.37f)), 1);
+    CHECK_EQ_U64(kept_by(1, tempera_stage_top_k(1)), 1);
+    CHECK_EQ_U64(kept_by(1, tempera_stage_top_p(0)), 1);
+}
+
+// Of k equal tokens each has 1/k, whatever the parameter was rounded to; nothing removes the ties
+// at the maximum.
+static void borders_of_thresholds(void)
+{
+    for (size_t i = 0; i < 1000; i++)
+        z[i] = 0.75f;
+    for (size_t k = 1; k <= 1000; k++) {
+        CHECK_EQ_U64(kept_by(k, tempera_stage_epsilon(1.0f / (float)k)), k);
+        CHECK_EQ_U64(kept_by(k, tempera_stage_p_less()), k);
+    }
+    const struct tempera_stage all_stay[] = {
+        tempera_stage_epsilon(0),
+        tempera_stage_epsilon(1),
+        tempera_stage_eta(0),
+        tempera_stage_eta(1),
+        tempera_stage_top_a(0),
+        tempera_stage_top_a(1),
+        tempera_stage_top_n_sigma(0),
+        tempera_stage_top_n_sigma(INFINITY),
+        tempera_stage_top_n_sigma(1e-45f),
+        tempera_stage_p_less(),
+        tempera_stage_tail_free(0),
+        tempera_stage_tail_free(1),
+    };
+    for (size_t i = 0; i < COUNT_OF(all_stay); i++) {
+        CHECK_EQ_U64(kept_by(1000, all_stay[i]), 1000);
+        CHECK_EQ_U64(kept_by(1, all_stay[i]), 1);
+    }
+    z[500] = 1;
+    // p of the largest is e^0.25 / (e^0.25 + 999) = 0.0012837, of the others 0.00099972
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_epsilon(0.0009997f)), 1000);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_epsilon(0.0009998f)), 1);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_epsilon(0x1p-149f)), 1000);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_epsilon(1)), 1);
+    // sqrt(e) exp(-H) = sqrt(e) / 999.97
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_eta(0.999f)), 1000);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_eta(1)), 1);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_a(1)), 1000); // a p_max^2 is 1.6e-6
+    // sum of p^2 = 0.00100007
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_p_less()), 1);
+    // sigma = 0.0079: the others lie 31.6 sigma below
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_n_sigma(31.6f)), 1);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_n_sigma(31.7f)), 1000);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_n_sigma(0)), 1);
+    const float two[2] = {6, 0}; // sigma = 3, exactly
+    CHECK_EQ_U64(run_stage(two, 2, tempera_stage_top_n_sigma(2), 0).n_kept, 2);
+    CHECK_EQ_U64(run_stage(two, 2, tempera_stage_top_n_sigma(nextafterf(2, 0)), 0).n_kept, 1);
+    z[500] = 20; // top-a: p_max is 1 - 2e-6, the others are 2e-9 of it
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_a(4.2e-9f)), 1000);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_a(4.5e-9f)), 1);
+}
+
+static void borders_of_typical(void)
+{
+    for (size_t i = 0; i < 1000; i++)
+        z[i] = i % 2 ? -0.0f : 0.0f;
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_typical(1)), 1000);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_typical(0.8f)), 800);
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_typical(0)), 1);
+    CHECK_EQ_U64(kept_by(1, tempera_stage_typical(0)), 1);
+    // By id among ties, the zeros of both signs being ties.
+    struct tempera_stage stage = tempera_stage_typical(0.3f);
+    struct tempera_sampler sampler = tempera_sampler_of(&stage, 1);
+    struct tempera_sample_row row = {.sampler = &sampler};
+    CHECK_EQ_U64(probs_of_row(z, 1000, &row, probs).n_kept, 300);
+    for (size_t i = 0; i < 1000; i++)
+        CHECK((probs[i] > 0) == (i < 300));
+    // A token with half the mass and 1000 with the rest: H lies between, nearer to the many, so the
+    // maximum goes; what comes next starts from the new one.
+    for (size_t i = 0; i < 1001; i++)
+        z[i] = 0;
+    z[700] = 6.9f;
+    const struct tempera_stage then[] = {tempera_stage_typical(0.4f), tempera_stage_min_p(0.5f),
+                                         tempera_stage_temperature(0)};
+    CHECK(run_stages(z, 1001, then, 1, 0).n_kept > 750);
+    CHECK(run_stages(z, 1001, then, 2, 0).n_kept == run_stages(z, 1001, then, 1, 0).n_kept);
+    CHECK_EQ_INT(run_stages(z, 1001, then, 3, 0).token, 0);
+}
+
+static void borders_of_tail_free(void)
+{
+    // Masses of 1, 1/2, 1/4, 1/8, 1/16, 0 bend by 1/4, 1/8, 1/16, 0: 6/7 of it by the first two.
+    const float ln2 = 0.6931472f, row[6] = {0, -ln2, -2 * ln2, -3 * ln2, -4 * ln2, -1000};
+    const struct {
+        float share;
+        uint64_t kept;
+    } expected[] = {{0, 1}, {0.5f, 1}, {0.85f, 1}, {0.86f, 2}, {0.99f, 2}, {1, 6}};
+    for (size_t i = 0; i < COUNT_OF(expected); i++)
+        CHECK_EQ_U64(run_stage(row, 6, tempera_stage_tail_free(expected[i].share), 0).n_kept,
+                     expected[i].kept);
+    for (size_t n = 1; n <= 3; n++) // too few for a second difference behind the first
+        CHECK_EQ_U64(run_stage(row, n, tempera_stage_tail_free(0), 0).n_kept, n);
+}
+
+int main(void)
+{
+    static const struct check_test tests[] = {
+        {"top-k, top-p, min-p", borders_of_ranks},
+        {"thresholds", borders_of_thresholds},
+        {"typical", borders_of_typical},
+        {"tail-free", borders_of_tail_free},
+    };
+    return CHECK_RUN(tests);
+}
