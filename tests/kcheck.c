@@ -299,6 +299,11 @@ static size_t softmax_bf16(const struct inputs *in, float *out)
     return through_halves(in, TEMPERA_BF16, false, out);
 }
 
+static size_t log_softmax_f16(const struct inputs *in, float *out)
+{
+    return through_halves(in, TEMPERA_F16, true, out);
+}
+
 static size_t log_softmax_bf16(const struct inputs *in, float *out)
 {
     return through_halves(in, TEMPERA_BF16, true, out);
@@ -320,6 +325,7 @@ static const struct {
     {"attention", attention},
     {"softmax_f16", softmax_f16},
     {"softmax_bf16", softmax_bf16},
+    {"log_softmax_f16", log_softmax_f16},
     {"log_softmax_bf16", log_softmax_bf16},
     {"loss_options", loss_options},
     {"loss_soft", loss_soft},
@@ -631,17 +637,20 @@ static void bounds(void)
         for (size_t i = 0; i < n; i++) // what the 16-bit types hold
             z_data[i] = tempera_bf16_to_f32(tempera_f32_to_bf16(z_data[i]));
         softmax_bf16(&in, result);
-        measure_row(z_data, result, NULL, n, (double)in.T, 8, -133, &bf16);
+        through_halves(&in, TEMPERA_BF16, true, logs);
+        measure_row(z_data, result, logs, n, (double)in.T, 8, -133, &bf16);
         for (size_t i = 0; i < n; i++)
             z_data[i] = tempera_f16_to_f32(tempera_f32_to_f16(z_data[i]));
         softmax_f16(&in, result);
-        measure_row(z_data, result, NULL, n, (double)in.T, 11, -24, &f16);
+        through_halves(&in, TEMPERA_F16, true, logs);
+        measure_row(z_data, result, logs, n, (double)in.T, 11, -24, &f16);
     }
-    printf("# f32: p %.3f ulp, |sum - 1| 2^%.1f, log p %.3f of the bound; f16: p %.3f ulp; "
-           "bf16: p %.3f ulp\n",
-           all.p, log2(all.sum), all.log_p, f16.p, bf16.p);
+    printf("# f32: p %.3f ulp, |sum - 1| 2^%.1f, log p %.3f of the bound; f16: p %.3f ulp, log p "
+           "%.3f; bf16: p %.3f ulp, log p %.3f\n",
+           all.p, log2(all.sum), all.log_p, f16.p, f16.log_p, bf16.p, bf16.log_p);
     CHECK(all.p <= 3 && all.sum <= 0x1p-22 && all.log_p <= 1);
     CHECK(f16.p <= 1 && bf16.p <= 1);
+    CHECK(f16.log_p <= 0.5 && bf16.log_p <= 0.5); // an ulp of the type + 2^-23
 }
 
 // c tanh(x / c) itself: the logsumexp of a row of one score shows it whole.
