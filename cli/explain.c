@@ -148,6 +148,9 @@ static bool stage_cuts(const struct tempera_stage *stage, double *parameter)
     case TEMPERA_STAGE_TOP_N_SIGMA:
         *parameter = (double)stage->u.top_n_sigma;
         return true;
+    case TEMPERA_STAGE_XTC:
+        *parameter = (double)stage->u.xtc.threshold;
+        return true;
     case TEMPERA_STAGE_P_LESS:
         *parameter = NAN;
         return true;

@@ -187,9 +187,10 @@ const struct cli_command cli_generate = {
     .name = "generate",
     .summary = "text from a prompt, at a temperature",
     .arguments = "",
-    .details = "Continues the prompt token by token. Stages act in this order: penalties, "
-               "top-n-sigma, top-k,\ntypical, top-p, min-p, epsilon, eta, tail-free, top-a, "
-               "p-less, temperature last.\nA prompt that ends inside a word is completed.",
+    .details =
+        "Continues the prompt token by token. Stages act in this order: penalties, "
+        "top-n-sigma, top-k,\ntypical, top-p, min-p, epsilon, eta, tail-free, top-a, "
+        "p-less, XTC, temperature,\nsmoothing. A prompt that ends inside a word is completed.",
     .example = "tempera generate -p \"Humpty D\" -t 0.2 --max-tokens 60 --seed 1",
     .run = run,
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "sampling.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -14,9 +15,22 @@ struct cli_sampling cli_sampling_default(void)
         .top_n_sigma = INFINITY,
         .typical = 1,
         .tail_free = 1,
+        .xtc_threshold = 0.1f,
+        .temperature_exponent = 1,
+        .smoothing_curve = 1,
         .repeat_penalty = 1,
         .penalty_window = 64,
     };
+}
+
+// A range around 0 or inf has no meaning: those stay as they are.
+static struct tempera_stage temperature_stage(const struct cli_sampling *s)
+{
+    float T = s->temperature, range = s->temperature_range;
+    if (range == 0 || T == 0 || T == INFINITY)
+        return tempera_stage_temperature(T);
+    return tempera_stage_dynamic_temperature(T > range ? T - range : 0, fminf(T + range, FLT_MAX),
+                                             s->temperature_exponent);
 }
 
 struct tempera_sampler cli_sampling_build(struct cli_sampling *s)
@@ -42,7 +56,11 @@ struct tempera_sampler cli_sampling_build(struct cli_sampling *s)
         s->stages[n++] = tempera_stage_top_a(s->top_a);
     if (s->p_less)
         s->stages[n++] = tempera_stage_p_less();
-    s->stages[n++] = tempera_stage_temperature(s->temperature);
+    if (s->xtc_probability > 0)
+        s->stages[n++] = tempera_stage_xtc(s->xtc_probability, s->xtc_threshold);
+    s->stages[n++] = temperature_stage(s);
+    if (s->smoothing > 0)
+        s->stages[n++] = tempera_stage_smoothing(s->smoothing, s->smoothing_curve);
     return tempera_sampler_of(s->stages, n);
 }
 
@@ -68,6 +86,18 @@ size_t cli_sampling_options(struct cli_sampling *s, const struct cli_option *own
          "keep p >= A times the square of the top's p; 0: off; 0", 0, 1},
         {"p-less", 0, CLI_FLAG, &s->p_less, NULL, "keep p >= the sum of the squares of all p", 0,
          0},
+        {"xtc-probability", 0, CLI_NUMBER, &s->xtc_probability, "Q",
+         "how often to leave out the top choices; 0: off; 0", 0, 1},
+        {"xtc-threshold", 0, CLI_NUMBER, &s->xtc_threshold, "P",
+         "what has p >= P is a top choice, the last stays; 0.1", 0, 1},
+        {"temperature-range", 0, CLI_NUMBER, &s->temperature_range, "R",
+         "from T - R to T + R as the entropy grows; 0: off; 0", 0, 1e6},
+        {"temperature-exponent", 0, CLI_NUMBER, &s->temperature_exponent, "E",
+         "bends that way: entropy share to the E; 1", 0, 1e6},
+        {"smoothing", 0, CLI_NUMBER, &s->smoothing, "F",
+         "F times the square of the distance to the top; 0: off; 0", 0, 1e6},
+        {"smoothing-curve", 0, CLI_NUMBER, &s->smoothing_curve, "C",
+         "1: square, 3: cube, between: both; 1", 1, 3},
         {"repeat-penalty", 0, CLI_NUMBER, &s->repeat_penalty, "R",
          "divide scores of recent tokens by R; 1: off; 1", 1e-6, 1e6},
         {"presence-penalty", 0, CLI_NUMBER, &s->presence_penalty, "A",

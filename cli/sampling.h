@@ -7,7 +7,7 @@
 
 #include "options.h"
 
-enum { CLI_SAMPLING_STAGES = 12, CLI_SAMPLING_OPTIONS = 14 };
+enum { CLI_SAMPLING_STAGES = 14, CLI_SAMPLING_OPTIONS = 20 };
 
 // llama.cpp's default values and order: penalties, top-n-sigma, top-k, typical, top-p, min-p,
 // temperature last. What it doesn't have comes behind min-p.
@@ -15,6 +15,8 @@ struct cli_sampling {
     float temperature, top_p, min_p;
     float top_n_sigma, typical, epsilon, eta, tail_free, top_a;
     bool p_less;
+    float xtc_probability, xtc_threshold;
+    float temperature_range, temperature_exponent, smoothing, smoothing_curve;
     float repeat_penalty, presence_penalty, frequency_penalty;
     uint64_t top_k, penalty_window;
     struct tempera_stage stages[CLI_SAMPLING_STAGES];

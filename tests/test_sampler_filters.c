@@ -134,6 +134,114 @@ static void borders_of_tail_free(void)
         CHECK_EQ_U64(run_stage(row, n, tempera_stage_tail_free(0), 0).n_kept, n);
 }
 
+static void borders_of_xtc(void)
+{
+    const float row[4] = {logf(0.1f), logf(0.4f), logf(0.2f), logf(0.3f)};
+    const struct {
+        float probability, threshold;
+        uint64_t kept;
+    } expected[] = {{1, 0.15f, 2}, {1, 0.2f, 2},  {1, 0.201f, 3}, {1, 0.3f, 3}, {1, 0.35f, 4},
+                    {1, 0, 1},     {1, 0.09f, 1}, {1, 0.5f, 4},   {1, 1, 4},    {0, 0.15f, 4}};
+    for (size_t i = 0; i < COUNT_OF(expected); i++) {
+        struct tempera_stage stage =
+            tempera_stage_xtc(expected[i].probability, expected[i].threshold);
+        CHECK_EQ_U64(run_stage(row, 4, stage, 0).n_kept, expected[i].kept);
+        CHECK_EQ_U64(run_stage(row, 1, stage, 0).n_kept, 1);
+    }
+    // Later stages take the new maximum.
+    const struct tempera_stage then[] = {tempera_stage_xtc(1, 0.15f), tempera_stage_min_p(0.6f)};
+    CHECK_EQ_INT(run_stages(row, 4, then, 2, 0).token, 2);
+    // Of ties the last by id stays.
+    const float ties[4] = {0, -0.0f, 0, -0.0f};
+    CHECK_EQ_INT(run_stage(ties, 4, tempera_stage_xtc(1, 0.25f), 0).token, 3);
+    CHECK_EQ_U64(run_stage(ties, 4, tempera_stage_xtc(1, 0.25f), 0).n_kept, 1);
+}
+
+// As often as it says, each stage by a coin of its own, and without a word to the draw.
+static void coins_of_xtc(void)
+{
+    enum { N = 40000 };
+    const float row[2] = {0, 0};
+    const struct tempera_stage stages[] = {tempera_stage_xtc(0.3f, 0.4f),
+                                           tempera_stage_xtc(0.3f, 0.4f)};
+    size_t once = 0, twice = 0, zeros = 0;
+    for (uint64_t seed = 0; seed < N; seed++) {
+        struct tempera_sample_result one = run_stages(row, 2, stages, 1, seed);
+        once += one.n_kept == 1;
+        twice += run_stages(row, 2, stages, 2, seed).n_kept == 1;
+        zeros += one.n_kept == 2 && one.token == 0;
+    }
+    // Within five standard deviations of N p.
+    CHECK_NEAR((double)once, 0.3 * N, 5 * sqrt(0.3 * 0.7 * N));
+    CHECK_NEAR((double)twice, 0.51 * N, 5 * sqrt(0.51 * 0.49 * N));
+    CHECK_NEAR((double)zeros, 0.35 * N, 5 * sqrt(0.35 * 0.65 * N));
+}
+
+// ------------------------------------------------------------------------------------------------
+// Temperatures that depend on the row
+
+static void dynamic_temperature(void)
+{
+    // low = high is a temperature, bit for bit.
+    for (size_t i = 0; i < 100; i++)
+        z[i] = (float)check_random_between(-3, 3);
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct tempera_sample_result a =
+            run_stage(z, 100, tempera_stage_dynamic_temperature(0.7f, 0.7f, 2), seed);
+        struct tempera_sample_result b = run_stage(z, 100, tempera_stage_temperature(0.7f), seed);
+        CHECK_MEM(&a, &b, sizeof a);
+    }
+    // Two tokens of 3/4 and 1/4: H / ln 2 = 0.8112781, squared 0.6581722.
+    const float row[2] = {logf(3), 0};
+    struct tempera_stage stage = tempera_stage_dynamic_temperature(0.5f, 2, 2);
+    struct tempera_sampler sampler = tempera_sampler_of(&stage, 1);
+    struct tempera_sample_row how = {.sampler = &sampler};
+    probs_of_row(row, 2, &how, probs);
+    CHECK_NEAR(probs[1], 1 / (1 + pow(3, 1 / (0.5 + 1.5 * 0.6581722))), 1e-6);
+    stage = tempera_stage_dynamic_temperature(0.5f, 2, 0); // y^0 = 1: always high
+    probs_of_row(row, 2, &how, probs);
+    CHECK_NEAR(probs[1], 1 / (1 + sqrt(3)), 1e-6);
+    // No entropy: low, which may be 0; one token has no scale to measure it by.
+    const float sure[3] = {0, 500, 0};
+    CHECK_EQ_U64(run_stage(sure, 3, tempera_stage_dynamic_temperature(0, 2, 1), 0).n_kept, 1);
+    CHECK_EQ_U64(run_stage(sure, 3, tempera_stage_dynamic_temperature(0, 2, 0), 0).n_kept, 3);
+    CHECK_EQ_INT(run_stage(sure, 1, tempera_stage_dynamic_temperature(0, 2, 1), 0).token, 0);
+}
+
+static void smoothing(void)
+{
+    static float plain[100];
+    const float curves[] = {1, 2, 3};
+    for (size_t k = 0; k < COUNT_OF(curves); k++) {
+        double c = (double)curves[k];
+        for (size_t i = 0; i < 100; i++) {
+            double d = -0.04 * (double)i;
+            z[i] = 1 + (float)d;
+            d = (double)z[i] - 1;
+            plain[i] = (float)(1 + 0.4 * d * d * ((c - 1) / 2 * d - (3 - c) / 2));
+        }
+        struct tempera_stage stage = tempera_stage_smoothing(0.4f, curves[k]);
+        struct tempera_sampler sampler = tempera_sampler_of(&stage, 1);
+        struct tempera_sample_row row = {.sampler = &sampler};
+        static float expected[100];
+        probs_of_row(z, 100, &row, probs);
+        stage = tempera_stage_temperature(1);
+        probs_of_row(plain, 100, &row, expected);
+        for (size_t i = 0; i < 100; i++)
+            CHECK_NEAR(probs[i], (double)expected[i], 2e-6 * (double)expected[i]);
+    }
+    // Nothing is lost below the floats, or where T is next to nothing.
+    const float far[3] = {3e38f, -3e38f, 2.9e38f};
+    const struct tempera_stage tiny[] = {
+        tempera_stage_temperature(1e-38f), tempera_stage_temperature(1e-38f),
+        tempera_stage_temperature(1e-38f), tempera_stage_temperature(1e-38f),
+        tempera_stage_smoothing(1, 1),     tempera_stage_temperature(INFINITY)};
+    CHECK_EQ_U64(run_stage(far, 3, tempera_stage_smoothing(3e38f, 2), 0).n_kept, 3);
+    CHECK_EQ_INT(run_stage(far, 3, tempera_stage_smoothing(3e38f, 2), 0).token, 0);
+    CHECK_EQ_U64(run_stages(far, 3, tiny, COUNT_OF(tiny), 0).n_kept, 3);
+    CHECK_EQ_INT(run_stages(far, 3, tiny, COUNT_OF(tiny) - 1, 0).token, 0);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -141,6 +249,10 @@ int main(void)
         {"thresholds", borders_of_thresholds},
         {"typical", borders_of_typical},
         {"tail-free", borders_of_tail_free},
+        {"XTC", borders_of_xtc},
+        {"coins of XTC", coins_of_xtc},
+        {"dynamic temperature", dynamic_temperature},
+        {"smoothing", smoothing},
     };
     return CHECK_RUN(tests);
 }

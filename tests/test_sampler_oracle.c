@@ -4,6 +4,7 @@
 // Kept sets, probabilities and tokens have to agree bit for bit.
 #include "test_sampler_setup.h"
 
+#include "base/exp.h"
 #include "kernels/kernels.h"
 #include "sampler/sampler.h"
 
@@ -232,6 +233,50 @@ static float biased(const struct tempera_stage *stage, struct entry entry, doubl
     return score;
 }
 
+// With the library's logarithm and exponential, whose bits docs/SAMPLING.md takes.
+static double dynamic_factor(const struct tempera_stage *stage, size_t n, double T)
+{
+    double low = (double)stage->u.dynamic_temperature.low;
+    double high = (double)stage->u.dynamic_temperature.high;
+    double exponent = (double)stage->u.dynamic_temperature.exponent;
+    if (n == 1 || (low == 1 && high == 1))
+        return 1;
+    tempera_u128 W = 0, V = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t w = mass_of(entries[i].score, entries[0].score, T);
+        W += w;
+        V += (tempera_u128)rint((double)w * depth_of(entries[i].score, entries[0].score, T));
+    }
+    double entropy = tempera_log((double)W / 0x1p51) + (double)V / (double)W;
+    double y = fmin(entropy / tempera_log((double)n), 1);
+    double r = y < 0x1p-1000 ? 0 : tempera_exp(exponent * tempera_log(y));
+    return low + (high - low) * (exponent == 0 ? 1 : r);
+}
+
+static float smoothed(const struct tempera_stage *stage, float score, float max, double T)
+{
+    double f = (double)stage->u.smoothing.factor, curve = (double)stage->u.smoothing.curve;
+    double d = (double)score - (double)max, g = fmax(d / T, -0x1p400);
+    return rounded((double)max + f * d * g * ((curve - 1) / 2 * g - (3 - curve) / 2));
+}
+
+// How many of the n sorted entries stay, those that go being taken out.
+static size_t without_top_choices(const struct tempera_stage *stage, size_t n, double T,
+                                  tempera_u128 bits)
+{
+    long double coin = ldexpl((long double)(uint64_t)bits, -64);
+    if (!(coin < (long double)stage->u.xtc.probability) || stage->u.xtc.threshold > 0.5f)
+        return n;
+    long double l = logl((long double)stage->u.xtc.threshold) + weights_of(n, T).lambda;
+    size_t likely = 0;
+    while (likely < n &&
+           (long double)entries[likely].score - entries[0].score >= (long double)T * (l - 0x1p-22L))
+        likely++;
+    size_t gone = likely < 2 ? 0 : likely - 1;
+    memmove(entries, entries + gone, (n - gone) * sizeof *entries);
+    return n - gone;
+}
+
 // The largest score and the temperature that masses were computed with.
 static float final_max;
 static double final_T;
@@ -242,6 +287,7 @@ static size_t oracle(size_t n, const struct tempera_sample_row *row, const int32
 {
     double T = 1;
     size_t kept = 0;
+    uint32_t n_xtc = 0;
     for (size_t i = 0; i < n; i++)
         if (row->mask == NULL || (i < row->mask_nbits && (row->mask[i / 32] >> (i % 32) & 1)))
             if (z[i] > -INFINITY)
@@ -265,6 +311,27 @@ static size_t oracle(size_t n, const struct tempera_sample_row *row, const int32
         case TEMPERA_STAGE_TEMPERATURE:
             T *= (double)stage->u.temperature;
             break;
+        case TEMPERA_STAGE_DYNAMIC_TEMPERATURE:
+            qsort(entries, kept, sizeof *entries, by_order);
+            if (kept > 0)
+                T *= dynamic_factor(stage, kept, T);
+            break;
+        case TEMPERA_STAGE_SMOOTHING: {
+            qsort(entries, kept, sizeof *entries, by_order);
+            float max = entries[0].score;
+            for (size_t i = 0; i < kept && stage->u.smoothing.factor > 0; i++)
+                entries[i].score = smoothed(stage, entries[i].score, max, T);
+            break;
+        }
+        case TEMPERA_STAGE_XTC: {
+            uint64_t step = row->state == NULL ? 0 : row->state->step;
+            tempera_u128 bits =
+                tempera_draw_bits(row->seed, row->stream, step, 0x40000000 + n_xtc++);
+            qsort(entries, kept, sizeof *entries, by_order);
+            if (kept > 0)
+                kept = without_top_choices(stage, kept, T, bits);
+            break;
+        }
         default:
             if (kept == 0)
                 return 0;
@@ -384,7 +451,9 @@ static struct tempera_stage random_stage(const struct tempera_logit_bias *bias, 
     static const float temperatures[] = {0.3f, 0.8f, 1, 1.5f, 7, 1e-3f, 1e6f};
     static const float repetitions[] = {1, 1.3f, 0.8f, 1e-30f, 1e30f};
     static const float sigmas[] = {0, 0.5f, 1, 1.3f, 2, 3, 1e30f, INFINITY};
-    switch (check_random_below(14)) {
+    static const float thresholds[] = {0, 1e-3f, 0.1f, 0.25f, 0.5f, 0.6f, 1};
+    static const float factors[] = {0, 1e-42f, 0.2f, 1, 3, 1e30f};
+    switch (check_random_below(17)) {
     case 0:
         return tempera_stage_top_k((int32_t)check_random_below(60));
     case 1:
@@ -412,6 +481,12 @@ static struct tempera_stage random_stage(const struct tempera_logit_bias *bias, 
         return tempera_stage_top_n_sigma(ONE_OF(sigmas));
     case 12:
         return tempera_stage_p_less();
+    case 13:
+        return tempera_stage_xtc(ONE_OF(thresholds), ONE_OF(thresholds));
+    case 14:
+        return tempera_stage_dynamic_temperature(0.25f, 0.25f + ONE_OF(factors), ONE_OF(factors));
+    case 15:
+        return tempera_stage_smoothing(ONE_OF(factors), 1 + 2 * ONE_OF(small));
     default:
         return tempera_stage_logit_bias(bias, n_bias);
     }

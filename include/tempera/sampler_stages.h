@@ -2,8 +2,8 @@
 // What can be done to a row of scores before a token is drawn: stages, plain values in an array
 // that the caller fills. They act in the order given. Exact definitions: docs/SAMPLING.md.
 //
-// Score stages (penalties, bias, temperature) change scores. Filter stages remove tokens by rank or
-// probability: each keeps a prefix of an order in which ties are decided, at least its first token.
+// Score stages (penalties, bias, temperatures, smoothing) change scores. Filter stages remove
+// tokens by rank or probability, in an order in which ties are decided; at least one token stays.
 //
 // The values named "off" switch a stage off. Values out of range are refused by
 // tempera_sampler_check, never repaired. Read next: sampler.h.
@@ -34,6 +34,9 @@ enum tempera_stage_kind {
     TEMPERA_STAGE_TOP_A = 11,       // p_i >= a p_max^2 (BlinkDL 2022, in RWKV-LM)
     TEMPERA_STAGE_TOP_N_SIGMA = 12, // z_i >= z_max - s sigma (Tang et al. 2024, arXiv 2411.07641)
     TEMPERA_STAGE_P_LESS = 14,      // p_i >= sum of p^2 (Tan, Wu, Howard 2025, arXiv 2509.23234)
+    TEMPERA_STAGE_XTC = 15,         // by chance, leave out the most likely (p-e-w 2024)
+    TEMPERA_STAGE_DYNAMIC_TEMPERATURE = 19, // T from the entropy (kalomaze 2023)
+    TEMPERA_STAGE_SMOOTHING = 20,           // quadratic and cubic in z - z_max (kalomaze 2024)
 };
 
 struct tempera_logit_bias {
@@ -61,6 +64,18 @@ struct tempera_stage {
             float frequency;  // 0: off. Subtracted for every time it was seen
             int32_t window;   // how many of the last accepted tokens count; to 2^28, 0: off
         } penalties;
+        struct {
+            float probability; // [0, 1]; 0: off
+            float threshold;   // [0, 1]; above 0.5: off
+        } xtc;
+        struct {
+            float low, high; // 0 <= low <= high, finite; both 1: off
+            float exponent;  // >= 0, finite
+        } dynamic_temperature;
+        struct {
+            float factor; // >= 0, finite; 0: off
+            float curve;  // [1, 3]; 1: purely quadratic
+        } smoothing;
         struct {
             const struct tempera_logit_bias *entries; // [count], borrowed
             size_t count;
@@ -155,6 +170,32 @@ static inline struct tempera_stage tempera_stage_top_n_sigma(float n)
 static inline struct tempera_stage tempera_stage_p_less(void)
 {
     return tempera_stage_of(TEMPERA_STAGE_P_LESS);
+}
+
+static inline struct tempera_stage tempera_stage_xtc(float probability, float threshold)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_XTC);
+    stage.u.xtc.probability = probability;
+    stage.u.xtc.threshold = threshold;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_dynamic_temperature(float low, float high,
+                                                                     float exponent)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_DYNAMIC_TEMPERATURE);
+    stage.u.dynamic_temperature.low = low;
+    stage.u.dynamic_temperature.high = high;
+    stage.u.dynamic_temperature.exponent = exponent;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_smoothing(float factor, float curve)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_SMOOTHING);
+    stage.u.smoothing.factor = factor;
+    stage.u.smoothing.curve = curve;
+    return stage;
 }
 
 static inline struct tempera_stage tempera_stage_penalties(float repetition, float presence,

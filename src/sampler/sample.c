@@ -143,8 +143,7 @@ static struct tempera_sample_result sample_row(const struct sample_job *job, siz
         return result;
     }
     tempera_u128 W = tempera_candidates_weigh(&c);
-    uint64_t step = row->state == NULL ? 0 : row->state->step;
-    tempera_u128 bits = tempera_draw_bits(row->seed, row->stream, step, 0);
+    tempera_u128 bits = tempera_candidates_luck(&c, TEMPERA_DRAW_TOKEN);
     size_t at = tempera_draw_index(c.masses, c.n, bits);
     result.token = c.ids[at];
     result.raw_logprob = raw_logprob_of(allowed, result.token);

@@ -2,8 +2,9 @@
 // A row on its way through the stages: the candidates that are left, their scores, and the
 // temperature so far. In the order of a call: sample.c (rows of a batch), candidates.c (what may
 // be drawn), stages.c (the table of stages), scores.c (those that change scores); those that
-// filter: select.c (by rank), thresholds.c, typical.c, tail_free.c; draw.c. Beside them state.c
-// (history). The definitions are in docs/SAMPLING.md.
+// filter: select.c (by rank), thresholds.c, typical.c, tail_free.c, xtc.c; draw.c. Beside them
+// weigh.c (masses and sums of them) and state.c (history). The definitions are in
+// docs/SAMPLING.md.
 #ifndef TEMPERA_SAMPLER_SAMPLER_H
 #define TEMPERA_SAMPLER_SAMPLER_H
 
@@ -21,6 +22,10 @@ enum { TEMPERA_MASSES_PER_SUM = 4096 };
 
 // The longest window of penalties; keeps the size of a state within 32 bits.
 enum { TEMPERA_WINDOW_MAX = 1 << 28 };
+
+// Taken off the logarithm of a threshold. Covers the rounding of a parameter to f32: the float 0.1f
+// is above 0.1, and without it epsilon = 0.1 would remove ten equal tokens.
+#define TEMPERA_LOG_SLACK 0x1p-22
 
 // Scores are those of the row, with what stages added or multiplied; the temperature is kept
 // beside them, so that it is never rounded into them. What a stage sees as z is score / T.
@@ -67,6 +72,9 @@ void tempera_candidates_settle(struct tempera_candidates *c);
 // Makes all scores equal.
 void tempera_candidates_level(struct tempera_candidates *c);
 
+// The random bits of the row for a purpose.
+tempera_u128 tempera_candidates_luck(const struct tempera_candidates *c, uint32_t draw);
+
 // Computes the masses, unless they are there; returns their sum.
 tempera_u128 tempera_candidates_weigh(struct tempera_candidates *c);
 
@@ -105,6 +113,9 @@ struct tempera_stage_type {
 const struct tempera_stage_type *tempera_stage_type_of(enum tempera_stage_kind kind);
 
 void tempera_apply_temperature(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_dynamic_temperature(struct tempera_candidates *c,
+                                       const struct tempera_stage *stage);
+void tempera_apply_smoothing(struct tempera_candidates *c, const struct tempera_stage *stage);
 void tempera_apply_logit_bias(struct tempera_candidates *c, const struct tempera_stage *stage);
 void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_stage *stage);
 
@@ -121,11 +132,14 @@ void tempera_apply_top_n_sigma(struct tempera_candidates *c, const struct temper
 void tempera_apply_typical(struct tempera_candidates *c, const struct tempera_stage *stage);
 void tempera_apply_tail_free(struct tempera_candidates *c, const struct tempera_stage *stage);
 
+void tempera_apply_xtc(struct tempera_candidates *c, const struct tempera_stage *stage);
+
 // Keeps the first min(k, n) of the order; k > 0.
 void tempera_keep_first(struct tempera_candidates *c, size_t k);
 
-// floor(P W), exactly, for P in [0, 1].
-tempera_u128 tempera_share_of(float P, tempera_u128 W);
+// floor(P W) and ceil(P W), exactly, for P in [0, 1] and W below 2^104.
+tempera_u128 tempera_share_below(float P, tempera_u128 W);
+tempera_u128 tempera_share_above(float P, tempera_u128 W);
 
 // A score as an integer in the same order; the zeros apart.
 static inline uint32_t tempera_score_key(float score)
@@ -151,6 +165,13 @@ int32_t tempera_state_recent(const struct tempera_sampler_state *state, size_t i
 
 // ------------------------------------------------------------------------------------------------
 // The draw
+
+// What draws are numbered by: every purpose has its own numbers, so that no stage shifts another's
+// luck.
+enum tempera_draw_number {
+    TEMPERA_DRAW_TOKEN = 0,
+    TEMPERA_DRAW_XTC = 0x40000000, // + i for the XTC stage number i, XTC stages counted only
+};
 
 // 128 random bits of (seed, stream, step, draw).
 tempera_u128 tempera_draw_bits(uint64_t seed, uint32_t stream, uint64_t step, uint32_t draw);

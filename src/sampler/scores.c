@@ -3,6 +3,7 @@
 // what is subtracted from z = score / T is subtracted from the score T times as large.
 #include <math.h>
 
+#include "base/exp.h"
 #include "sampler/sampler.h"
 
 // To the nearest float. What is finite stays finite: only a ban removes a token.
@@ -13,18 +14,61 @@ static float to_score(double score)
 }
 
 // A product of temperatures that leaves the range of a double is 0 or inf, too.
-void tempera_apply_temperature(struct tempera_candidates *c, const struct tempera_stage *stage)
+static void multiply_temperature(struct tempera_candidates *c, double factor)
 {
-    float temperature = stage->u.temperature;
-    double product = c->temperature * (double)temperature;
+    double product = c->temperature * factor;
     if (product == 0) {
         tempera_candidates_keep_ties(c, c->max, 1);
     } else if (product == INFINITY) {
         tempera_candidates_level(c);
     } else {
-        c->has_masses &= temperature == 1;
+        c->has_masses &= factor == 1;
         c->temperature = product;
     }
+}
+
+void tempera_apply_temperature(struct tempera_candidates *c, const struct tempera_stage *stage)
+{
+    multiply_temperature(c, (double)stage->u.temperature);
+}
+
+// y^e for y in [0, 1]; 0^0 is 1.
+static double power(double y, double e)
+{
+    if (e == 0)
+        return 1;
+    return y < 0x1p-1000 ? 0 : tempera_exp(e * tempera_log(y));
+}
+
+// The temperature goes from low to high as the entropy goes from 0 to its largest, ln n.
+void tempera_apply_dynamic_temperature(struct tempera_candidates *c,
+                                       const struct tempera_stage *stage)
+{
+    double low = (double)stage->u.dynamic_temperature.low;
+    double high = (double)stage->u.dynamic_temperature.high;
+    if (c->n == 1 || (low == 1 && high == 1))
+        return;
+    double entropy = tempera_candidates_lambda(c) + tempera_candidates_mean_depth(c);
+    double y = entropy / tempera_log((double)c->n);
+    double r = power(y < 1 ? y : 1, (double)stage->u.dynamic_temperature.exponent);
+    multiply_temperature(c, low + (high - low) * r);
+}
+
+// With g = (z - m) / T, g becomes factor g^2 ((curve - 1) / 2 g - (3 - curve) / 2). Each product
+// grows with the distance, so that the order of scores stays. g is bounded, so that nothing is
+// 0 times infinity.
+void tempera_apply_smoothing(struct tempera_candidates *c, const struct tempera_stage *stage)
+{
+    double factor = (double)stage->u.smoothing.factor, curve = (double)stage->u.smoothing.curve;
+    if (factor == 0)
+        return;
+    double cubic = (curve - 1) / 2, quadratic = (3 - curve) / 2, max = (double)c->max;
+    for (size_t i = 0; i < c->n; i++) {
+        double d = (double)c->scores[i] - max, g = d / c->temperature;
+        g = g > -0x1p400 ? g : -0x1p400;
+        c->scores[i] = to_score(max + ((factor * d) * g) * (cubic * g - quadratic));
+    }
+    tempera_candidates_settle(c);
 }
 
 void tempera_apply_logit_bias(struct tempera_candidates *c, const struct tempera_stage *stage)

@@ -122,22 +122,27 @@ static uint32_t fraction_of(float P, uint32_t *shift)
     return fraction;
 }
 
-tempera_u128 tempera_share_of(float P, tempera_u128 W)
+tempera_u128 tempera_share_below(float P, tempera_u128 W)
 {
     uint32_t shift;
     tempera_u128 product = W * fraction_of(P, &shift);
     return shift < 128 ? product >> shift : 0;
 }
 
-// P is an integer below 2^24 over a power of two, so P W is exact. The slack undoes the rounding of
-// P: the float 0.8f is above 0.8, and without it 801 of 1000 equal tokens would stay.
-tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W)
+tempera_u128 tempera_share_above(float P, tempera_u128 W)
 {
     uint32_t shift;
-    tempera_u128 product = W * fraction_of(P, &shift), slack = W >> 24;
-    tempera_u128 weight = product != 0;
-    if (shift < 128 && product != 0)
-        weight = ((product - 1) >> shift) + 1;
+    tempera_u128 product = W * fraction_of(P, &shift);
+    if (product == 0)
+        return 0;
+    return shift < 128 ? ((product - 1) >> shift) + 1 : 1;
+}
+
+// The slack undoes the rounding of P: the float 0.8f is above 0.8, and without it 801 of 1000 equal
+// tokens would stay.
+tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W)
+{
+    tempera_u128 weight = tempera_share_above(P, W), slack = W >> 24;
     return weight > slack ? weight - slack : 1;
 }
 

@@ -89,6 +89,32 @@ static const char *top_n_sigma_complaint(const struct tempera_stage *stage)
     return stage->u.top_n_sigma >= 0 ? NULL : "top_n_sigma must be in [0, inf]; inf is off";
 }
 
+static const char *xtc_complaint(const struct tempera_stage *stage)
+{
+    if (!is_share(stage->u.xtc.probability))
+        return "the probability of XTC must be in [0, 1]; 0 is off";
+    return is_share(stage->u.xtc.threshold) ? NULL : "the threshold of XTC must be in [0, 1]";
+}
+
+static const char *dynamic_temperature_complaint(const struct tempera_stage *stage)
+{
+    float low = stage->u.dynamic_temperature.low, high = stage->u.dynamic_temperature.high;
+    float exponent = stage->u.dynamic_temperature.exponent;
+    if (!(low >= 0 && low <= high && high < INFINITY))
+        return "dynamic temperature needs 0 <= low <= high, finite";
+    return exponent >= 0 && exponent < INFINITY
+               ? NULL
+               : "the exponent of dynamic temperature must be 0 or more, and finite";
+}
+
+static const char *smoothing_complaint(const struct tempera_stage *stage)
+{
+    float factor = stage->u.smoothing.factor, curve = stage->u.smoothing.curve;
+    if (!(factor >= 0 && factor < INFINITY))
+        return "the smoothing factor must be 0 (off) or more, and finite";
+    return curve >= 1 && curve <= 3 ? NULL : "the smoothing curve must be in [1, 3]";
+}
+
 static const char *no_complaint(const struct tempera_stage *stage)
 {
     (void)stage; // without parameters
@@ -112,6 +138,10 @@ static const struct tempera_stage_type types[] = {
     [TEMPERA_STAGE_TOP_A] = {"top-a", top_a_complaint, tempera_apply_top_a},
     [TEMPERA_STAGE_TOP_N_SIGMA] = {"top-n-sigma", top_n_sigma_complaint, tempera_apply_top_n_sigma},
     [TEMPERA_STAGE_P_LESS] = {"p-less", no_complaint, tempera_apply_p_less},
+    [TEMPERA_STAGE_XTC] = {"xtc", xtc_complaint, tempera_apply_xtc},
+    [TEMPERA_STAGE_DYNAMIC_TEMPERATURE] = {"dynamic-temperature", dynamic_temperature_complaint,
+                                           tempera_apply_dynamic_temperature},
+    [TEMPERA_STAGE_SMOOTHING] = {"smoothing", smoothing_complaint, tempera_apply_smoothing},
 };
 
 const struct tempera_stage_type *tempera_stage_type_of(enum tempera_stage_kind kind)

@@ -48,7 +48,7 @@ static size_t n_before_tail(const uint64_t *w, size_t n, float share)
     tempera_u128 total = 0, sum = 0;
     for (size_t j = 0; j + 2 < n; j++)
         total += bend(w + j);
-    tempera_u128 most = tempera_share_of(share, total);
+    tempera_u128 most = tempera_share_below(share, total);
     for (size_t j = 0; j + 2 < n; j++) {
         sum += bend(w + j);
         if (sum > most && j > 0)

@@ -7,10 +7,6 @@
 #include "kernels/kernels.h"
 #include "sampler/sampler.h"
 
-// Taken off a logarithm. Covers the rounding of a parameter to f32: the float 0.1f is above 0.1,
-// and without it epsilon = 0.1 would remove ten equal tokens.
-static const double slack = 0x1p-22;
-
 // Keeps z_i - m >= T min(l, 0).
 static void keep_within(struct tempera_candidates *c, double l)
 {
@@ -38,7 +34,7 @@ void tempera_apply_epsilon(struct tempera_candidates *c, const struct tempera_st
     if (stage->u.epsilon == 0)
         return;
     double lambda = tempera_candidates_lambda(c);
-    keep_within(c, (tempera_log((double)stage->u.epsilon) + lambda) - slack);
+    keep_within(c, (tempera_log((double)stage->u.epsilon) + lambda) - TEMPERA_LOG_SLACK);
 }
 
 // p_i >= min(epsilon, sqrt(epsilon) exp(-H)).
@@ -50,7 +46,7 @@ void tempera_apply_eta(struct tempera_candidates *c, const struct tempera_stage 
     double entropy = lambda + tempera_candidates_mean_depth(c);
     double ln_epsilon = tempera_log((double)stage->u.eta), relative = ln_epsilon / 2 - entropy;
     double ln_eta = relative < ln_epsilon ? relative : ln_epsilon;
-    keep_within(c, (ln_eta + lambda) - slack);
+    keep_within(c, (ln_eta + lambda) - TEMPERA_LOG_SLACK);
 }
 
 // p_i >= a p_max^2.
@@ -59,14 +55,14 @@ void tempera_apply_top_a(struct tempera_candidates *c, const struct tempera_stag
     if (stage->u.top_a == 0)
         return;
     double lambda = tempera_candidates_lambda(c);
-    keep_within(c, (tempera_log((double)stage->u.top_a) - lambda) - slack);
+    keep_within(c, (tempera_log((double)stage->u.top_a) - lambda) - TEMPERA_LOG_SLACK);
 }
 
 // p_i >= sum of p^2. That is at most p_max, and equal to it where all p are equal.
 void tempera_apply_p_less(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     (void)stage; // without parameters
-    keep_within(c, tempera_log(tempera_candidates_sum_of_squares(c)) - slack);
+    keep_within(c, tempera_log(tempera_candidates_sum_of_squares(c)) - TEMPERA_LOG_SLACK);
 }
 
 // The variance of the scores. Sums of distances from the maximum, in the lanes of the kernels: a
