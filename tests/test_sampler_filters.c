@@ -107,6 +107,11 @@ static void borders_of_typical(void)
     CHECK_EQ_U64(probs_of_row(z, 1000, &row, probs).n_kept, 300);
     for (size_t i = 0; i < 1000; i++)
         CHECK((probs[i] > 0) == (i < 300));
+    for (size_t i = 0; i < 1000; i++)
+        z[i] = -z[i]; // now the maximum is the other zero
+    CHECK_EQ_U64(probs_of_row(z, 1000, &row, probs).n_kept, 300);
+    for (size_t i = 0; i < 1000; i++)
+        CHECK((probs[i] > 0) == (i < 300));
     // A token with half the mass and 1000 with the rest: H lies between, nearer to the many, so the
     // maximum goes; what comes next starts from the new one.
     for (size_t i = 0; i < 1001; i++)

@@ -74,7 +74,8 @@ static tempera_u128 ceil_product(float P, tempera_u128 W)
 // What the sorted entries weigh, and what the definitions make of that.
 struct weights {
     tempera_u128 W;
-    long double lambda, mean_depth, squares; // squares: sum of p^2 / p_max
+    long double lambda, squares; // squares: sum of p^2 / p_max
+    double mean_depth;           // a double, since typical's ties depend on its last bit
 };
 
 static double depth_of(float score, float max, double T)
@@ -92,8 +93,12 @@ static struct weights weights_of(size_t n, double T)
         Q += (tempera_u128)rint((double)w * (double)w / 0x1p52);
     }
     long double total = (long double)W;
-    return (struct weights){W, logl(total / 0x1p51L), (long double)V / total,
-                            2 * (long double)Q / total};
+    return (struct weights){
+        .W = W,
+        .lambda = logl(total / 0x1p51L),
+        .squares = 2 * (long double)Q / total,
+        .mean_depth = (double)V / (double)W,
+    };
 }
 
 static void sort_by_surprise(size_t n, double T, double mean_depth)
@@ -175,7 +180,7 @@ static size_t n_that_stay(const struct tempera_stage *stage, size_t n, double T)
         return n_within(n, T, logl((long double)stage->u.epsilon) + lambda - slack);
     case TEMPERA_STAGE_ETA: {
         long double ln_epsilon = logl((long double)stage->u.eta);
-        long double relative = ln_epsilon / 2 - (lambda + all.mean_depth);
+        long double relative = ln_epsilon / 2 - (lambda + (long double)all.mean_depth);
         return n_within(n, T, fminl(ln_epsilon, relative) + lambda - slack);
     }
     case TEMPERA_STAGE_TOP_A:
@@ -194,7 +199,7 @@ static size_t n_that_stay(const struct tempera_stage *stage, size_t n, double T)
         return n;
     float max = entries[0].score;
     if (stage->kind == TEMPERA_STAGE_TYPICAL)
-        sort_by_surprise(n, T, (double)all.mean_depth);
+        sort_by_surprise(n, T, all.mean_depth);
     tempera_u128 sum = 0, target = ceil_product(share, all.W), slack_mass = all.W / (1 << 24);
     while (kept == 0 || sum + slack_mass < target)
         sum += mass_of(entries[kept++].score, max, T);
@@ -629,6 +634,7 @@ static void nucleus_weights_are_exact(void)
         memcpy(&P, &bits, sizeof P);
         tempera_u128 W = (tempera_u128)1 << 51;
         W += ((tempera_u128)check_random() << 18 | check_random() >> 46) >> check_random_below(60);
+        W &= ~(tempera_u128)0 << check_random_below(40); // so that some products are whole
         tempera_u128 target = ceil_product(P, W), slack = W / (1 << 24);
         target = target > slack ? target - slack : 1;
         CHECK(tempera_nucleus_weight(P, W) == target);

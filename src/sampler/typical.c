@@ -7,11 +7,11 @@
 #include "sampler/sampler.h"
 
 // A candidate's place in the order, as a number: only ties have equal ones. The bits of a positive
-// double lie in the order of its values. Adding 0 makes the zeros one.
+// double lie in the order of its values. Adding 0 makes the zeros one: -0 - (+0) is -0.
 static tempera_u128 rank_of(const struct tempera_candidates *c, size_t i, double mean_depth)
 {
     double x = tempera_candidates_depth(c, i);
-    double distance = x < mean_depth ? mean_depth - x : x - mean_depth;
+    double distance = (x < mean_depth ? mean_depth - x : x - mean_depth) + 0.0;
     uint64_t bits;
     memcpy(&bits, &distance, sizeof bits);
     return (tempera_u128)bits << 32 | (uint32_t)~tempera_score_key(c->scores[i] + 0.0f);
