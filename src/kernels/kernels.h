@@ -149,8 +149,7 @@ struct tempera_kernels {
     // s_i = min(cap(z_i), most) for i in [first, first + n); s may be z + first if z is f32.
     void (*softcap_below)(const struct tempera_prepare *how, const void *z, size_t first, size_t n,
                           float most, float *s);
-    // exp_sum of n elements, n a multiple of 64, that fetches next[n], of nbytes each, into the
-    // cache meanwhile.
+    // exp_sum that fetches next[n], of nbytes each, into the cache meanwhile.
     void (*exp_sum_ahead)(const float *z, size_t n, const struct tempera_exponent *x, float *e,
                           const void *next, size_t nbytes, double lanes[16]);
 };

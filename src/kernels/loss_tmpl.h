@@ -134,28 +134,6 @@ static void entropy_sum(const float *s, size_t n, float max, const struct temper
     v_store64(lanes, sum);
 }
 
-// While exponentials are taken of a row that lies in a cache, memory is idle: so the next row is
-// fetched meanwhile.
-static void exp_sum_ahead(const float *z, size_t n, const struct tempera_exponent *x, float *e,
-                          const void *next, size_t nbytes, double lanes[16])
-{
-    f64x16 sum = v_load64(lanes);
-    for (size_t i = 0; i < n; i += GROUP) {
-        for (size_t k = 0; k < GROUP; k += 16)
-            __builtin_prefetch((const char *)next + (i + k) * nbytes, 0, 2);
-        f32x16 a = exp16(v_load(z + i), x), b = exp16(v_load(z + i + 16), x);
-        f32x16 c = exp16(v_load(z + i + 32), x), d = exp16(v_load(z + i + 48), x);
-        if (e != NULL) {
-            v_store(e + i, a);
-            v_store(e + i + 16, b);
-            v_store(e + i + 32, c);
-            v_store(e + i + 48, d);
-        }
-        sum = add_group(sum, a, b, c, d);
-    }
-    v_store64(lanes, sum);
-}
-
 // The softcap may round the score beside the largest above it: no score leaves here above `most`.
 static void softcap_below(const struct tempera_prepare *how, const void *z, size_t first, size_t n,
                           float most, float *s)

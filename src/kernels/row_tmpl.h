@@ -59,23 +59,28 @@ static inline f64x16 add_group(f64x16 sum, f32x16 a, f32x16 b, f32x16 c, f32x16 
     return v_add64(sum, v_add64(v_widen(v_add(a, b)), v_widen(v_add(c, d))));
 }
 
-// Asks for the 64 floats that lie `ahead` bytes beyond z. The address is a number, since it may lie
-// beyond the array; asking for what isn't there is harmless.
-static inline void fetch_group(const float *z, size_t ahead)
+// What will be needed next: for element i, `nbytes` at `next` + i nbytes; nothing if next is NULL.
+// Asking for what lies beyond an array is harmless, hence the number.
+struct upcoming {
+    const void *next;
+    size_t nbytes;
+};
+
+static inline void fetch_group(struct upcoming u, size_t i)
 {
-    for (size_t k = 0; k < GROUP; k += 16)
-        __builtin_prefetch((const void *)((uintptr_t)(z + k) + ahead));
+    for (size_t k = i; k < i + GROUP; k += 16)
+        __builtin_prefetch((const void *)((uintptr_t)u.next + k * u.nbytes));
 }
 
-// ahead: 0, or how many bytes beyond z the elements lie that will be needed next. Exponentials
-// leave the memory time to bring them.
+// While exponentials are taken of a row that lies in a cache, memory is idle: what comes next is
+// fetched meanwhile.
 static inline f64x16 exp_sum_of(const float *z, size_t n, const struct tempera_exponent *x,
-                                float *e, f64x16 sum, size_t ahead)
+                                float *e, f64x16 sum, struct upcoming upcoming)
 {
     size_t i = 0;
     for (; i + GROUP <= n; i += GROUP) {
-        if (ahead != 0)
-            fetch_group(z + i, ahead);
+        if (upcoming.next != NULL)
+            fetch_group(upcoming, i);
         f32x16 a = exp16(v_load(z + i), x), b = exp16(v_load(z + i + 16), x);
         f32x16 c = exp16(v_load(z + i + 32), x), d = exp16(v_load(z + i + 48), x);
         if (e != NULL) {
@@ -198,11 +203,22 @@ static float max_piece(const float *z, size_t n, bool *has_nan)
     return max_of(z, n, has_nan);
 }
 
+static void exp_sum_ahead(const float *z, size_t n, const struct tempera_exponent *x, float *e,
+                          const void *next, size_t nbytes, double lanes[16])
+{
+    const struct upcoming upcoming = {next, nbytes};
+    f64x16 sum = v_load64(lanes);
+    sum = e != NULL ? exp_sum_of(z, n, x, e, sum, upcoming)
+                    : exp_sum_of(z, n, x, NULL, sum, upcoming);
+    v_store64(lanes, sum);
+}
+
 static void exp_sum_piece(const float *z, size_t n, const struct tempera_exponent *x, float *e,
                           double lanes[16])
 {
+    const struct upcoming none = {NULL, 0};
     f64x16 sum = v_load64(lanes);
-    sum = e != NULL ? exp_sum_of(z, n, x, e, sum, 0) : exp_sum_of(z, n, x, NULL, sum, 0);
+    sum = e != NULL ? exp_sum_of(z, n, x, e, sum, none) : exp_sum_of(z, n, x, NULL, sum, none);
     v_store64(lanes, sum);
 }
 

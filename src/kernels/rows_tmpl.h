@@ -15,20 +15,25 @@ static inline size_t rows_per_group(size_t n)
 }
 
 static inline double row_sum(const float *z, size_t n, const struct tempera_exponent *x, float *e,
-                             size_t ahead)
+                             struct upcoming upcoming)
 {
     size_t block = tempera_row_block(n);
     double sum = 0;
-    for (size_t at = 0; at < n; at += block)
+    for (size_t at = 0; at < n; at += block) {
         sum += v_sum64(exp_sum_of(z + at, n - at < block ? n - at : block, x,
-                                  e == NULL ? NULL : e + at, v_zero64(), ahead));
+                                  e == NULL ? NULL : e + at, v_zero64(), upcoming));
+        if (upcoming.next != NULL)
+            upcoming.next = (const float *)upcoming.next + block;
+    }
     return sum;
 }
 
-// From a row of this group to that row of the next one, in bytes; 0 where there is none.
-static inline size_t fetch_distance(const struct tempera_rows *rows, size_t first, size_t count)
+// The row of the next group that is fetched while row r of a group of `count` is worked on.
+static inline struct upcoming after_row(const struct tempera_rows *rows, size_t r, size_t count)
 {
-    return first + count < rows->n_rows ? count * rows->in_stride * sizeof(float) : 0;
+    bool exists = r + count < rows->n_rows;
+    const float *next = exists ? rows->in + (r + count) * rows->in_stride : NULL;
+    return (struct upcoming){next, sizeof *next};
 }
 
 // Maxima and sums of up to `count` rows from `first` on; ends before one that isn't ordinary.
@@ -44,14 +49,14 @@ static inline size_t sum_group(const struct tempera_rows *rows, size_t first, si
     }
     for (size_t r = 0; r < count; r++)
         sums[r].exponent = tempera_exponent_of(sums[r].max, heat);
-    size_t ahead = fetch_distance(rows, first, count);
     for (size_t r = 0; r < count; r++) {
         const float *z = rows->in + (first + r) * rows->in_stride;
+        struct upcoming upcoming = after_row(rows, first + r, count);
         if (store)
             sums[r].sum = row_sum(z, rows->n, &sums[r].exponent,
-                                  rows->out + (first + r) * rows->out_stride, ahead);
+                                  rows->out + (first + r) * rows->out_stride, upcoming);
         else
-            sums[r].sum = row_sum(z, rows->n, &sums[r].exponent, NULL, ahead);
+            sums[r].sum = row_sum(z, rows->n, &sums[r].exponent, NULL, upcoming);
     }
     return count;
 }
@@ -80,7 +85,7 @@ static size_t softmax_rows_past_caches(const struct tempera_rows *rows,
         if (has_nan || !tempera_max_is_ordinary(max))
             break;
         struct tempera_exponent x = tempera_exponent_of(max, heat);
-        double sum = row_sum(z, rows->n, &x, e, fetch_distance(rows, r, 1));
+        double sum = row_sum(z, rows->n, &x, e, after_row(rows, r, 1));
         tempera_split_inverse(1, sum, &high, &low);
         scale_by(e, rows->n, high, low, rows->out + r * rows->out_stride, true);
     }

@@ -230,12 +230,6 @@ static enum tempera_status check_probs(const struct sample_job *job)
     return TEMPERA_OK;
 }
 
-static bool ranges_are_apart(const void *a, size_t a_nbytes, const void *b, size_t b_nbytes)
-{
-    uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
-    return a_nbytes == 0 || b_nbytes == 0 || (x <= y ? y - x >= a_nbytes : x - y >= b_nbytes);
-}
-
 // No output may lie in an input, or in another output.
 static bool are_apart(const struct sample_job *job, size_t scratch_nbytes)
 {
@@ -257,8 +251,8 @@ static bool are_apart(const struct sample_job *job, size_t scratch_nbytes)
         if (job->probs != NULL && !tempera_matrix_is_apart(job->probs, arrays[i].data, nbytes, 1))
             return false;
         for (size_t j = 0; j < i; j++)
-            if (!ranges_are_apart(arrays[i].data, nbytes, arrays[j].data,
-                                  arrays[j].count * arrays[j].nbytes))
+            if (!tempera_ranges_are_apart(arrays[i].data, nbytes, arrays[j].data,
+                                          arrays[j].count * arrays[j].nbytes))
                 return false;
     }
     return true;

@@ -93,14 +93,8 @@ static void sweep(const struct distillation_job *job, size_t r, const struct sid
 static void fill_gradient(const struct distillation_job *job, size_t r, bool with_nan)
 {
     const struct tempera_matrix *d = job->d_student;
-    if (d == NULL)
-        return;
-    float values[PIECE] = {0};
-    if (with_nan)
-        tempera_row_fill_nan(values, PIECE);
-    for (size_t at = 0; at < d->cols; at += PIECE)
-        job->kernels->narrow(values, d->cols - at < PIECE ? d->cols - at : PIECE, d->dtype,
-                             tempera_matrix_element(d, r, at));
+    if (d != NULL)
+        tempera_row_fill(tempera_matrix_element(d, r, 0), d->dtype, d->cols, with_nan);
 }
 
 static double divergence_row(const struct distillation_job *job, size_t r,
@@ -133,7 +127,7 @@ static struct tempera_row_loss do_row(const void *context, size_t r)
     const struct tempera_distillation_options *o = &job->options;
     if (o->classes != NULL && o->classes[r] == o->ignore_index) {
         fill_gradient(job, r, false);
-        return (struct tempera_row_loss){TEMPERA_OK, 0};
+        return (struct tempera_row_loss){.status = TEMPERA_OK, .loss = 0};
     }
     struct side teacher = side_of(job, job->teacher, r), student = side_of(job, job->student, r);
     enum tempera_status t = tempera_row_plan_status(&teacher.plan);
@@ -141,12 +135,13 @@ static struct tempera_row_loss do_row(const void *context, size_t r)
     if (worst != TEMPERA_OK) {
         fill_gradient(job, r, worst == TEMPERA_NAN_INPUT);
         double loss = worst == TEMPERA_NAN_INPUT ? (double)NAN : (double)INFINITY;
-        return (struct tempera_row_loss){worst, loss};
+        return (struct tempera_row_loss){.status = worst, .loss = loss};
     }
     double divergence = divergence_row(job, r, &teacher, &student);
     if (divergence == INFINITY)
-        return (struct tempera_row_loss){TEMPERA_TARGET_MASKED, INFINITY};
-    return (struct tempera_row_loss){TEMPERA_OK, divergence * job->heat.T * job->heat.T};
+        return (struct tempera_row_loss){.status = TEMPERA_TARGET_MASKED, .loss = INFINITY};
+    return (struct tempera_row_loss){.status = TEMPERA_OK,
+                                     .loss = divergence * job->heat.T * job->heat.T};
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -228,6 +223,6 @@ enum tempera_status tempera_distillation(const struct tempera_matrix *teacher,
     size_t divisor = job.options.reduction == TEMPERA_REDUCTION_MEAN ? count : 1;
     if (outputs->count != NULL)
         *outputs->count = count;
-    return tempera_row_losses_run(student->rows, do_row, &job, &rows, divisor, outputs->loss,
-                                  executor);
+    return tempera_row_losses_reduce(student->rows, do_row, &job, &rows, divisor, outputs->loss,
+                                     executor);
 }

@@ -125,8 +125,8 @@ begin(struct linear_job *job, const struct tempera_cross_entropy_options *option
         .cols = job->linear.head->rows,
         .classes = job->classes,
         .class_weights = loss->options.class_weights,
-        .written = {job->linear.d_hidden, job->linear.d_head, rows > 0 ? &job->logits : NULL},
-        .read = {job->linear.hidden, job->linear.head},
+        .matrices = {job->linear.hidden, job->linear.head, job->linear.d_hidden,
+                     job->linear.d_head, rows > 0 ? &job->logits : NULL},
     };
     status = tempera_loss_check_vectors(&memory, &job->outputs);
     TEMPERA_CHECK(status == TEMPERA_OK, status);

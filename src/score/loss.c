@@ -55,8 +55,7 @@ begin(struct loss_job *job, const struct tempera_cross_entropy_options *options)
         .cols = job->logits->cols,
         .classes = job->classes,
         .class_weights = loss->options.class_weights,
-        .written = {job->outputs.d_logits},
-        .read = {job->logits, job->soft},
+        .matrices = {job->logits, job->soft, job->outputs.d_logits},
     };
     status = tempera_loss_check_vectors(&memory, &job->outputs);
     TEMPERA_CHECK(status == TEMPERA_OK, status);

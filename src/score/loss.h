@@ -8,6 +8,7 @@
 #include <tempera/loss.h>
 
 #include "kernels/kernels.h"
+#include "score/row_losses.h"
 
 enum { TEMPERA_LOSS_PIECE = 2048 }; // elements; a few buffers of so many floats lie on the stack
 
@@ -75,19 +76,17 @@ enum tempera_status
 tempera_loss_read_outputs(const struct tempera_cross_entropy_outputs *given,
                           struct tempera_cross_entropy_outputs *outputs);
 
-enum { TEMPERA_LOSS_WRITTEN = 3, TEMPERA_LOSS_READ = 2 };
+enum { TEMPERA_LOSS_MATRICES = 5 };
 
 // The memory that a call works on beside the vectors of its outputs.
 struct tempera_loss_memory {
     size_t rows, cols;
-    const int32_t *classes;                                     // [rows] or NULL
-    const float *class_weights;                                 // [cols] or NULL
-    const struct tempera_matrix *written[TEMPERA_LOSS_WRITTEN]; // each may be NULL
-    const struct tempera_matrix *read[TEMPERA_LOSS_READ];
+    const int32_t *classes;                                       // [rows] or NULL
+    const float *class_weights;                                   // [cols] or NULL
+    const struct tempera_matrix *matrices[TEMPERA_LOSS_MATRICES]; // each may be NULL
 };
 
-// Vectors that are written must lie apart from every matrix and from all other vectors; what is
-// only read, from the matrices that are written. OK or INVALID_ARGUMENT.
+// Vectors must lie apart from each other and from every matrix. OK or INVALID_ARGUMENT.
 enum tempera_status
 tempera_loss_check_vectors(const struct tempera_loss_memory *memory,
                            const struct tempera_cross_entropy_outputs *outputs);
@@ -112,12 +111,6 @@ struct tempera_loss_rows {
     const int32_t *classes;                         // the batch's
     size_t first_row;                               // the batch's row that is the chunk's first
     const struct tempera_cross_entropy_outputs *outputs; // the batch's
-};
-
-struct tempera_loss_totals {
-    double cross_entropy, z_loss;
-    size_t n_correct;
-    enum tempera_status worst;
 };
 
 // Does the rows, writes what is by row, and adds to *totals in a fixed order.
@@ -176,8 +169,5 @@ double tempera_loss_cap_slope(const struct tempera_loss *loss, double s);
 // Writes n gradients from element `at` on; from may lie where they go.
 void tempera_loss_store(const struct tempera_loss *loss, const struct tempera_loss_row *row,
                         size_t at, size_t n, const float *from);
-
-// Fills the row's gradient with 0, or with the canonical NaN.
-void tempera_loss_fill(const struct tempera_loss *loss, void *d_logits, bool with_nan);
 
 #endif

@@ -18,27 +18,12 @@ tempera_loss_read_outputs(const struct tempera_cross_entropy_outputs *given,
     return TEMPERA_OK;
 }
 
-struct range {
-    const void *at;
-    size_t nbytes;
-};
-
-static bool all_apart(const struct tempera_matrix *const *matrices, size_t n,
-                      const struct range *range)
-{
-    for (size_t m = 0; m < n; m++)
-        if (range->at != NULL && matrices[m] != NULL &&
-            !tempera_matrix_is_apart(matrices[m], range->at, range->nbytes, 1))
-            return false;
-    return true;
-}
-
 enum tempera_status
 tempera_loss_check_vectors(const struct tempera_loss_memory *memory,
                            const struct tempera_cross_entropy_outputs *out)
 {
     const size_t rows = memory->rows;
-    const struct range ranges[] = {
+    const struct tempera_vector vectors[] = {
         {out->row_loss, rows * sizeof *out->row_loss},
         {out->row_logsumexp, rows * sizeof *out->row_logsumexp},
         {out->row_status, rows * sizeof *out->row_status},
@@ -47,18 +32,8 @@ tempera_loss_check_vectors(const struct tempera_loss_memory *memory,
         {memory->classes, rows * sizeof *memory->classes},
         {memory->class_weights, memory->cols * sizeof *memory->class_weights},
     };
-    enum { N_RANGES = sizeof ranges / sizeof *ranges, N_OUTPUTS = N_RANGES - 2 };
-    for (size_t i = 0; i < N_RANGES; i++) {
-        TEMPERA_CHECK(all_apart(memory->written, TEMPERA_LOSS_WRITTEN, &ranges[i]),
-                      TEMPERA_INVALID_ARGUMENT);
-        if (i >= N_OUTPUTS)
-            continue;
-        TEMPERA_CHECK(all_apart(memory->read, TEMPERA_LOSS_READ, &ranges[i]),
-                      TEMPERA_INVALID_ARGUMENT);
-        for (size_t j = i + 1; j < N_RANGES; j++)
-            TEMPERA_CHECK(tempera_ranges_are_apart(ranges[i].at, ranges[i].nbytes, ranges[j].at,
-                                                   ranges[j].nbytes),
-                          TEMPERA_INVALID_ARGUMENT);
-    }
+    TEMPERA_CHECK(tempera_vectors_are_apart(vectors, sizeof vectors / sizeof *vectors,
+                                            memory->matrices, TEMPERA_LOSS_MATRICES),
+                  TEMPERA_INVALID_ARGUMENT);
     return TEMPERA_OK;
 }

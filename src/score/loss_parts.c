@@ -4,18 +4,12 @@
 #include "score/loss.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "base/exp.h"
 #include "score/rows.h"
 
 // ------------------------------------------------------------------------------------------------
 // Scores and targets
-
-static size_t nbytes_of(enum tempera_dtype dtype)
-{
-    return dtype == TEMPERA_F32 ? 4 : 2;
-}
 
 const float *tempera_loss_scores(const struct tempera_loss *loss,
                                  const struct tempera_loss_row *row, float max, size_t at, size_t n,
@@ -176,21 +170,7 @@ double tempera_loss_cap_slope(const struct tempera_loss *loss, double s)
 void tempera_loss_store(const struct tempera_loss *loss, const struct tempera_loss_row *row,
                         size_t at, size_t n, const float *from)
 {
-    void *to = (char *)row->d_logits + at * nbytes_of(loss->d_dtype);
+    void *to = (char *)row->d_logits + at * tempera_dtype_nbytes(loss->d_dtype);
     if (to != from)
         loss->kernels->narrow(from, n, loss->d_dtype, to);
-}
-
-void tempera_loss_fill(const struct tempera_loss *loss, void *d_logits, bool with_nan)
-{
-    if (d_logits == NULL)
-        return;
-    const uint16_t nan = loss->d_dtype == TEMPERA_F16 ? 0x7E00 : 0x7FC0;
-    if (!with_nan)
-        memset(d_logits, 0, loss->cols * nbytes_of(loss->d_dtype));
-    else if (loss->d_dtype == TEMPERA_F32)
-        tempera_row_fill_nan(d_logits, loss->cols);
-    else
-        for (size_t i = 0; i < loss->cols; i++)
-            ((uint16_t *)d_logits)[i] = nan;
 }

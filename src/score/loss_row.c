@@ -120,14 +120,13 @@ static void sweep_piece(const struct tempera_loss *loss, const struct tempera_lo
     if (loss->wants_entropy)
         k->entropy_sum(s, n, o->row.max, &loss->heat, &o->row.exponent, lanes->entropy);
     float *e = o->held == EXPONENTIALS ? held : NULL;
-    size_t ahead = 0;
     if (row->next != NULL && loss->cols >= LONG_ROW) {
         size_t nbytes = tempera_dtype_nbytes(loss->dtype);
         const void *next = (const char *)row->next + at * nbytes;
-        ahead = n - n % 64;
-        k->exp_sum_ahead(s, ahead, &o->row.exponent, e, next, nbytes, lanes->sum);
+        k->exp_sum_ahead(s, n, &o->row.exponent, e, next, nbytes, lanes->sum);
+    } else {
+        k->exp_sum(s, n, &o->row.exponent, e, lanes->sum);
     }
-    k->exp_sum(s + ahead, n - ahead, &o->row.exponent, e != NULL ? e + ahead : NULL, lanes->sum);
 }
 
 // The exponentials' lanes are added block by block, as the kernels add those of a whole row.
@@ -286,7 +285,8 @@ struct tempera_loss_result tempera_loss_row(const struct tempera_loss *loss,
             result = tempera_loss_rare_row(loss, row, max);
         result.is_correct = is_correct;
     }
-    if (result.status != TEMPERA_OK)
-        tempera_loss_fill(loss, row->d_logits, result.status == TEMPERA_NAN_INPUT);
+    if (result.status != TEMPERA_OK && row->d_logits != NULL)
+        tempera_row_fill(row->d_logits, loss->d_dtype, loss->cols,
+                         result.status == TEMPERA_NAN_INPUT);
     return result;
 }

@@ -14,8 +14,7 @@ struct losses_job {
     const void *context;
     struct tempera_row_outputs outputs;
     size_t n_rows, rows_per_block;
-    double sums[MOST_BLOCKS];
-    enum tempera_status statuses[MOST_BLOCKS];
+    struct tempera_loss_totals totals[MOST_BLOCKS];
 };
 
 void tempera_store_float(float *out, double value)
@@ -26,23 +25,31 @@ void tempera_store_float(float *out, double value)
         *out = (float)value;
 }
 
+static void add(struct tempera_loss_totals *totals, double loss, double z_loss, size_t n_correct,
+                enum tempera_status status)
+{
+    totals->loss += loss;
+    totals->z_loss += z_loss;
+    totals->n_correct += n_correct;
+    if (status > totals->worst)
+        totals->worst = status;
+}
+
 static void do_block(struct losses_job *job, size_t block)
 {
     size_t first = block * job->rows_per_block;
     size_t end =
         job->n_rows - first < job->rows_per_block ? job->n_rows : first + job->rows_per_block;
-    job->sums[block] = 0;
-    job->statuses[block] = TEMPERA_OK;
+    struct tempera_loss_totals totals = {.worst = TEMPERA_OK};
     for (size_t r = first; r < end; r++) {
         struct tempera_row_loss row = job->function(job->context, r);
-        job->sums[block] += row.loss;
-        if (row.status > job->statuses[block])
-            job->statuses[block] = row.status;
+        add(&totals, row.loss, row.z_loss, row.is_correct, row.status);
         if (job->outputs.loss != NULL)
-            tempera_store_float(&job->outputs.loss[r], row.loss);
+            tempera_store_float(&job->outputs.loss[r], row.loss + row.z_loss);
         if (job->outputs.status != NULL)
             job->outputs.status[r] = row.status;
     }
+    job->totals[block] = totals;
 }
 
 static void run_block(void *context, size_t block)
@@ -52,22 +59,19 @@ static void run_block(void *context, size_t block)
     tempera_fpenv_leave(env);
 }
 
-__attribute__((noinline)) static double reduce(const struct losses_job *job, size_t n_blocks,
-                                               size_t divisor)
+static void add_blocks(const struct losses_job *job, size_t n_blocks,
+                       struct tempera_loss_totals *totals)
 {
-    double sum = 0;
-    for (size_t block = 0; block < n_blocks; block++)
-        sum += job->sums[block];
-    if (divisor > 1)
-        sum /= (double)divisor;
-    return sum == sum ? sum : NAN;
+    for (size_t block = 0; block < n_blocks; block++) {
+        const struct tempera_loss_totals *t = &job->totals[block];
+        add(totals, t->loss, t->z_loss, t->n_correct, t->worst);
+    }
 }
 
-enum tempera_status tempera_row_losses_run(size_t n_rows, tempera_row_loss_function *function,
-                                           const void *context,
-                                           const struct tempera_row_outputs *outputs,
-                                           size_t divisor, double *loss,
-                                           const struct tempera_executor *executor)
+void tempera_row_losses_run(size_t n_rows, tempera_row_loss_function *function,
+                            const void *context, const struct tempera_row_outputs *outputs,
+                            struct tempera_loss_totals *totals,
+                            const struct tempera_executor *executor)
 {
     struct losses_job job = {
         .function = function, .context = context, .outputs = *outputs, .n_rows = n_rows};
@@ -75,13 +79,30 @@ enum tempera_status tempera_row_losses_run(size_t n_rows, tempera_row_loss_funct
     size_t n_blocks = n_rows == 0 ? 0 : (n_rows + job.rows_per_block - 1) / job.rows_per_block;
     tempera_parallel_for(executor, n_blocks, run_block, &job);
     struct tempera_fpenv env = tempera_fpenv_enter();
-    if (loss != NULL)
-        *loss = reduce(&job, n_blocks, divisor);
+    add_blocks(&job, n_blocks, totals);
     tempera_fpenv_leave(env);
-    enum tempera_status worst = TEMPERA_OK;
-    for (size_t block = 0; block < n_blocks; block++)
-        worst = job.statuses[block] > worst ? job.statuses[block] : worst;
-    return worst;
+}
+
+__attribute__((noinline)) static double quotient(double sum, size_t divisor)
+{
+    if (divisor > 1)
+        sum /= (double)divisor;
+    return sum == sum ? sum : NAN;
+}
+
+enum tempera_status tempera_row_losses_reduce(size_t n_rows, tempera_row_loss_function *function,
+                                              const void *context,
+                                              const struct tempera_row_outputs *outputs,
+                                              size_t divisor, double *loss,
+                                              const struct tempera_executor *executor)
+{
+    struct tempera_loss_totals totals = {.worst = TEMPERA_OK};
+    tempera_row_losses_run(n_rows, function, context, outputs, &totals, executor);
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    if (loss != NULL)
+        *loss = quotient(totals.loss, divisor);
+    tempera_fpenv_leave(env);
+    return totals.worst;
 }
 
 bool tempera_vectors_are_apart(const struct tempera_vector *vectors, size_t n_vectors,

@@ -8,25 +8,39 @@
 
 struct tempera_row_loss {
     enum tempera_status status;
-    double loss;
+    double loss;   // without:
+    double z_loss; // the cross-entropy's second part
+    bool is_correct;
+};
+
+struct tempera_loss_totals {
+    double loss, z_loss;
+    size_t n_correct;
+    enum tempera_status worst;
 };
 
 typedef struct tempera_row_loss tempera_row_loss_function(const void *context, size_t row);
 
-// Where the rows' losses and statuses go; each may be NULL.
+// Where the rows' losses, of both parts, and statuses go; each may be NULL.
 struct tempera_row_outputs {
     float *loss;
     enum tempera_status *status;
 };
 
-// Runs the function on rows [0, n_rows), each with the default floating-point modes. Returns the
-// worst status. *loss, unless NULL, is the losses' sum, whose bits depend on the rows alone, over
-// `divisor`; 0 stands for 1.
-enum tempera_status tempera_row_losses_run(size_t n_rows, tempera_row_loss_function *function,
-                                           const void *context,
-                                           const struct tempera_row_outputs *outputs,
-                                           size_t divisor, double *loss,
-                                           const struct tempera_executor *executor);
+// Runs the function on rows [0, n_rows), each with the default floating-point modes, and adds to
+// *totals, whose bits depend on the rows alone.
+void tempera_row_losses_run(size_t n_rows, tempera_row_loss_function *function,
+                            const void *context, const struct tempera_row_outputs *outputs,
+                            struct tempera_loss_totals *totals,
+                            const struct tempera_executor *executor);
+
+// The same for a whole call: *loss, unless NULL, is the losses' sum over `divisor`; 0 stands for 1.
+// Returns the worst status.
+enum tempera_status tempera_row_losses_reduce(size_t n_rows, tempera_row_loss_function *function,
+                                              const void *context,
+                                              const struct tempera_row_outputs *outputs,
+                                              size_t divisor, double *loss,
+                                              const struct tempera_executor *executor);
 
 // An array of the caller's; at NULL: none.
 struct tempera_vector {

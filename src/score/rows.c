@@ -121,6 +121,18 @@ void tempera_row_fill_nan(float *row, size_t cols)
         memcpy(&row[i], &nan, sizeof nan);
 }
 
+void tempera_row_fill(void *row, enum tempera_dtype dtype, size_t cols, bool with_nan)
+{
+    const uint16_t nan = dtype == TEMPERA_F16 ? 0x7E00 : 0x7FC0;
+    if (!with_nan)
+        memset(row, 0, cols * tempera_dtype_nbytes(dtype));
+    else if (dtype == TEMPERA_F32)
+        tempera_row_fill_nan(row, cols);
+    else
+        for (size_t i = 0; i < cols; i++)
+            ((uint16_t *)row)[i] = nan;
+}
+
 // ------------------------------------------------------------------------------------------------
 // Running
 

@@ -52,7 +52,10 @@ static inline float *tempera_matrix_row(const struct tempera_matrix *matrix, siz
     return tempera_matrix_element(matrix, row, 0);
 }
 
-// Sets a row to the canonical NaN, by its bits.
+// Sets a row of any type to 0, or to the type's canonical NaN.
+void tempera_row_fill(void *row, enum tempera_dtype dtype, size_t cols, bool with_nan);
+
+// Sets a row of f32 to the canonical NaN, by its bits.
 void tempera_row_fill_nan(float *row, size_t cols);
 
 // Does the rows [first, end): returns the worst one's status and fills row_status, unless that is

@@ -146,14 +146,8 @@ __attribute__((noinline)) static void merge_rows(struct tempera_row_statistics *
 static void fill_gradient(const struct shard_job *job, size_t r, bool with_nan)
 {
     const struct tempera_matrix *d = job->d_logits;
-    if (d == NULL)
-        return;
-    float values[PIECE] = {0};
-    if (with_nan)
-        tempera_row_fill_nan(values, PIECE);
-    for (size_t at = 0; at < d->cols; at += PIECE)
-        job->kernels->narrow(values, d->cols - at < PIECE ? d->cols - at : PIECE, d->dtype,
-                             tempera_matrix_element(d, r, at));
+    if (d != NULL)
+        tempera_row_fill(tempera_matrix_element(d, r, 0), d->dtype, d->cols, with_nan);
 }
 
 // How a row's p come from its scores.
@@ -252,7 +246,7 @@ static struct tempera_row_loss loss_row(const void *context, size_t r)
         fill_gradient(job, r, false);
         if (job->row_logsumexp != NULL)
             job->row_logsumexp[r] = 0;
-        return (struct tempera_row_loss){TEMPERA_OK, 0};
+        return (struct tempera_row_loss){.status = TEMPERA_OK, .loss = 0};
     }
     enum tempera_status status = status_of(row);
     double T = job->heat.T;
@@ -261,13 +255,13 @@ static struct tempera_row_loss loss_row(const void *context, size_t r)
     if (status != TEMPERA_OK) {
         fill_gradient(job, r, status == TEMPERA_NAN_INPUT);
         double loss = status == TEMPERA_NAN_INPUT ? (double)NAN : (double)INFINITY;
-        return (struct tempera_row_loss){status, loss};
+        return (struct tempera_row_loss){.status = status, .loss = loss};
     }
     if (job->d_logits != NULL)
         gradient_row(job, r, row);
     double below = row->max == INFINITY ? 0 : (row->max - row->target) / T;
     double loss = tempera_log(row->sum) + below;
-    return (struct tempera_row_loss){TEMPERA_OK, loss > 0 ? loss : 0};
+    return (struct tempera_row_loss){.status = TEMPERA_OK, .loss = loss > 0 ? loss : 0};
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -391,6 +385,6 @@ enum tempera_status tempera_shard_cross_entropy(const struct tempera_matrix *log
     size_t divisor = job.options.reduction == TEMPERA_REDUCTION_MEAN ? count : 1;
     if (outputs->count != NULL)
         *outputs->count = count;
-    return tempera_row_losses_run(logits->rows, loss_row, &job, &rows, divisor, outputs->loss,
-                                  executor);
+    return tempera_row_losses_reduce(logits->rows, loss_row, &job, &rows, divisor, outputs->loss,
+                                     executor);
 }
