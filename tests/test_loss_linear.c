@@ -271,7 +271,7 @@ static void scratch_sizes(void)
         size_t last = 0;
         for (size_t rows = 1; rows < 3000; rows++) {
             size_t nbytes = tempera_linear_cross_entropy_scratch_nbytes(rows, vocabs[i], 0);
-            CHECK(nbytes >= last);
+            CHECK(nbytes >= last && nbytes >= 4 * vocabs[i]);
             CHECK(tempera_linear_cross_entropy_scratch_nbytes(rows, vocabs[i], 64000000) >= nbytes);
             CHECK(nbytes <= 16000000 + 63 || nbytes <= 4 * vocabs[i] + 63);
             last = nbytes;
@@ -293,13 +293,18 @@ static void refusals(void)
     narrow.cols--;
     tall.rows--;
     in_scratch.data = scratch + 64;
+    // each other's memory, from behind the first row on
+    struct tempera_matrix in_head = d_hidden, over_hidden = d_head, in_d_head = d_hidden;
+    in_head.data = head_data + STRIDE;
+    over_hidden.data = hidden_data;
+    in_d_head.data = r->d_head + STRIDE;
     const struct tempera_linear_head good = {sizeof good, &hidden,  &head,      &d_hidden,
                                              &d_head,     multiply, &n_products};
     struct {
         struct tempera_linear_head linear;
         enum tempera_status status;
-    } cases[10];
-    for (size_t i = 0; i < 10; i++) {
+    } cases[13];
+    for (size_t i = 0; i < 13; i++) {
         cases[i].linear = good;
         cases[i].status = TEMPERA_INVALID_ARGUMENT;
     }
@@ -314,11 +319,15 @@ static void refusals(void)
     cases[7].linear.d_head = &in_scratch;
     cases[8].linear.matmul = NULL;
     cases[9].linear.head = NULL;
+    cases[10].linear.d_hidden = &in_head;
+    cases[11].linear.d_hidden = &in_d_head;
+    cases[12].linear.d_head = &over_hidden;
+    cases[12].linear.d_hidden = NULL; // which lies elsewhere
     struct tempera_cross_entropy_outputs outputs = outputs_to(r);
     r->loss = 7;
     n_products = 0;
     const size_t nbytes = tempera_linear_cross_entropy_scratch_nbytes(ROWS, VOCAB, 0);
-    for (size_t i = 0; i < 10; i++)
+    for (size_t i = 0; i < 13; i++)
         CHECK_STATUS(tempera_linear_cross_entropy(&cases[i].linear, classes, NULL, &outputs,
                                                   scratch, nbytes, NULL),
                      cases[i].status);

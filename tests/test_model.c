@@ -9,6 +9,7 @@
 #include <tempera/model.h>
 
 #include "base/half.h"
+#include "model/measure.h"
 
 enum { V = 61, T = 40, B = 3 };
 
@@ -139,6 +140,61 @@ static void random_weights(void)
 
 // ------------------------------------------------------------------------------------------------
 // Sequences
+
+// A vocabulary of which the logits of some rows fill the workspace: the loss and its gradient come
+// from several pieces, and so does what evaluation measures.
+static void loss_in_pieces(void)
+{
+    enum { VOCAB = 100003, ROWS = B * T }; // 39 rows a piece at most
+    struct tempera_model_config config = small_config();
+    config.vocab_size = VOCAB;
+    struct tempera_model *model = make_model(&config);
+    struct tempera_workspace *workspace = NULL;
+    int32_t tokens[ROWS], targets[ROWS];
+    fill_tokens(tokens, ROWS);
+    for (size_t i = 0; i < ROWS; i++)
+        targets[i] = (int32_t)check_random_below(VOCAB);
+    targets[50] = TEMPERA_IGNORE_INDEX;
+    CHECK_STATUS(tempera_workspace_open(&workspace, model, B, T, true), TEMPERA_OK);
+    CHECK(workspace->logit_rows < ROWS / 3);
+    size_t n, count;
+    tempera_model_weights(model, &n);
+    float *gradients = calloc(n, sizeof *gradients);
+    float *logits = malloc(sizeof(float) * ROWS * VOCAB);
+    CHECK(gradients != NULL && logits != NULL);
+    double loss, nats = 0, expected;
+    CHECK_STATUS(tempera_model_loss(model, workspace, tokens, targets, B, T, gradients, 3, &loss,
+                                    &count, NULL),
+                 TEMPERA_OK);
+    CHECK_EQ_SIZE(count, ROWS - 1);
+    CHECK_STATUS(tempera_model_logits(model, workspace, tokens, B, T, logits, NULL), TEMPERA_OK);
+    const struct tempera_matrix all = tempera_matrix_f32(logits, ROWS, VOCAB);
+    const struct tempera_targets classes = {.classes = targets};
+    const struct tempera_cross_entropy_outputs outputs = {.struct_size = sizeof outputs,
+                                                          .loss = &expected};
+    CHECK_STATUS(tempera_cross_entropy(&all, &classes, NULL, &outputs, NULL), TEMPERA_OK);
+    CHECK_NEAR(loss, expected, 1e-6);
+    CHECK_STATUS(tempera_model_measure(model, workspace, tokens, targets, B, T, &nats, NULL, 0,
+                                       NULL),
+                 TEMPERA_OK);
+    CHECK_NEAR(nats / (ROWS - 1), expected, 1e-6);
+    // The loss as the gradient predicts it, a step along it.
+    float *weights = tempera_model_weights(model, &n);
+    double squares = 0, moved;
+    for (size_t i = 0; i < n; i++)
+        squares += (double)gradients[i] * (double)gradients[i] / 9;
+    const double step = 0.01 / squares;
+    for (size_t i = 0; i < n; i++)
+        weights[i] -= (float)(step * (double)gradients[i] / 3);
+    CHECK_STATUS(
+        tempera_model_loss(model, workspace, tokens, targets, B, T, NULL, 1, &moved, NULL, NULL),
+        TEMPERA_OK);
+    CHECK_NEAR(loss - moved, 0.01, 0.001);
+    free(gradients);
+    free(logits);
+    tempera_workspace_close(&workspace);
+    tempera_model_close(&model);
+}
 
 static void any_executor(void)
 {
@@ -619,6 +675,7 @@ int main(void)
         {"bad configs name their field", bad_configs},
         {"the table covers the block", parameter_table},
         {"random weights: a function of the seed", random_weights},
+        {"the loss in pieces", loss_in_pieces},
         {"any executor, the same bits", any_executor},
         {"bad sequences", bad_sequences},
         {"missing arguments", missing_arguments},

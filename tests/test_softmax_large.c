@@ -59,31 +59,41 @@ static void large_results(void)
             }
 }
 
-// 32 MiB through the public functions, against each row by itself.
-static void large_matrices(void)
+// 32 MiB through the public functions, against each row by itself; with rows that begin
+// `offset` floats behind a cache line and lie `gap` apart, or in place.
+static void check_matrix(size_t offset, size_t gap, bool in_place)
 {
     enum { ROWS = 2048, COLS = 4096 };
-    size_t nbytes = sizeof(float) * ROWS * COLS;
+    const size_t stride = COLS + gap, nbytes = sizeof(float) * ROWS * (COLS + 16) + 64;
     static float result[COLS];
     float *z = aligned_alloc(64, nbytes), *out = aligned_alloc(64, nbytes);
     CHECK(z != NULL && out != NULL);
     fill_scores(N_SCORES);
-    for (size_t i = 0; i < (size_t)ROWS * COLS; i++)
-        z[i] = z_data[i % (N_SCORES - 1)]; // every row another
-    struct tempera_matrix in = {z, TEMPERA_F32, ROWS, COLS, COLS};
-    struct tempera_matrix to = {out, TEMPERA_F32, ROWS, COLS, COLS};
+    struct tempera_matrix in = {z, TEMPERA_F32, ROWS, COLS, stride};
+    struct tempera_matrix to = {in_place ? z : out + offset, TEMPERA_F32, ROWS, COLS, stride};
     for (int log = 0; log < 2; log++) {
         __typeof__(&tempera_softmax) run = log ? tempera_log_softmax : tempera_softmax;
+        for (size_t i = 0; i < (size_t)ROWS * stride; i++)
+            z[i] = z_data[i % (N_SCORES - 1)]; // every row another
         CHECK_STATUS(run(&in, NULL, &to, NULL, NULL), TEMPERA_OK);
         for (size_t r = 0; r < ROWS; r += 23) {
-            struct tempera_matrix row = {z + r * COLS, TEMPERA_F32, 1, COLS, COLS};
-            struct tempera_matrix row_to = {result, TEMPERA_F32, 1, COLS, COLS};
-            CHECK_STATUS(run(&row, NULL, &row_to, NULL, NULL), TEMPERA_OK);
-            CHECK_MEM(result, out + r * COLS, COLS * sizeof *result);
+            for (size_t i = 0; i < COLS; i++)
+                result[i] = z_data[(r * stride + i) % (N_SCORES - 1)];
+            struct tempera_matrix row = {result, TEMPERA_F32, 1, COLS, COLS};
+            CHECK_STATUS(run(&row, NULL, &row, NULL, NULL), TEMPERA_OK);
+            CHECK_MEM(result, (float *)to.data + r * stride, COLS * sizeof *result);
         }
     }
     free(z);
     free(out);
+}
+
+static void large_matrices(void)
+{
+    check_matrix(0, 16, false); // past the caches; the others can't be
+    check_matrix(1, 16, false);
+    check_matrix(0, 1, false);
+    check_matrix(0, 0, true);
 }
 
 int main(void)

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "score/row_losses.h"
 
-#include <math.h>
-
 #include "base/fpenv.h"
 
 // Rows are summed in at most this many blocks, each in order, then the blocks in order: no memory
@@ -59,8 +57,9 @@ static void run_block(void *context, size_t block)
     tempera_fpenv_leave(env);
 }
 
-static void add_blocks(const struct losses_job *job, size_t n_blocks,
-                       struct tempera_loss_totals *totals)
+// This and the next are calls of their own, so that they stay behind the setting of the modes.
+__attribute__((noinline)) static void add_blocks(const struct losses_job *job, size_t n_blocks,
+                                                 struct tempera_loss_totals *totals)
 {
     for (size_t block = 0; block < n_blocks; block++) {
         const struct tempera_loss_totals *t = &job->totals[block];
@@ -85,9 +84,7 @@ void tempera_row_losses_run(size_t n_rows, tempera_row_loss_function *function,
 
 __attribute__((noinline)) static double quotient(double sum, size_t divisor)
 {
-    if (divisor > 1)
-        sum /= (double)divisor;
-    return sum == sum ? sum : NAN;
+    return divisor > 1 ? sum / (double)divisor : sum;
 }
 
 enum tempera_status tempera_row_losses_reduce(size_t n_rows, tempera_row_loss_function *function,
