@@ -145,7 +145,7 @@ static void random_weights(void)
 // from several pieces, and so does what evaluation measures.
 static void loss_in_pieces(void)
 {
-    enum { VOCAB = 100003, ROWS = B * T }; // 39 rows a piece at most
+    enum { VOCAB = 100003, ROWS = B * T }; // 37 rows a piece at most
     struct tempera_model_config config = small_config();
     config.vocab_size = VOCAB;
     struct tempera_model *model = make_model(&config);

@@ -8,7 +8,7 @@
 #include "score/loss.h"
 #include "score/rows.h"
 
-enum { SCRATCH_MOST = 16000000, ALIGNMENT = 64 };
+enum { SCRATCH_MOST = 15000000, ALIGNMENT = 64 };
 
 struct linear_job {
     struct tempera_linear_head linear;
