@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A row on its way through the stages: the candidates that are left, their scores, and the
-// temperature so far. In the order of a call: sample.c (rows of a batch), candidates.c (what may
-// be drawn), stages.c (the table of stages), scores.c (those that change scores); those that
-// filter: select.c (by rank), thresholds.c, typical.c, tail_free.c, xtc.c; draw.c. Beside them
-// weigh.c (masses and sums of them) and state.c (history). The definitions are in
-// docs/SAMPLING.md.
+// temperature so far. In the order of a call: sample.c (rows of a batch), check.c (arguments),
+// chain.c (one row), candidates.c (what may be drawn), stages.c (the table of stages), scores.c
+// (those that change scores); those that filter: select.c (by rank), thresholds.c, typical.c,
+// tail_free.c, xtc.c; draw.c. Beside them weigh.c (masses and sums of them) and state.c (history).
+// The definitions are in docs/SAMPLING.md.
 #ifndef TEMPERA_SAMPLER_SAMPLER_H
 #define TEMPERA_SAMPLER_SAMPLER_H
 

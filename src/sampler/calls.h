@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// What the calls share: checking what they were given (check.c), and taking one row through its
+// stages to the candidates that a token is drawn from (chain.c).
+#ifndef TEMPERA_SAMPLER_CALLS_H
+#define TEMPERA_SAMPLER_CALLS_H
+
+#include "sampler/sampler.h"
+#include "score/row_plan.h"
+
+// ------------------------------------------------------------------------------------------------
+// Checks
+
+enum { TEMPERA_SCRATCH_ALIGNMENT = 64 };
+
+// Memory that a call was given.
+struct tempera_array {
+    const void *data;
+    size_t count, nbytes; // entries, and bytes of one
+    bool is_written;
+};
+
+// Arguments to be checked. scratch and rows are added to the arrays by the check.
+struct tempera_call {
+    const struct tempera_matrix *logits;
+    const struct tempera_sample_row *rows; // [logits->rows]
+    const struct tempera_matrix *other;    // NULL, or a matrix of the logits' shape that is written
+    void *scratch;
+    size_t scratch_nbytes;
+    struct tempera_array arrays[8];
+    size_t n_arrays;
+};
+
+void tempera_call_add(struct tempera_call *call, const void *data, size_t count, size_t nbytes,
+                      bool is_written);
+
+// The status that the call has to return unless it is OK. Writes to nothing but *call.
+enum tempera_status tempera_call_check(struct tempera_call *call,
+                                       const struct tempera_executor *executor);
+
+// ------------------------------------------------------------------------------------------------
+// One row
+
+// A row's scores, the mask and how many of them it speaks of.
+struct tempera_allowed {
+    const float *z;
+    const uint32_t *mask;
+    size_t n;
+};
+
+// A row on its way through the stages of its sampler.
+struct tempera_chain {
+    const struct tempera_sample_row *row;
+    struct tempera_allowed allowed;
+    struct tempera_candidates c;
+};
+
+// Bytes of scratch for one row of these logits, a multiple of the alignment. Can't overflow where
+// cols is below 2^31.
+size_t tempera_chain_nbytes(const struct tempera_matrix *logits);
+
+// Gathers the candidates of row r. scratch: tempera_chain_nbytes, aligned; used as long as the
+// chain is. OK, ALL_MASKED or NAN_INPUT.
+enum tempera_status tempera_chain_begin(struct tempera_chain *chain,
+                                        const struct tempera_matrix *logits, size_t r,
+                                        const struct tempera_sample_row *row, char *scratch);
+
+// Lets all stages act on a chain that has begun. OK, or ALL_MASKED: nothing is left.
+enum tempera_status tempera_chain_run(struct tempera_chain *chain);
+
+// The place of the candidate that the row's luck draws.
+size_t tempera_chain_draw(struct tempera_chain *chain);
+
+// What is said of the candidate at a place once the stages are through.
+struct tempera_sample_result tempera_chain_result(struct tempera_chain *chain, size_t at);
+
+// What is said of a row without a token.
+struct tempera_sample_result tempera_result_without_token(enum tempera_status status);
+
+#endif

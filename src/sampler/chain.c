@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// One row through its stages: what all calls do, whatever they then draw or report.
+#include <math.h>
+
+#include "kernels/kernels.h"
+#include "sampler/calls.h"
+#include "score/rows.h"
+
+// ------------------------------------------------------------------------------------------------
+// Scratch
+
+static size_t aligned(size_t nbytes)
+{
+    const size_t alignment = TEMPERA_SCRATCH_ALIGNMENT;
+    return (nbytes + alignment - 1) / alignment * alignment;
+}
+
+size_t tempera_chain_nbytes(const struct tempera_matrix *logits)
+{
+    size_t cols = logits->cols;
+    return aligned(cols * sizeof(uint64_t)) + aligned(cols * sizeof(float)) +
+           aligned(cols * sizeof(int32_t));
+}
+
+static struct tempera_candidates candidates_in(char *scratch, size_t cols)
+{
+    struct tempera_candidates c = {.n = 0};
+    c.masses = (uint64_t *)(void *)scratch;
+    scratch += aligned(cols * sizeof *c.masses);
+    c.scores = (float *)(void *)scratch;
+    scratch += aligned(cols * sizeof *c.scores);
+    c.ids = (int32_t *)(void *)scratch;
+    return c;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Stages
+
+static struct tempera_allowed allowed_in(const struct tempera_matrix *logits, size_t r,
+                                         const struct tempera_sample_row *row)
+{
+    struct tempera_allowed a = {tempera_matrix_row(logits, r), row->mask, logits->cols};
+    if (row->mask != NULL && row->mask_nbits < a.n)
+        a.n = row->mask_nbits;
+    return a;
+}
+
+enum tempera_status tempera_chain_begin(struct tempera_chain *chain,
+                                        const struct tempera_matrix *logits, size_t r,
+                                        const struct tempera_sample_row *row, char *scratch)
+{
+    *chain = (struct tempera_chain){
+        .row = row,
+        .allowed = allowed_in(logits, r, row),
+        .c = candidates_in(scratch, logits->cols),
+    };
+    chain->c.row = row;
+    const struct tempera_allowed *a = &chain->allowed;
+    return tempera_candidates_gather(&chain->c, a->z, a->mask, a->n);
+}
+
+enum tempera_status tempera_chain_run(struct tempera_chain *chain)
+{
+    const struct tempera_sampler *sampler = chain->row->sampler;
+    struct tempera_candidates *c = &chain->c;
+    for (size_t i = 0; i < sampler->n_stages && c->n > 0; i++)
+        tempera_stage_type_of(sampler->stages[i].kind)->apply(c, &sampler->stages[i]);
+    return c->n > 0 ? TEMPERA_OK : TEMPERA_ALL_MASKED; // everything was banned
+}
+
+size_t tempera_chain_draw(struct tempera_chain *chain)
+{
+    struct tempera_candidates *c = &chain->c;
+    tempera_candidates_weigh(c);
+    return tempera_draw_index(c->masses, c->n, tempera_candidates_luck(c, TEMPERA_DRAW_TOKEN));
+}
+
+// ------------------------------------------------------------------------------------------------
+// Results
+
+// The bits that tempera_log_softmax gives for this score at T = 1.
+static float raw_logprob_of(const struct tempera_allowed *a, int32_t token)
+{
+    struct tempera_row_source source = {
+        .kernels = tempera_kernels(),
+        .how = {.dtype = TEMPERA_F32, .mask = a->mask, .scale = 1},
+        .z = a->z,
+        .n = a->n,
+        .is_plain = a->mask == NULL,
+    };
+    struct tempera_heat heat = tempera_heat_of(1);
+    struct tempera_row_plan plan = tempera_row_plan_of(&source, &heat);
+    float logprob;
+    tempera_row_plan_log_softmax(&plan, source.kernels, &a->z[token], 1, &logprob);
+    return logprob;
+}
+
+struct tempera_sample_result tempera_chain_result(struct tempera_chain *chain, size_t at)
+{
+    struct tempera_candidates *c = &chain->c;
+    return (struct tempera_sample_result){
+        .status = TEMPERA_OK,
+        .token = c->ids[at],
+        .raw_logprob = raw_logprob_of(&chain->allowed, c->ids[at]),
+        // 0 - 0 where it is certain, not -0
+        .logprob = (float)(0 - (tempera_candidates_depth(c, at) + tempera_candidates_lambda(c))),
+        .n_kept = c->n,
+    };
+}
+
+struct tempera_sample_result tempera_result_without_token(enum tempera_status status)
+{
+    struct tempera_sample_result result = {
+        .status = status, .token = -1, .raw_logprob = -INFINITY, .logprob = -INFINITY};
+    if (status == TEMPERA_NAN_INPUT) {
+        tempera_row_fill_nan(&result.raw_logprob, 1);
+        tempera_row_fill_nan(&result.logprob, 1);
+    }
+    return result;
+}

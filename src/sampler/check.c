@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// What all calls of the sampler check before they write anything.
+#include "sampler/calls.h"
+
+#include "base/memory.h"
+#include "score/rows.h"
+
+// ------------------------------------------------------------------------------------------------
+// Rows
+
+static enum tempera_status check_bias_tokens(const struct tempera_sampler *sampler, size_t cols)
+{
+    for (size_t s = 0; s < sampler->n_stages; s++) {
+        const struct tempera_stage *stage = &sampler->stages[s];
+        if (stage->kind != TEMPERA_STAGE_LOGIT_BIAS)
+            continue;
+        for (size_t i = 0; i < stage->u.logit_bias.count; i++)
+            TEMPERA_CHECK((size_t)stage->u.logit_bias.entries[i].token < cols,
+                          TEMPERA_TOKEN_OUT_OF_RANGE);
+    }
+    return TEMPERA_OK;
+}
+
+static enum tempera_status check_row(const struct tempera_sample_row *row, size_t cols)
+{
+    enum tempera_status status = tempera_sampler_check(row->sampler, NULL);
+    if (status == TEMPERA_OK)
+        status = tempera_state_check(row->state, row->sampler);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_CHECK(row->reserved[0] == 0 && row->reserved[1] == 0, TEMPERA_INVALID_ARGUMENT);
+    return check_bias_tokens(row->sampler, cols);
+}
+
+// ------------------------------------------------------------------------------------------------
+// Memory
+
+static bool two_are_apart(const struct tempera_array *a, const struct tempera_array *b)
+{
+    return (!a->is_written && !b->is_written) ||
+           tempera_ranges_are_apart(a->data, a->count * a->nbytes, b->data, b->count * b->nbytes);
+}
+
+static bool matrix_is_apart(const struct tempera_matrix *matrix, bool matrix_is_written,
+                            const struct tempera_array *a)
+{
+    return matrix == NULL || (!matrix_is_written && !a->is_written) ||
+           tempera_matrix_is_apart(matrix, a->data, a->count, a->nbytes);
+}
+
+// From the matrices and the first n_before arrays of the call.
+static bool is_apart(const struct tempera_call *call, const struct tempera_array *a,
+                     size_t n_before)
+{
+    if (!matrix_is_apart(call->logits, false, a) || !matrix_is_apart(call->other, true, a))
+        return false;
+    for (size_t i = 0; i < n_before; i++)
+        if (!two_are_apart(a, &call->arrays[i]))
+            return false;
+    return true;
+}
+
+static bool arrays_are_apart(const struct tempera_call *call)
+{
+    for (size_t i = 0; i < call->n_arrays; i++) {
+        size_t nbytes;
+        if (!tempera_size_mul(call->arrays[i].count, call->arrays[i].nbytes, &nbytes) ||
+            !is_apart(call, &call->arrays[i], i))
+            return false;
+    }
+    return true;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Calls
+
+void tempera_call_add(struct tempera_call *call, const void *data, size_t count, size_t nbytes,
+                      bool is_written)
+{
+    call->arrays[call->n_arrays++] = (struct tempera_array){data, count, nbytes, is_written};
+}
+
+static enum tempera_status check_other(const struct tempera_call *call)
+{
+    enum tempera_status status = tempera_matrix_check_f32(call->other);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_CHECK(tempera_matrix_same_shape(call->logits, call->other) &&
+                      (call->logits->rows == 0 || call->other->data != call->logits->data) &&
+                      tempera_matrix_may_write(call->other, call->logits),
+                  TEMPERA_INVALID_ARGUMENT);
+    return TEMPERA_OK;
+}
+
+enum tempera_status tempera_call_check(struct tempera_call *call,
+                                       const struct tempera_executor *executor)
+{
+    enum tempera_status status = tempera_matrix_check_f32(call->logits);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_CHECK(call->logits->cols <= INT32_MAX, TEMPERA_INVALID_ARGUMENT);
+    if (call->other != NULL)
+        status = check_other(call);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    size_t n_rows = call->logits->rows;
+    tempera_call_add(call, call->rows, n_rows, sizeof *call->rows, false);
+    for (size_t i = 0; i < call->n_arrays; i++)
+        TEMPERA_CHECK(call->arrays[i].count == 0 || call->arrays[i].data != NULL,
+                      TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(n_rows == 0 || call->scratch != NULL, TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK((uintptr_t)call->scratch % TEMPERA_SCRATCH_ALIGNMENT == 0,
+                  TEMPERA_INVALID_ARGUMENT);
+    size_t needed = tempera_sample_scratch_nbytes(call->logits, executor);
+    TEMPERA_CHECK(needed > 0 || n_rows == 0, TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(call->scratch_nbytes >= needed, TEMPERA_BUFFER_TOO_SMALL);
+    tempera_call_add(call, call->scratch, needed, 1, true);
+    TEMPERA_CHECK(arrays_are_apart(call), TEMPERA_INVALID_ARGUMENT);
+    for (size_t r = 0; r < n_rows; r++) {
+        status = check_row(&call->rows[r], call->logits->cols);
+        TEMPERA_CHECK(status == TEMPERA_OK, status);
+    }
+    return TEMPERA_OK;
+}
