@@ -104,7 +104,46 @@ TEMPERA_API enum tempera_status tempera_sampler_accept(struct tempera_sampler_st
                                                        const struct tempera_sample_result *drawn);
 
 // ------------------------------------------------------------------------------------------------
+// Log-probabilities: natural logarithms, never positive; -inf for what can't be drawn.
+//
+//     raw       over the allowed scores as given, before any stage, at T = 1: the bits that
+//               tempera_log_softmax gives
+//     tempered  the same at the temperature that the chain ended with (the product of its
+//               temperature stages), nothing else: the bits of tempera_log_softmax at T =
+//               (float)that. At T = 0 the sampler's answer: 0 for the first maximum, else -inf
+//     final     in the distribution that was drawn from: 0 if one token is left
+
+struct tempera_token_logprob {
+    int32_t token;
+    float raw, tempered, final;
+};
+
+enum tempera_logprob_order {
+    TEMPERA_LOGPROB_ORDER_RAW = 0,   // by raw, descending
+    TEMPERA_LOGPROB_ORDER_FINAL = 1, // by final, descending: only what could be drawn
+};
+
+// What one row should report. The arrays are the caller's; rows don't share them. Where a row has
+// no token, there are no top ones, and those of the named are -inf or NaN as in its result.
+struct tempera_logprobs {
+    size_t struct_size;
+    const int32_t *ids; // [n_ids], tokens to report, in the vocabulary
+    size_t n_ids;
+    struct tempera_token_logprob *named; // [n_ids], output, in the order of ids
+    size_t max_top;                      // how many of the most likely are wanted
+    enum tempera_logprob_order order;    // of those; ties by id, ascending
+    struct tempera_token_logprob *top;   // [max_top], output; left alone from n_top on
+    size_t n_top;                        // output: how many there are, max_top at most
+};
+
+// ------------------------------------------------------------------------------------------------
 // Sampling
+
+// What a row should report beside its token. Each costs two passes over the row.
+enum {
+    TEMPERA_WANT_RAW_LOGPROB = 1,
+    TEMPERA_WANT_TEMPERED_LOGPROB = 2,
+};
 
 // One row of a batch. Rows may share samplers, not states that are changed meanwhile.
 struct tempera_sample_row {
@@ -114,17 +153,19 @@ struct tempera_sample_row {
     uint32_t stream;      // tells apart sequences that share a seed
     uint32_t mask_nbits;  // tokens the mask speaks of; the others are banned and not read
     const uint32_t *mask; // NULL: all allowed; layout as in softmax.h
-    uint64_t reserved[2]; // must be 0
+    struct tempera_logprobs *logprobs; // NULL: no report
+    uint32_t want;                     // TEMPERA_WANT_..., or'ed
+    uint32_t reserved;                 // must be 0
 };
 
 struct tempera_sample_result {
     enum tempera_status status; // OK, ALL_MASKED, NAN_INPUT
     int32_t token;              // -1 unless OK
-    float raw_logprob;          // natural log of p over the allowed scores as given, before any
-                                // stage, at T = 1: the bits that tempera_log_softmax gives
-    float logprob;              // natural log of p in the distribution that was drawn from
+    float raw_logprob;          // NaN unless wanted
+    float logprob;              // final
     uint64_t n_kept;            // candidates when it was drawn, those of mass 0 included
-    uint64_t reserved[2];
+    float tempered_logprob;     // NaN unless wanted
+    uint32_t reserved[3];
 };
 
 // Bytes of scratch for tempera_sample and tempera_sampler_probs with logits of this shape and
@@ -135,15 +176,15 @@ TEMPERA_API size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *lo
 
 // Draws one token for each row of logits[batch, vocab].
 //   logits    input, f32; vocab at most 2^31 - 1
-//   rows      [batch], input
+//   rows      [batch], input, but for what their logprobs point to
 //   results   [batch], output
 //   scratch   of the caller, aligned to 64, at least as large as the query says
 //   executor  NULL: this thread. One row is one thread's work
-// No output may overlap an input or another output.
+// No output may overlap an input or another output (of rows, only each with its own is checked).
 // Returns the worst row's status, or INVALID_ARGUMENT (tempera_sampler_check says more about a
 // sampler; a state that remembers less than a window), UNSUPPORTED (dtype), TOKEN_OUT_OF_RANGE (a
-// bias for a token outside the vocabulary), STATE_MISMATCH, BUFFER_TOO_SMALL: then nothing is
-// written.
+// bias or a report that names a token outside the vocabulary), STATE_MISMATCH, BUFFER_TOO_SMALL:
+// then nothing is written.
 TEMPERA_API enum tempera_status tempera_sample(const struct tempera_matrix *logits,
                                                const struct tempera_sample_row *rows,
                                                struct tempera_sample_result *results, void *scratch,

@@ -239,6 +239,7 @@ static enum tempera_status sample(struct generation *g, struct tempera_sample_re
         .stream = g->options->stream,
         .mask_nbits = (uint32_t)g->vocab,
         .mask = step_mask(g),
+        .want = TEMPERA_WANT_RAW_LOGPROB,
     };
     return tempera_sample(&logits, &row, result, g->scratch, g->scratch_nbytes, NULL);
 }

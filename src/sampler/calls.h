@@ -47,11 +47,18 @@ struct tempera_allowed {
     size_t n;
 };
 
+struct tempera_planned {
+    bool is_there;
+    struct tempera_row_plan plan;
+};
+
 // A row on its way through the stages of its sampler.
 struct tempera_chain {
     const struct tempera_sample_row *row;
     struct tempera_allowed allowed;
     struct tempera_candidates c;
+    struct tempera_planned raw, tempered; // made when asked for
+    int32_t first_maximum;                // -1: not asked for
 };
 
 // Bytes of scratch for one row of these logits, a multiple of the alignment. Can't overflow where
@@ -74,6 +81,21 @@ size_t tempera_chain_draw(struct tempera_chain *chain);
 struct tempera_sample_result tempera_chain_result(struct tempera_chain *chain, size_t at);
 
 // What is said of a row without a token.
-struct tempera_sample_result tempera_result_without_token(enum tempera_status status);
+struct tempera_sample_result tempera_result_without_token(const struct tempera_sample_row *row,
+                                                          enum tempera_status status);
+
+// ------------------------------------------------------------------------------------------------
+// Log-probabilities, once the stages are through
+
+// -inf for a token that is not allowed.
+float tempera_chain_raw_logprob(struct tempera_chain *chain, int32_t token);
+float tempera_chain_tempered_logprob(struct tempera_chain *chain, int32_t token);
+
+// The final one of the candidate at a place.
+float tempera_chain_logprob(struct tempera_chain *chain, size_t at);
+
+// Fills the row's report, if it wants one.
+void tempera_chain_report(struct tempera_chain *chain);
+void tempera_report_without_token(struct tempera_logprobs *report, enum tempera_status status);
 
 #endif

@@ -59,6 +59,7 @@ enum tempera_status tempera_candidates_gather(struct tempera_candidates *c, cons
     c->n = g.n;
     c->max = g.max;
     c->temperature = 1;
+    c->chain_temperature = 1;
     c->has_masses = false;
     if (g.has_nan)
         return TEMPERA_NAN_INPUT;

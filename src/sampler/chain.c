@@ -53,6 +53,7 @@ enum tempera_status tempera_chain_begin(struct tempera_chain *chain,
         .row = row,
         .allowed = allowed_in(logits, r, row),
         .c = candidates_in(scratch, logits->cols),
+        .first_maximum = -1,
     };
     chain->c.row = row;
     const struct tempera_allowed *a = &chain->allowed;
@@ -78,43 +79,40 @@ size_t tempera_chain_draw(struct tempera_chain *chain)
 // ------------------------------------------------------------------------------------------------
 // Results
 
-// The bits that tempera_log_softmax gives for this score at T = 1.
-static float raw_logprob_of(const struct tempera_allowed *a, int32_t token)
-{
-    struct tempera_row_source source = {
-        .kernels = tempera_kernels(),
-        .how = {.dtype = TEMPERA_F32, .mask = a->mask, .scale = 1},
-        .z = a->z,
-        .n = a->n,
-        .is_plain = a->mask == NULL,
-    };
-    struct tempera_heat heat = tempera_heat_of(1);
-    struct tempera_row_plan plan = tempera_row_plan_of(&source, &heat);
-    float logprob;
-    tempera_row_plan_log_softmax(&plan, source.kernels, &a->z[token], 1, &logprob);
-    return logprob;
-}
-
 struct tempera_sample_result tempera_chain_result(struct tempera_chain *chain, size_t at)
 {
-    struct tempera_candidates *c = &chain->c;
-    return (struct tempera_sample_result){
+    int32_t token = chain->c.ids[at];
+    struct tempera_sample_result result = {
         .status = TEMPERA_OK,
-        .token = c->ids[at],
-        .raw_logprob = raw_logprob_of(&chain->allowed, c->ids[at]),
-        // 0 - 0 where it is certain, not -0
-        .logprob = (float)(0 - (tempera_candidates_depth(c, at) + tempera_candidates_lambda(c))),
-        .n_kept = c->n,
+        .token = token,
+        .logprob = tempera_chain_logprob(chain, at),
+        .n_kept = chain->c.n,
     };
+    tempera_row_fill_nan(&result.raw_logprob, 1);
+    tempera_row_fill_nan(&result.tempered_logprob, 1);
+    if (chain->row->want & TEMPERA_WANT_RAW_LOGPROB)
+        result.raw_logprob = tempera_chain_raw_logprob(chain, token);
+    if (chain->row->want & TEMPERA_WANT_TEMPERED_LOGPROB)
+        result.tempered_logprob = tempera_chain_tempered_logprob(chain, token);
+    return result;
 }
 
-struct tempera_sample_result tempera_result_without_token(enum tempera_status status)
+struct tempera_sample_result tempera_result_without_token(const struct tempera_sample_row *row,
+                                                          enum tempera_status status)
 {
     struct tempera_sample_result result = {
-        .status = status, .token = -1, .raw_logprob = -INFINITY, .logprob = -INFINITY};
-    if (status == TEMPERA_NAN_INPUT) {
+        .status = status,
+        .token = -1,
+        .raw_logprob = -INFINITY,
+        .logprob = -INFINITY,
+        .tempered_logprob = -INFINITY,
+    };
+    bool has_nan = status == TEMPERA_NAN_INPUT;
+    if (has_nan || !(row->want & TEMPERA_WANT_RAW_LOGPROB))
         tempera_row_fill_nan(&result.raw_logprob, 1);
+    if (has_nan || !(row->want & TEMPERA_WANT_TEMPERED_LOGPROB))
+        tempera_row_fill_nan(&result.tempered_logprob, 1);
+    if (has_nan)
         tempera_row_fill_nan(&result.logprob, 1);
-    }
     return result;
 }

@@ -21,14 +21,32 @@ static enum tempera_status check_bias_tokens(const struct tempera_sampler *sampl
     return TEMPERA_OK;
 }
 
+static enum tempera_status check_report(const struct tempera_logprobs *report, size_t cols)
+{
+    TEMPERA_CHECK(report->struct_size >= sizeof *report, TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(report->n_ids == 0 || (report->ids != NULL && report->named != NULL),
+                  TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(report->max_top == 0 || report->top != NULL, TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(report->order == TEMPERA_LOGPROB_ORDER_RAW ||
+                      report->order == TEMPERA_LOGPROB_ORDER_FINAL,
+                  TEMPERA_INVALID_ARGUMENT);
+    for (size_t i = 0; i < report->n_ids; i++)
+        TEMPERA_CHECK((size_t)report->ids[i] < cols, TEMPERA_TOKEN_OUT_OF_RANGE);
+    return TEMPERA_OK;
+}
+
 static enum tempera_status check_row(const struct tempera_sample_row *row, size_t cols)
 {
+    const uint32_t wants = TEMPERA_WANT_RAW_LOGPROB | TEMPERA_WANT_TEMPERED_LOGPROB;
     enum tempera_status status = tempera_sampler_check(row->sampler, NULL);
     if (status == TEMPERA_OK)
         status = tempera_state_check(row->state, row->sampler);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
-    TEMPERA_CHECK(row->reserved[0] == 0 && row->reserved[1] == 0, TEMPERA_INVALID_ARGUMENT);
-    return check_bias_tokens(row->sampler, cols);
+    TEMPERA_CHECK((row->want & ~wants) == 0 && row->reserved == 0, TEMPERA_INVALID_ARGUMENT);
+    status = check_bias_tokens(row->sampler, cols);
+    if (status == TEMPERA_OK && row->logprobs != NULL)
+        status = check_report(row->logprobs, cols);
+    return status;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -59,13 +77,35 @@ static bool is_apart(const struct tempera_call *call, const struct tempera_array
     return true;
 }
 
+static bool fits(const struct tempera_array *a)
+{
+    size_t nbytes;
+    return tempera_size_mul(a->count, a->nbytes, &nbytes);
+}
+
 static bool arrays_are_apart(const struct tempera_call *call)
 {
-    for (size_t i = 0; i < call->n_arrays; i++) {
-        size_t nbytes;
-        if (!tempera_size_mul(call->arrays[i].count, call->arrays[i].nbytes, &nbytes) ||
-            !is_apart(call, &call->arrays[i], i))
+    for (size_t i = 0; i < call->n_arrays; i++)
+        if (!fits(&call->arrays[i]) || !is_apart(call, &call->arrays[i], i))
             return false;
+    return true;
+}
+
+// A row's report from all that the call was given, and its own arrays from one another.
+static bool report_is_apart(const struct tempera_call *call, const struct tempera_logprobs *report)
+{
+    const struct tempera_array arrays[] = {
+        {report, 1, sizeof *report, true},
+        {report->ids, report->n_ids, sizeof *report->ids, false},
+        {report->named, report->n_ids, sizeof *report->named, true},
+        {report->top, report->max_top, sizeof *report->top, true},
+    };
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        if (!fits(&arrays[i]) || !is_apart(call, &arrays[i], call->n_arrays))
+            return false;
+        for (size_t j = 0; j < i; j++)
+            if (!two_are_apart(&arrays[i], &arrays[j]))
+                return false;
     }
     return true;
 }
@@ -115,6 +155,8 @@ enum tempera_status tempera_call_check(struct tempera_call *call,
     for (size_t r = 0; r < n_rows; r++) {
         status = check_row(&call->rows[r], call->logits->cols);
         TEMPERA_CHECK(status == TEMPERA_OK, status);
+        const struct tempera_logprobs *report = call->rows[r].logprobs;
+        TEMPERA_CHECK(report == NULL || report_is_apart(call, report), TEMPERA_INVALID_ARGUMENT);
     }
     return TEMPERA_OK;
 }

@@ -57,10 +57,13 @@ static struct tempera_sample_result sample_row(const struct sample_job *job, siz
         status = tempera_chain_run(&chain);
     if (probs != NULL)
         tempera_row_fill(probs, TEMPERA_F32, job->logits->cols, status == TEMPERA_NAN_INPUT);
-    if (status != TEMPERA_OK)
-        return tempera_result_without_token(status);
+    if (status != TEMPERA_OK) {
+        tempera_report_without_token(job->rows[r].logprobs, status);
+        return tempera_result_without_token(&job->rows[r], status);
+    }
     if (probs != NULL)
         write_probs(&chain.c, probs);
+    tempera_chain_report(&chain);
     return tempera_chain_result(&chain, tempera_chain_draw(&chain));
 }
 

@@ -3,7 +3,8 @@
 // temperature so far. In the order of a call: sample.c (rows of a batch), check.c (arguments),
 // chain.c (one row), candidates.c (what may be drawn), stages.c (the table of stages), scores.c
 // (those that change scores); those that filter: select.c (by rank), thresholds.c, typical.c,
-// tail_free.c, xtc.c; draw.c. Beside them weigh.c (masses and sums of them) and state.c (history).
+// tail_free.c, xtc.c; draw.c; logprobs.c (what is reported). Beside them weigh.c (masses and sums
+// of them), best.c (the largest of many) and state.c (history).
 // The definitions are in docs/SAMPLING.md.
 #ifndef TEMPERA_SAMPLER_SAMPLER_H
 #define TEMPERA_SAMPLER_SAMPLER_H
@@ -34,8 +35,9 @@ struct tempera_candidates {
     float *scores;    // [n], finite
     uint64_t *masses; // [n], those of the scores if has_masses, else room for anything
     size_t n;
-    float max;          // the largest score
-    double temperature; // T, the product so far, in (0, inf)
+    float max;                // the largest score
+    double temperature;       // T, the product so far, in (0, inf)
+    double chain_temperature; // the product of all temperatures; once 0 or inf, it stays so
     bool has_masses;
     const struct tempera_sample_row *row; // what the caller says of it, the history among it
 };
@@ -146,6 +148,11 @@ static inline uint32_t tempera_score_key(float score)
 {
     uint32_t bits = tempera_float_bits(score);
     return bits >> 31 ? ~bits : bits | 0x80000000u;
+}
+
+static inline float tempera_key_score(uint32_t key)
+{
+    return tempera_bits_float(key >> 31 ? key & 0x7FFFFFFFu : ~key);
 }
 
 // The mass that top-p has to keep of W: max(1, ceil(P W) - floor(W / 2^24)), exactly.

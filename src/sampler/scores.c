@@ -16,6 +16,8 @@ static float to_score(double score)
 // A product of temperatures that leaves the range of a double is 0 or inf, too.
 static void multiply_temperature(struct tempera_candidates *c, double factor)
 {
+    if (c->chain_temperature > 0 && c->chain_temperature < INFINITY)
+        c->chain_temperature *= factor;
     double product = c->temperature * factor;
     if (product == 0) {
         tempera_candidates_keep_ties(c, c->max, 1);

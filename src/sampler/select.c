@@ -10,14 +10,6 @@
 #include "sampler/sampler.h"
 
 // ------------------------------------------------------------------------------------------------
-// Keys
-
-static float score_of(uint32_t key)
-{
-    return tempera_bits_float(key >> 31 ? key & 0x7FFFFFFFu : ~key);
-}
-
-// ------------------------------------------------------------------------------------------------
 // Prefixes
 
 // The candidates with at least some score.
@@ -81,7 +73,7 @@ static void keep_prefix(struct tempera_candidates *c, const uint64_t *weights, t
     tempera_u128 above = 0;
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
-        struct share share = share_from(c, weights, score_of(middle));
+        struct share share = share_from(c, weights, tempera_key_score(middle));
         if (share.weight < least) {
             high = middle;
             above = share.weight;
@@ -89,9 +81,9 @@ static void keep_prefix(struct tempera_candidates *c, const uint64_t *weights, t
         }
         low = middle;
         if (share.count <= c->n / 2)
-            tempera_candidates_keep_from(c, score_of(low));
+            tempera_candidates_keep_from(c, tempera_key_score(low));
     }
-    float score = score_of(low);
+    float score = tempera_key_score(low);
     tempera_candidates_keep_ties(c, score, ties_needed(c, weights, score, least - above));
 }
 

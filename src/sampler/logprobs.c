@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+// Log-probabilities of a row: raw and tempered are those of tempera_log_softmax, by the same code;
+// the final ones follow from the candidates that are left.
+#include <math.h>
+
+#include "sampler/best.h"
+#include "sampler/calls.h"
+#include "score/rows.h"
+
+// ------------------------------------------------------------------------------------------------
+// Raw and tempered
+
+static struct tempera_row_source source_of(const struct tempera_allowed *a)
+{
+    return (struct tempera_row_source){
+        .kernels = tempera_kernels(),
+        .how = {.dtype = TEMPERA_F32, .mask = a->mask, .scale = 1},
+        .z = a->z,
+        .n = a->n,
+        .is_plain = a->mask == NULL,
+    };
+}
+
+// Made once for a row, however many tokens are asked for.
+static const struct tempera_row_plan *plan_of(struct tempera_chain *chain,
+                                              struct tempera_planned *planned, float T)
+{
+    if (!planned->is_there) {
+        struct tempera_row_source source = source_of(&chain->allowed);
+        struct tempera_heat heat = tempera_heat_of((double)T);
+        planned->plan = tempera_row_plan_of(&source, &heat);
+        planned->is_there = true;
+    }
+    return &planned->plan;
+}
+
+static const struct tempera_row_plan *raw_plan(struct tempera_chain *chain)
+{
+    return plan_of(chain, &chain->raw, 1);
+}
+
+static float logprob_in(const struct tempera_row_plan *plan, const struct tempera_allowed *a,
+                        int32_t token)
+{
+    float logprob = -INFINITY;
+    if ((size_t)token < a->n && tempera_mask_allows(a->mask, (size_t)token))
+        tempera_row_plan_log_softmax(plan, tempera_kernels(), &a->z[token], 1, &logprob);
+    return logprob;
+}
+
+// The token that T = 0 leaves, were it the only stage.
+static int32_t first_maximum(struct tempera_chain *chain)
+{
+    const struct tempera_allowed *a = &chain->allowed;
+    float max = raw_plan(chain)->max;
+    size_t i = 0;
+    while (!tempera_mask_allows(a->mask, i) || a->z[i] != max)
+        i++;
+    return (int32_t)i;
+}
+
+float tempera_chain_raw_logprob(struct tempera_chain *chain, int32_t token)
+{
+    return logprob_in(raw_plan(chain), &chain->allowed, token);
+}
+
+float tempera_chain_tempered_logprob(struct tempera_chain *chain, int32_t token)
+{
+    float T = (float)chain->c.chain_temperature;
+    if (T == 1)
+        return tempera_chain_raw_logprob(chain, token);
+    if (T > 0)
+        return logprob_in(plan_of(chain, &chain->tempered, T), &chain->allowed, token);
+    if (chain->first_maximum < 0)
+        chain->first_maximum = first_maximum(chain);
+    return token == chain->first_maximum ? 0 : -INFINITY;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Final
+
+float tempera_chain_logprob(struct tempera_chain *chain, size_t at)
+{
+    struct tempera_candidates *c = &chain->c;
+    double lambda = tempera_candidates_lambda(c);
+    if (c->masses[at] == 0)
+        return -INFINITY;
+    // 0 - 0 where it is certain, not -0
+    return (float)(0 - (tempera_candidates_depth(c, at) + lambda));
+}
+
+// ------------------------------------------------------------------------------------------------
+// Reports
+
+static struct tempera_token_logprob logprobs_of(struct tempera_chain *chain, int32_t token)
+{
+    size_t at = tempera_candidates_find(&chain->c, token);
+    return (struct tempera_token_logprob){
+        .token = token,
+        .raw = tempera_chain_raw_logprob(chain, token),
+        .tempered = tempera_chain_tempered_logprob(chain, token),
+        .final = at < chain->c.n ? tempera_chain_logprob(chain, at) : -INFINITY,
+    };
+}
+
+static void offer_raw(struct tempera_chain *chain, struct tempera_best *best)
+{
+    struct tempera_row_source source = source_of(&chain->allowed);
+    const struct tempera_row_plan *plan = raw_plan(chain);
+    float buffer[TEMPERA_PIECE], logprobs[TEMPERA_PIECE];
+    for (size_t at = 0; at < source.n; at += TEMPERA_PIECE) {
+        size_t n = source.n - at < TEMPERA_PIECE ? source.n - at : TEMPERA_PIECE;
+        const float *x = tempera_row_piece(&source, at, n, buffer);
+        tempera_row_plan_log_softmax(plan, source.kernels, x, n, logprobs);
+        for (size_t i = 0; i < n; i++)
+            if (logprobs[i] > -INFINITY)
+                tempera_best_offer(best, tempera_key_of_float(logprobs[i], (int32_t)(at + i)));
+    }
+}
+
+static void offer_final(struct tempera_chain *chain, struct tempera_best *best)
+{
+    for (size_t i = 0; i < chain->c.n; i++) {
+        float logprob = tempera_chain_logprob(chain, i);
+        if (logprob > -INFINITY)
+            tempera_best_offer(best, tempera_key_of_float(logprob, chain->c.ids[i]));
+    }
+}
+
+void tempera_chain_report(struct tempera_chain *chain)
+{
+    struct tempera_logprobs *report = chain->row->logprobs;
+    if (report == NULL)
+        return;
+    for (size_t i = 0; i < report->n_ids; i++)
+        report->named[i] = logprobs_of(chain, report->ids[i]);
+    struct tempera_best best = {(char *)report->top, sizeof *report->top, report->max_top, 0};
+    if (report->order == TEMPERA_LOGPROB_ORDER_RAW)
+        offer_raw(chain, &best);
+    else
+        offer_final(chain, &best);
+    tempera_best_sort(&best);
+    for (size_t i = 0; i < best.count; i++)
+        report->top[i] = logprobs_of(chain, tempera_id_of_key(tempera_best_key(&best, i)));
+    report->n_top = best.count;
+}
+
+void tempera_report_without_token(struct tempera_logprobs *report, enum tempera_status status)
+{
+    if (report == NULL)
+        return;
+    float value = -INFINITY;
+    if (status == TEMPERA_NAN_INPUT)
+        tempera_row_fill_nan(&value, 1);
+    for (size_t i = 0; i < report->n_ids; i++)
+        report->named[i] = (struct tempera_token_logprob){report->ids[i], value, value, value};
+    report->n_top = 0;
+}
