@@ -410,8 +410,14 @@ static void bad_matrices(void)
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.logits.dtype = (enum tempera_dtype)99);
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.logits.rows = SIZE_MAX / 8);
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.logits.cols = c.logits.row_stride = (size_t)INT32_MAX + 1);
-    REFUSED(TEMPERA_UNSUPPORTED, c.logits.dtype = TEMPERA_F16);
+    REFUSED(TEMPERA_BUFFER_TOO_SMALL, c.logits.dtype = TEMPERA_F16); // needs more of it
     struct call c;
+    open_call(&c);
+    c.probs.dtype = TEMPERA_BF16;
+    CHECK_STATUS(
+        tempera_sampler_probs(&c.logits, c.rows, &c.probs, c.results, c.scratch, c.nbytes, NULL),
+        TEMPERA_UNSUPPORTED);
+    free(c.scratch);
     struct tempera_matrix bad[] = {
         tempera_matrix_f32(NULL, 2, 10), tempera_matrix_f32(call_probs, 2, 9),
         tempera_matrix_f32(call_probs, 1, 10), tempera_matrix_f32(call_logits, 2, 10),

@@ -168,14 +168,16 @@ struct tempera_sample_result {
     uint32_t reserved[3];
 };
 
-// Bytes of scratch for tempera_sample and tempera_sampler_probs with logits of this shape and
-// this executor (NULL: serial): about 16 * vocab for each thread, of which there are as many as
-// rows at most. 0 for no rows, or a shape that can't be sampled. Enough for fewer rows, too.
+// Bytes of scratch for tempera_sample and tempera_sampler_probs with logits of this shape and type
+// and this executor (NULL: serial): for each thread, of which there are as many as rows at most,
+// about 16 * vocab, and 4 * vocab more for logits of 16 bits. 0 for no rows, or a shape that can't
+// be sampled. Enough for fewer rows, too.
 TEMPERA_API size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *logits,
                                                  const struct tempera_executor *executor);
 
 // Draws one token for each row of logits[batch, vocab].
-//   logits    input, f32; vocab at most 2^31 - 1
+//   logits    input, f32, f16 or bf16; vocab at most 2^31 - 1. A row of 16 bits gives the bits that
+//             the same numbers in f32 give
 //   rows      [batch], input, but for what their logprobs point to
 //   results   [batch], output
 //   scratch   of the caller, aligned to 64, at least as large as the query says

@@ -17,47 +17,49 @@ static size_t aligned(size_t nbytes)
 
 size_t tempera_chain_nbytes(const struct tempera_matrix *logits)
 {
-    size_t cols = logits->cols;
-    return aligned(cols * sizeof(uint64_t)) + aligned(cols * sizeof(float)) +
+    size_t cols = logits->cols, n_floats = logits->dtype == TEMPERA_F32 ? 1 : 2;
+    return aligned(cols * sizeof(uint64_t)) + n_floats * aligned(cols * sizeof(float)) +
            aligned(cols * sizeof(int32_t));
 }
 
-static struct tempera_candidates candidates_in(char *scratch, size_t cols)
+static void *take(char **scratch, size_t cols, size_t nbytes)
 {
-    struct tempera_candidates c = {.n = 0};
-    c.masses = (uint64_t *)(void *)scratch;
-    scratch += aligned(cols * sizeof *c.masses);
-    c.scores = (float *)(void *)scratch;
-    scratch += aligned(cols * sizeof *c.scores);
-    c.ids = (int32_t *)(void *)scratch;
-    return c;
+    char *taken = *scratch;
+    *scratch += aligned(cols * nbytes);
+    return taken;
 }
 
 // ------------------------------------------------------------------------------------------------
 // Stages
 
+// A row of 16 bits becomes one of f32; there, what is masked is -inf.
 static struct tempera_allowed allowed_in(const struct tempera_matrix *logits, size_t r,
-                                         const struct tempera_sample_row *row)
+                                         const struct tempera_sample_row *row, char **scratch)
 {
-    struct tempera_allowed a = {tempera_matrix_row(logits, r), row->mask, logits->cols};
-    if (row->mask != NULL && row->mask_nbits < a.n)
-        a.n = row->mask_nbits;
-    return a;
+    const void *z = tempera_matrix_element(logits, r, 0);
+    size_t n = logits->cols;
+    if (row->mask != NULL && row->mask_nbits < n)
+        n = row->mask_nbits;
+    if (logits->dtype == TEMPERA_F32)
+        return (struct tempera_allowed){z, row->mask, n};
+    const struct tempera_prepare how = {.dtype = logits->dtype, .mask = row->mask, .scale = 1};
+    float *wide = take(scratch, logits->cols, sizeof *wide);
+    tempera_kernels()->prepare(&how, z, 0, n, wide);
+    return (struct tempera_allowed){wide, NULL, n};
 }
 
 enum tempera_status tempera_chain_begin(struct tempera_chain *chain,
                                         const struct tempera_matrix *logits, size_t r,
                                         const struct tempera_sample_row *row, char *scratch)
 {
-    *chain = (struct tempera_chain){
-        .row = row,
-        .allowed = allowed_in(logits, r, row),
-        .c = candidates_in(scratch, logits->cols),
-        .first_maximum = -1,
-    };
-    chain->c.row = row;
-    const struct tempera_allowed *a = &chain->allowed;
-    return tempera_candidates_gather(&chain->c, a->z, a->mask, a->n);
+    size_t cols = logits->cols;
+    struct tempera_candidates *c = &chain->c;
+    *chain = (struct tempera_chain){.row = row, .c.row = row, .first_maximum = -1};
+    c->masses = take(&scratch, cols, sizeof *c->masses);
+    c->scores = take(&scratch, cols, sizeof *c->scores);
+    c->ids = take(&scratch, cols, sizeof *c->ids);
+    chain->allowed = allowed_in(logits, r, row, &scratch);
+    return tempera_candidates_gather(c, chain->allowed.z, chain->allowed.mask, chain->allowed.n);
 }
 
 enum tempera_status tempera_chain_run(struct tempera_chain *chain)

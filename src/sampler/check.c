@@ -133,7 +133,7 @@ static enum tempera_status check_other(const struct tempera_call *call)
 enum tempera_status tempera_call_check(struct tempera_call *call,
                                        const struct tempera_executor *executor)
 {
-    enum tempera_status status = tempera_matrix_check_f32(call->logits);
+    enum tempera_status status = tempera_matrix_check(call->logits);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     TEMPERA_CHECK(call->logits->cols <= INT32_MAX, TEMPERA_INVALID_ARGUMENT);
     if (call->other != NULL)

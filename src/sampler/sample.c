@@ -31,7 +31,7 @@ size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *logits,
                                      const struct tempera_executor *executor)
 {
     size_t nbytes;
-    if (logits == NULL || logits->cols > INT32_MAX ||
+    if (logits == NULL || logits->cols > INT32_MAX || tempera_dtype_nbytes(logits->dtype) == 0 ||
         !tempera_size_mul(tempera_chain_nbytes(logits), n_slices(logits->rows, executor), &nbytes))
         return 0;
     return nbytes;
