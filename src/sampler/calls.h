@@ -19,13 +19,13 @@ struct tempera_array {
     bool is_written;
 };
 
-// Arguments to be checked. scratch and rows are added to the arrays by the check.
+// Arguments to be checked. rows and scratch are added to the arrays by the check.
 struct tempera_call {
     const struct tempera_matrix *logits;
     const struct tempera_sample_row *rows; // [logits->rows]
     const struct tempera_matrix *other;    // NULL, or a matrix of the logits' shape that is written
     void *scratch;
-    size_t scratch_nbytes;
+    size_t scratch_nbytes, needed; // needed 0: there is no call with these logits and samplers
     struct tempera_array arrays[8];
     size_t n_arrays;
 };
@@ -34,8 +34,21 @@ void tempera_call_add(struct tempera_call *call, const void *data, size_t count,
                       bool is_written);
 
 // The status that the call has to return unless it is OK. Writes to nothing but *call.
-enum tempera_status tempera_call_check(struct tempera_call *call,
-                                       const struct tempera_executor *executor);
+enum tempera_status tempera_call_check(struct tempera_call *call);
+
+static inline size_t tempera_scratch_aligned(size_t nbytes)
+{
+    const size_t alignment = TEMPERA_SCRATCH_ALIGNMENT;
+    return (nbytes + alignment - 1) / alignment * alignment;
+}
+
+// An array at the beginning of what is left of the scratch.
+static inline void *tempera_scratch_take(char **scratch, size_t count, size_t nbytes)
+{
+    char *taken = *scratch;
+    *scratch += tempera_scratch_aligned(count * nbytes);
+    return taken;
+}
 
 // ------------------------------------------------------------------------------------------------
 // One row
@@ -70,6 +83,9 @@ size_t tempera_chain_nbytes(const struct tempera_matrix *logits);
 enum tempera_status tempera_chain_begin(struct tempera_chain *chain,
                                         const struct tempera_matrix *logits, size_t r,
                                         const struct tempera_sample_row *row, char *scratch);
+
+// Lets stage number i act; there is at least one candidate.
+void tempera_chain_apply(struct tempera_chain *chain, size_t i);
 
 // Lets all stages act on a chain that has begun. OK, or ALL_MASKED: nothing is left.
 enum tempera_status tempera_chain_run(struct tempera_chain *chain);

@@ -9,24 +9,12 @@
 // ------------------------------------------------------------------------------------------------
 // Scratch
 
-static size_t aligned(size_t nbytes)
-{
-    const size_t alignment = TEMPERA_SCRATCH_ALIGNMENT;
-    return (nbytes + alignment - 1) / alignment * alignment;
-}
-
 size_t tempera_chain_nbytes(const struct tempera_matrix *logits)
 {
     size_t cols = logits->cols, n_floats = logits->dtype == TEMPERA_F32 ? 1 : 2;
-    return aligned(cols * sizeof(uint64_t)) + n_floats * aligned(cols * sizeof(float)) +
-           aligned(cols * sizeof(int32_t));
-}
-
-static void *take(char **scratch, size_t cols, size_t nbytes)
-{
-    char *taken = *scratch;
-    *scratch += aligned(cols * nbytes);
-    return taken;
+    return tempera_scratch_aligned(cols * sizeof(uint64_t)) +
+           n_floats * tempera_scratch_aligned(cols * sizeof(float)) +
+           tempera_scratch_aligned(cols * sizeof(int32_t));
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -43,7 +31,7 @@ static struct tempera_allowed allowed_in(const struct tempera_matrix *logits, si
     if (logits->dtype == TEMPERA_F32)
         return (struct tempera_allowed){z, row->mask, n};
     const struct tempera_prepare how = {.dtype = logits->dtype, .mask = row->mask, .scale = 1};
-    float *wide = take(scratch, logits->cols, sizeof *wide);
+    float *wide = tempera_scratch_take(scratch, logits->cols, sizeof *wide);
     tempera_kernels()->prepare(&how, z, 0, n, wide);
     return (struct tempera_allowed){wide, NULL, n};
 }
@@ -55,20 +43,24 @@ enum tempera_status tempera_chain_begin(struct tempera_chain *chain,
     size_t cols = logits->cols;
     struct tempera_candidates *c = &chain->c;
     *chain = (struct tempera_chain){.row = row, .c.row = row, .first_maximum = -1};
-    c->masses = take(&scratch, cols, sizeof *c->masses);
-    c->scores = take(&scratch, cols, sizeof *c->scores);
-    c->ids = take(&scratch, cols, sizeof *c->ids);
+    c->masses = tempera_scratch_take(&scratch, cols, sizeof *c->masses);
+    c->scores = tempera_scratch_take(&scratch, cols, sizeof *c->scores);
+    c->ids = tempera_scratch_take(&scratch, cols, sizeof *c->ids);
     chain->allowed = allowed_in(logits, r, row, &scratch);
     return tempera_candidates_gather(c, chain->allowed.z, chain->allowed.mask, chain->allowed.n);
 }
 
+void tempera_chain_apply(struct tempera_chain *chain, size_t i)
+{
+    const struct tempera_stage *stage = &chain->row->sampler->stages[i];
+    tempera_stage_type_of(stage->kind)->apply(&chain->c, stage);
+}
+
 enum tempera_status tempera_chain_run(struct tempera_chain *chain)
 {
-    const struct tempera_sampler *sampler = chain->row->sampler;
-    struct tempera_candidates *c = &chain->c;
-    for (size_t i = 0; i < sampler->n_stages && c->n > 0; i++)
-        tempera_stage_type_of(sampler->stages[i].kind)->apply(c, &sampler->stages[i]);
-    return c->n > 0 ? TEMPERA_OK : TEMPERA_ALL_MASKED; // everything was banned
+    for (size_t i = 0; i < chain->row->sampler->n_stages && chain->c.n > 0; i++)
+        tempera_chain_apply(chain, i);
+    return chain->c.n > 0 ? TEMPERA_OK : TEMPERA_ALL_MASKED; // everything was banned
 }
 
 size_t tempera_chain_draw(struct tempera_chain *chain)

@@ -130,8 +130,7 @@ static enum tempera_status check_other(const struct tempera_call *call)
     return TEMPERA_OK;
 }
 
-enum tempera_status tempera_call_check(struct tempera_call *call,
-                                       const struct tempera_executor *executor)
+enum tempera_status tempera_call_check(struct tempera_call *call)
 {
     enum tempera_status status = tempera_matrix_check(call->logits);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
@@ -147,10 +146,9 @@ enum tempera_status tempera_call_check(struct tempera_call *call,
     TEMPERA_CHECK(n_rows == 0 || call->scratch != NULL, TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK((uintptr_t)call->scratch % TEMPERA_SCRATCH_ALIGNMENT == 0,
                   TEMPERA_INVALID_ARGUMENT);
-    size_t needed = tempera_sample_scratch_nbytes(call->logits, executor);
-    TEMPERA_CHECK(needed > 0 || n_rows == 0, TEMPERA_INVALID_ARGUMENT);
-    TEMPERA_CHECK(call->scratch_nbytes >= needed, TEMPERA_BUFFER_TOO_SMALL);
-    tempera_call_add(call, call->scratch, needed, 1, true);
+    TEMPERA_CHECK(call->needed > 0 || n_rows == 0, TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(call->scratch_nbytes >= call->needed, TEMPERA_BUFFER_TOO_SMALL);
+    tempera_call_add(call, call->scratch, call->needed, 1, true);
     TEMPERA_CHECK(arrays_are_apart(call), TEMPERA_INVALID_ARGUMENT);
     for (size_t r = 0; r < n_rows; r++) {
         status = check_row(&call->rows[r], call->logits->cols);

@@ -100,10 +100,11 @@ static enum tempera_status run(struct sample_job *job, size_t scratch_nbytes,
                                 .rows = job->rows,
                                 .other = job->probs,
                                 .scratch = job->scratch,
-                                .scratch_nbytes = scratch_nbytes};
+                                .scratch_nbytes = scratch_nbytes,
+                                .needed = tempera_sample_scratch_nbytes(job->logits, executor)};
     TEMPERA_CHECK(job->logits != NULL, TEMPERA_INVALID_ARGUMENT);
     tempera_call_add(&call, job->results, job->logits->rows, sizeof *job->results, true);
-    enum tempera_status status = tempera_call_check(&call, executor);
+    enum tempera_status status = tempera_call_check(&call);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     atomic_init(&job->next_row, 0);
     atomic_init(&job->worst, TEMPERA_OK);
