@@ -42,13 +42,14 @@ struct generation {
     void *scratch;      // the sampler's
     size_t scratch_nbytes;
     struct tempera_sampler_state *state;
+    struct tempera_sample_row row;       // of this step
+    struct tempera_sample_result result; // of this step
 
     const char *pending; // bytes of the prompt that the next tokens have to repeat
     size_t n_pending;
     struct tempera_utf8_holdback holdback;
     char *text; // not shown yet: it may be the beginning of a stop string
     size_t nbytes, capacity;
-    int32_t last_token;
     bool ended;
     bool refused; // the callback said stop and isn't called again
 };
@@ -105,7 +106,9 @@ static enum tempera_status make_room(struct generation *g, size_t n)
     return status == TEMPERA_OK ? tempera_decoder_append(g->decoder, g->ids, kept, NULL) : status;
 }
 
-static enum tempera_status append(struct generation *g, const int32_t *ids, size_t n)
+// drawn: what the sampler said of the token; NULL for those of the prompt.
+static enum tempera_status append(struct generation *g, const int32_t *ids, size_t n,
+                                  const struct tempera_sample_result *drawn)
 {
     enum tempera_status status = make_room(g, n);
     if (status != TEMPERA_OK)
@@ -113,7 +116,7 @@ static enum tempera_status append(struct generation *g, const int32_t *ids, size
     memcpy(g->ids + tempera_decoder_length(g->decoder), ids, n * sizeof *ids);
     status = tempera_decoder_append(g->decoder, ids, n, g->logits);
     for (size_t i = 0; i < n && status == TEMPERA_OK; i++)
-        status = tempera_sampler_accept(g->state, ids[i], NULL);
+        status = tempera_sampler_accept(g->state, ids[i], drawn);
     return status;
 }
 
@@ -182,7 +185,7 @@ static enum tempera_status begin(struct generation *g, const char *prompt, size_
                                     "room for one more: shorten the prompt",
                                     n_ids, capacity);
     if (status == TEMPERA_OK)
-        status = append(g, ids, n_ids);
+        status = append(g, ids, n_ids, NULL);
     free(ids);
     return status;
 }
@@ -229,10 +232,10 @@ static float entropy_bits(struct generation *g)
     return (float)(nats > 0 ? nats / 0.6931471805599453 : 0);
 }
 
-static enum tempera_status sample(struct generation *g, struct tempera_sample_result *result)
+static enum tempera_status sample(struct generation *g)
 {
     struct tempera_matrix logits = tempera_matrix_const_f32(g->logits, 1, g->vocab);
-    struct tempera_sample_row row = {
+    g->row = (struct tempera_sample_row){
         .sampler = &g->options->sampler,
         .state = g->state,
         .seed = g->options->seed,
@@ -241,7 +244,7 @@ static enum tempera_status sample(struct generation *g, struct tempera_sample_re
         .mask = step_mask(g),
         .want = TEMPERA_WANT_RAW_LOGPROB,
     };
-    return tempera_sample(&logits, &row, result, g->scratch, g->scratch_nbytes, NULL);
+    return tempera_sample(&logits, &g->row, &g->result, g->scratch, g->scratch_nbytes, NULL);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -333,24 +336,24 @@ static void show(struct generation *g, struct tempera_generated *generated, bool
 
 static enum tempera_status step(struct generation *g)
 {
-    struct tempera_sample_result result;
-    enum tempera_status status = sample(g, &result);
+    enum tempera_status status = sample(g);
     if (status != TEMPERA_OK)
         return status;
+    int32_t token = g->result.token;
     struct tempera_generated generated = {
-        .token = result.token,
-        .raw_logprob = result.raw_logprob,
-        .logprob = result.logprob,
+        .token = token,
+        .raw_logprob = g->result.raw_logprob,
+        .logprob = g->result.logprob,
         .entropy_bits = entropy_bits(g),
         .logits = g->logits,
+        .row = &g->row,
     };
     size_t nbytes;
-    const uint8_t *bytes = new_bytes(g, result.token, &nbytes);
+    const uint8_t *bytes = new_bytes(g, token, &nbytes);
     if (!reserve_text(g, nbytes))
         return TEMPERA_OUT_OF_MEMORY;
     g->nbytes += tempera_utf8_push(&g->holdback, bytes, nbytes, g->text + g->nbytes);
-    g->last_token = result.token;
-    g->ended = result.token == tempera_tokenizer_eos(g->tokenizer);
+    g->ended = token == tempera_tokenizer_eos(g->tokenizer);
     show(g, &generated, false);
     return TEMPERA_OK;
 }
@@ -379,7 +382,7 @@ static enum tempera_status run(struct generation *g, size_t *n_tokens)
         bool full = length == tempera_decoder_capacity(g->decoder) && !g->options->slide;
         if (g->ended || full || *n_tokens == most)
             break;
-        status = append(g, &g->last_token, 1);
+        status = append(g, &g->result.token, 1, &g->result);
         if (status != TEMPERA_OK)
             break;
     }
