@@ -357,7 +357,7 @@ struct call {
     struct tempera_sample_result *results_given;
 };
 
-static struct tempera_sampler plain_sampler = {sizeof(struct tempera_sampler), NULL, 0};
+static struct tempera_sampler plain_sampler = {sizeof(struct tempera_sampler), NULL, 0, 0};
 static float call_logits[2 * 10], call_probs[2 * 10];
 
 static void open_call(struct call *call)
@@ -461,12 +461,14 @@ static void bad_rows(void)
     const struct tempera_logit_bias outside = {10, 1};
     struct tempera_stage stage = tempera_stage_logit_bias(&outside, 1);
     struct tempera_sampler biased = tempera_sampler_of(&stage, 1);
-    struct tempera_sampler small = plain_sampler, missing = plain_sampler;
+    struct tempera_sampler small = plain_sampler, missing = plain_sampler, odd = plain_sampler;
+    odd.draw = (enum tempera_draw)2;
     small.struct_size--;
     missing.n_stages = 1;
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].sampler = NULL);
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].sampler = &small);
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].sampler = &missing);
+    REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].sampler = &odd);
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].reserved = 1);
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].want = 4);
     REFUSED(TEMPERA_TOKEN_OUT_OF_RANGE, c.rows[1].sampler = &biased);

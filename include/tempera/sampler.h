@@ -11,7 +11,7 @@
 //     struct tempera_sampler sampler = tempera_sampler_of(stages, 3);
 //
 // The stages are those of sampler_stages.h. The draw takes the first token, by id, where the
-// running mass of the kept tokens passes a random share of their total.
+// running mass of the kept tokens passes a random share of their total, or the winner of a race.
 //
 // Masses are integers: w_i = exp((z_i - m) / T) * 2^51 rounded to nearest, m the largest score
 // that is left. Their sums are exact, so kept sets and draws do not depend on the order of
@@ -32,6 +32,7 @@
 //
 // No function here allocates or starts a thread. The caller's floating-point modes have no
 // influence. All are safe to call from several threads, unless one changes a state meanwhile.
+// Read next: explain.h (what each stage did), decoding.h (several draws).
 #ifndef TEMPERA_SAMPLER_H
 #define TEMPERA_SAMPLER_H
 
@@ -50,17 +51,26 @@ extern "C" {
 // ------------------------------------------------------------------------------------------------
 // Samplers
 
+// How a token is found once the stages are through. The distribution is the same.
+enum tempera_draw {
+    TEMPERA_DRAW_MASS = 0, // by running mass: one random number, the fastest
+    TEMPERA_DRAW_RACE = 1, // Gumbel-max, as an exponential race: noise for each token by itself, so
+                           // that like rows give like tokens, and filters don't change the winner
+                           // unless they remove it
+};
+
 // What to do with a row: a value without hidden state, shared by any number of rows and threads.
 struct tempera_sampler {
     size_t struct_size;
     const struct tempera_stage *stages; // [n_stages], borrowed
     size_t n_stages;                    // 0: a plain draw at T = 1
+    enum tempera_draw draw;
 };
 
 static inline struct tempera_sampler tempera_sampler_of(const struct tempera_stage *stages,
                                                         size_t n_stages)
 {
-    struct tempera_sampler sampler = {sizeof sampler, stages, n_stages};
+    struct tempera_sampler sampler = {sizeof sampler, stages, n_stages, TEMPERA_DRAW_MASS};
     return sampler;
 }
 

@@ -31,6 +31,9 @@ static inline void tempera_best_offer(struct tempera_best *best, tempera_u128 ke
         tempera_best_insert(best, key);
 }
 
+// The candidates that win the race, the first one first.
+void tempera_race(struct tempera_candidates *c, struct tempera_best *best);
+
 // The largest first. Nothing can be offered afterwards.
 void tempera_best_sort(struct tempera_best *best);
 

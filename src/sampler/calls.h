@@ -90,8 +90,11 @@ void tempera_chain_apply(struct tempera_chain *chain, size_t i);
 // Lets all stages act on a chain that has begun. OK, or ALL_MASKED: nothing is left.
 enum tempera_status tempera_chain_run(struct tempera_chain *chain);
 
-// The place of the candidate that the row's luck draws.
-size_t tempera_chain_draw(struct tempera_chain *chain);
+// The place of the candidate that the row's luck of a number draws, by mass.
+size_t tempera_chain_draw(struct tempera_chain *chain, uint32_t draw);
+
+// The place of the token that the row's sampler takes.
+size_t tempera_chain_token(struct tempera_chain *chain);
 
 // What is said of the candidate at a place once the stages are through.
 struct tempera_sample_result tempera_chain_result(struct tempera_chain *chain, size_t at);

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "kernels/kernels.h"
+#include "sampler/best.h"
 #include "sampler/calls.h"
 #include "score/rows.h"
 
@@ -43,6 +44,7 @@ enum tempera_status tempera_chain_begin(struct tempera_chain *chain,
     size_t cols = logits->cols;
     struct tempera_candidates *c = &chain->c;
     *chain = (struct tempera_chain){.row = row, .c.row = row, .first_maximum = -1};
+    c->step = row->state == NULL ? 0 : row->state->step;
     c->masses = tempera_scratch_take(&scratch, cols, sizeof *c->masses);
     c->scores = tempera_scratch_take(&scratch, cols, sizeof *c->scores);
     c->ids = tempera_scratch_take(&scratch, cols, sizeof *c->ids);
@@ -63,11 +65,21 @@ enum tempera_status tempera_chain_run(struct tempera_chain *chain)
     return chain->c.n > 0 ? TEMPERA_OK : TEMPERA_ALL_MASKED; // everything was banned
 }
 
-size_t tempera_chain_draw(struct tempera_chain *chain)
+size_t tempera_chain_draw(struct tempera_chain *chain, uint32_t draw)
 {
     struct tempera_candidates *c = &chain->c;
     tempera_candidates_weigh(c);
-    return tempera_draw_index(c->masses, c->n, tempera_candidates_luck(c, TEMPERA_DRAW_TOKEN));
+    return tempera_draw_index(c->masses, c->n, tempera_candidates_luck(c, draw));
+}
+
+size_t tempera_chain_token(struct tempera_chain *chain)
+{
+    if (chain->row->sampler->draw == TEMPERA_DRAW_MASS)
+        return tempera_chain_draw(chain, TEMPERA_DRAW_TOKEN);
+    tempera_u128 key;
+    struct tempera_best best = {(char *)&key, sizeof key, 1, 0};
+    tempera_race(&chain->c, &best);
+    return tempera_candidates_find(&chain->c, tempera_id_of_key(key));
 }
 
 // ------------------------------------------------------------------------------------------------

@@ -228,7 +228,7 @@ static struct tempera_sample_result explain_row(struct explained *e,
     for (size_t i = 0; i < to->n_tokens; i++)
         end_token(e, &to->tokens[i]);
     tempera_chain_report(chain);
-    return tempera_chain_result(chain, tempera_chain_draw(chain));
+    return tempera_chain_result(chain, tempera_chain_token(chain));
 }
 
 // ------------------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ static struct tempera_sample_result sample_row(const struct sample_job *job, siz
     if (probs != NULL)
         write_probs(&chain.c, probs);
     tempera_chain_report(&chain);
-    return tempera_chain_result(&chain, tempera_chain_draw(&chain));
+    return tempera_chain_result(&chain, tempera_chain_token(&chain));
 }
 
 // A task owns a slice and takes rows until there are none left. Which task does a row can't be

@@ -3,8 +3,8 @@
 // temperature so far. In the order of a call: sample.c (rows of a batch), check.c (arguments),
 // chain.c (one row), candidates.c (what may be drawn), stages.c (the table of stages), scores.c
 // (those that change scores); those that filter: select.c (by rank), thresholds.c, typical.c,
-// tail_free.c, xtc.c; draw.c; logprobs.c (what is reported). Beside them weigh.c (masses and sums
-// of them), best.c (the largest of many) and state.c (history).
+// tail_free.c, xtc.c; draw.c, race.c; logprobs.c (what is reported). Beside them weigh.c (masses
+// and sums of them), best.c (the largest of many) and state.c (history).
 // The definitions are in docs/SAMPLING.md.
 #ifndef TEMPERA_SAMPLER_SAMPLER_H
 #define TEMPERA_SAMPLER_SAMPLER_H
@@ -39,6 +39,7 @@ struct tempera_candidates {
     double temperature;       // T, the product so far, in (0, inf)
     double chain_temperature; // the product of all temperatures; once 0 or inf, it stays so
     bool has_masses;
+    uint64_t step;                        // numbers the draws
     const struct tempera_sample_row *row; // what the caller says of it, the history among it
 };
 
@@ -176,9 +177,12 @@ int32_t tempera_state_recent(const struct tempera_sampler_state *state, size_t i
 // What draws are numbered by: every purpose has its own numbers, so that no stage shifts another's
 // luck.
 enum tempera_draw_number {
-    TEMPERA_DRAW_TOKEN = 0,
+    TEMPERA_DRAW_TOKEN = 0,        // + i for draw number i of several
     TEMPERA_DRAW_XTC = 0x40000000, // + i for the XTC stage number i, XTC stages counted only
 };
+
+// A token's noise, + its id; too large for an enumeration.
+#define TEMPERA_DRAW_NOISE 0x80000000u
 
 // 128 random bits of (seed, stream, step, draw).
 tempera_u128 tempera_draw_bits(uint64_t seed, uint32_t stream, uint64_t step, uint32_t draw);
@@ -186,5 +190,8 @@ tempera_u128 tempera_draw_bits(uint64_t seed, uint32_t stream, uint64_t step, ui
 // The draw as a function of its bits: the first index whose prefix sum exceeds
 // floor(bits W / 2^128), where W > 0 is the sum of masses[n].
 size_t tempera_draw_index(const uint64_t *masses, size_t n, tempera_u128 bits);
+
+// An exponential variable made of 64 bits: -ln((r + 1/2) / 2^64), in (0, 38), to 2 ulp.
+double tempera_race_noise(uint64_t r);
 
 #endif
