@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Beyond one token from one row: several draws, draws without replacement. Definitions:
-// docs/SAMPLING.md. Read first: sampler.h.
+// Beyond one token from one row: several draws, draws without replacement, speculative
+// verification. Definitions: docs/SAMPLING.md. Read first: sampler.h.
 //
 // All of these take scratch of tempera_sample_scratch_nbytes, aligned to 64, unless said otherwise.
 // No output may overlap an input or another output. No function here allocates or starts a thread.
@@ -38,6 +38,35 @@ TEMPERA_API enum tempera_status
 tempera_sample_distinct(const struct tempera_matrix *logits, const struct tempera_sample_row *row,
                         size_t k, struct tempera_sample_result *results, size_t *n_drawn,
                         void *scratch, size_t scratch_nbytes);
+
+// ------------------------------------------------------------------------------------------------
+// Speculative verification (Leviathan et al. 2022, arXiv 2211.17192; Chen et al. 2023, 2302.01318)
+
+// Goes through a chain of drafted tokens: x is accepted with probability min(1, p(x) / q(x)), p
+// being what the sampler makes of the row, q what the draft was drawn from; the first that is not
+// accepted is replaced by a draw from max(p - q, 0), and after a whole chain one more token is
+// drawn. So the tokens are distributed as if drawn one by one from p, to vocab * 2^-50 in total
+// variation and what rounding q to its type has cost. With n_drafted = 0 this is tempera_sample.
+//   logits       [n_drafted + 1, vocab]: row i is what the model says after i drafted tokens
+//   rows         [n_drafted + 1]: masks, wants and logprobs of each position. All have the sampler,
+//                seed and stream of the first, and no state
+//   state        NULL, or the sequence's, input and output: it accepts every token that is
+//                returned. To take them back, put back a copy. Without one, positions are steps 0,
+//                1, ... of no history
+//   drafted      [n_drafted] token ids
+//   draft_probs  [n_drafted, vocab], any dtype: q; or NULL: each drafted token was certain, as from
+//                a lookup. Rows need not sum up to 1 exactly; one of zeros stands for no draft
+//   results      [n_drafted + 1], output; from *n_tokens on left alone
+//   n_tokens     output: accepted tokens and the one after them; at least 1 unless a row fails
+//   scratch      as for one row of the logits
+// Results and reports are of p. Stops at the first row that is not OK (ALL_MASKED, NAN_INPUT) and
+// returns its status; the tokens before it count. Otherwise as tempera_sample; INVALID_ARGUMENT
+// also for a q that is negative, NaN or above 1, then nothing is written.
+TEMPERA_API enum tempera_status tempera_speculative_verify(
+    const struct tempera_matrix *logits, const struct tempera_sample_row *rows,
+    struct tempera_sampler_state *state, const int32_t *drafted, size_t n_drafted,
+    const struct tempera_matrix *draft_probs, struct tempera_sample_result *results,
+    size_t *n_tokens, void *scratch, size_t scratch_nbytes);
 
 #ifdef __cplusplus
 }

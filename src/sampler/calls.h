@@ -23,7 +23,8 @@ struct tempera_array {
 struct tempera_call {
     const struct tempera_matrix *logits;
     const struct tempera_sample_row *rows; // [logits->rows]
-    const struct tempera_matrix *other;    // NULL, or a matrix of the logits' shape that is written
+    const struct tempera_matrix *other;    // NULL, or one that is sound
+    bool other_is_written;                 // it must have the logits' shape, and f32
     void *scratch;
     size_t scratch_nbytes, needed; // needed 0: there is no call with these logits and samplers
     struct tempera_array arrays[8];

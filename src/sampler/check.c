@@ -69,7 +69,8 @@ static bool matrix_is_apart(const struct tempera_matrix *matrix, bool matrix_is_
 static bool is_apart(const struct tempera_call *call, const struct tempera_array *a,
                      size_t n_before)
 {
-    if (!matrix_is_apart(call->logits, false, a) || !matrix_is_apart(call->other, true, a))
+    if (!matrix_is_apart(call->logits, false, a) ||
+        !matrix_is_apart(call->other, call->other_is_written, a))
         return false;
     for (size_t i = 0; i < n_before; i++)
         if (!two_are_apart(a, &call->arrays[i]))
@@ -119,7 +120,7 @@ void tempera_call_add(struct tempera_call *call, const void *data, size_t count,
     call->arrays[call->n_arrays++] = (struct tempera_array){data, count, nbytes, is_written};
 }
 
-static enum tempera_status check_other(const struct tempera_call *call)
+static enum tempera_status check_written(const struct tempera_call *call)
 {
     enum tempera_status status = tempera_matrix_check_f32(call->other);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
@@ -135,8 +136,8 @@ enum tempera_status tempera_call_check(struct tempera_call *call)
     enum tempera_status status = tempera_matrix_check(call->logits);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     TEMPERA_CHECK(call->logits->cols <= INT32_MAX, TEMPERA_INVALID_ARGUMENT);
-    if (call->other != NULL)
-        status = check_other(call);
+    if (call->other_is_written)
+        status = check_written(call);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     size_t n_rows = call->logits->rows;
     tempera_call_add(call, call->rows, n_rows, sizeof *call->rows, false);

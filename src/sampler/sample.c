@@ -99,6 +99,7 @@ static enum tempera_status run(struct sample_job *job, size_t scratch_nbytes,
     struct tempera_call call = {.logits = job->logits,
                                 .rows = job->rows,
                                 .other = job->probs,
+                                .other_is_written = job->probs != NULL,
                                 .scratch = job->scratch,
                                 .scratch_nbytes = scratch_nbytes,
                                 .needed = tempera_sample_scratch_nbytes(job->logits, executor)};

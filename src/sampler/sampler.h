@@ -177,8 +177,10 @@ int32_t tempera_state_recent(const struct tempera_sampler_state *state, size_t i
 // What draws are numbered by: every purpose has its own numbers, so that no stage shifts another's
 // luck.
 enum tempera_draw_number {
-    TEMPERA_DRAW_TOKEN = 0,        // + i for draw number i of several
-    TEMPERA_DRAW_XTC = 0x40000000, // + i for the XTC stage number i, XTC stages counted only
+    TEMPERA_DRAW_TOKEN = 0,             // + i for draw number i of several
+    TEMPERA_DRAW_XTC = 0x40000000,      // + i for the XTC stage number i, XTC stages counted only
+    TEMPERA_DRAW_ACCEPT = 0x50000000,   // speculative verification: is the drafted token accepted?
+    TEMPERA_DRAW_RESIDUAL = 0x50000001, // and if not, which one is it?
 };
 
 // A token's noise, + its id; too large for an enumeration.
