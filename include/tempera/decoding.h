@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Beyond one token from one row: several draws, draws without replacement, speculative
-// verification. Definitions: docs/SAMPLING.md. Read first: sampler.h.
+// verification, beam search, classifier-free guidance. Definitions: docs/SAMPLING.md. Read first:
+// sampler.h.
 //
 // All of these take scratch of tempera_sample_scratch_nbytes, aligned to 64, unless said otherwise.
 // No output may overlap an input or another output. No function here allocates or starts a thread.
@@ -67,6 +68,52 @@ TEMPERA_API enum tempera_status tempera_speculative_verify(
     struct tempera_sampler_state *state, const int32_t *drafted, size_t n_drafted,
     const struct tempera_matrix *draft_probs, struct tempera_sample_result *results,
     size_t *n_tokens, void *scratch, size_t scratch_nbytes);
+
+// ------------------------------------------------------------------------------------------------
+// Beam search: the step; what a beam holds and when it ends is the caller's.
+
+struct tempera_beam {
+    double logprob;  // sum over its tokens
+    int32_t token;   // the last one
+    uint32_t parent; // the beam that it continues: a row of the logits
+};
+
+// The best `width` continuations of n beams, by logprob descending, then parent, then token.
+//   logits    [n_beams, vocab], any dtype; vocab at most 2^31 - 1; -inf is banned
+//   logprobs  [n_beams]: of the beams so far, below +inf; -inf: this one is over, and its row isn't
+//             read
+//   masks     NULL, or [n_beams] pointers, each NULL or ceil(vocab / 32) words as in softmax.h
+//   beams     [width], output; logprob = logprobs[parent] + raw logprob of token (sampler.h), in
+//             double; from *n_found on left alone
+//   n_found   output: min(width, continuations with a logprob above -inf)
+// No scratch; vocab * log(width) steps a row at most. Returns the worst row's status: rows with a
+// NaN and rows without an allowed token continue nothing. INVALID_ARGUMENT: nothing is written.
+TEMPERA_API enum tempera_status tempera_beam_step(const struct tempera_matrix *logits,
+                                                  const double *logprobs,
+                                                  const uint32_t *const *masks,
+                                                  struct tempera_beam *beams, size_t width,
+                                                  size_t *n_found);
+
+// logprob / length^penalty, to 2^-42 of it: what beams of different lengths are compared by.
+// penalty 0: no difference; 1: the mean. length at least 1, |penalty| at most 8; else NaN.
+TEMPERA_API double tempera_beam_score(double logprob, size_t length, double penalty);
+
+// ------------------------------------------------------------------------------------------------
+// Classifier-free guidance (Sanchez et al. 2023, arXiv 2306.17806)
+
+// guided = u + scale (c - u), c and u being the log-softmax of the two rows, in double, rounded to
+// f32 and then to guided's type. -inf where c is -inf, c where only u is; other results don't leave
+// the finite floats of guided's type. Scale 1 gives c. A NaN makes its row NaN.
+//   conditional, unconditional  [rows, vocab], any dtype
+//   scale       finite
+//   guided      [rows, vocab], any dtype, output; may be exactly one of the inputs
+//   row_status  [rows] or NULL, output: OK, ALL_MASKED (c is -inf everywhere), NAN_INPUT
+// No scratch. Returns the worst row's status, or INVALID_ARGUMENT: then nothing is written.
+TEMPERA_API enum tempera_status tempera_guide(const struct tempera_matrix *conditional,
+                                              const struct tempera_matrix *unconditional,
+                                              float scale, const struct tempera_matrix *guided,
+                                              enum tempera_status *row_status,
+                                              const struct tempera_executor *executor);
 
 #ifdef __cplusplus
 }

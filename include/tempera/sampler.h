@@ -32,7 +32,7 @@
 //
 // No function here allocates or starts a thread. The caller's floating-point modes have no
 // influence. All are safe to call from several threads, unless one changes a state meanwhile.
-// Read next: explain.h (what each stage did), decoding.h (several draws).
+// Read next: explain.h (what each stage did), decoding.h (several draws, speculation, beams).
 #ifndef TEMPERA_SAMPLER_H
 #define TEMPERA_SAMPLER_H
 
