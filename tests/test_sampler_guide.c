@@ -144,6 +144,17 @@ static void edges(void)
     a.data = (void *)(uintptr_t)rows_u[0];
     CHECK_STATUS(tempera_guide(&a, &b, 1, &to, status, NULL), TEMPERA_NAN_INPUT);
     CHECK_STATUS(status[0], TEMPERA_NAN_INPUT);
+    // Scale 1 gives c to the bit, where u + (c - u) would be 0.
+    const float sure[2] = {50, 0}, not_so[2] = {0, 50};
+    float one[2], exact[2];
+    a = tempera_matrix_const_f32(sure, 1, 2);
+    b = tempera_matrix_const_f32(not_so, 1, 2);
+    to = tempera_matrix_f32(one, 1, 2);
+    struct tempera_matrix c_alone = tempera_matrix_f32(exact, 1, 2);
+    CHECK_STATUS(tempera_guide(&a, &b, 1, &to, NULL, NULL), TEMPERA_OK);
+    CHECK_STATUS(tempera_log_softmax(&a, NULL, &c_alone, NULL, NULL), TEMPERA_OK);
+    CHECK(exact[0] < 0);
+    CHECK_MEM(one, exact, sizeof one);
     // What is allowed stays finite in the type of the result.
     const float far_c[2] = {0, -100}, far_u[2] = {0, -90};
     uint16_t half[2];
