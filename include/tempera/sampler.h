@@ -128,7 +128,7 @@ struct tempera_sample_result {
 };
 
 // Bytes of scratch for tempera_sample and tempera_sampler_probs with logits of this shape and
-// this executor (NULL: serial): about 16 * vocab for each thread, of which there are as many as
+// this executor (NULL: serial): about 20 * vocab for each thread, of which there are as many as
 // rows at most. 0 for no rows, or a shape that can't be sampled. Enough for fewer rows, too.
 TEMPERA_API size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *logits,
                                                  const struct tempera_executor *executor);

@@ -56,24 +56,22 @@ static size_t n_maxima(size_t cols)
 // Can't overflow: cols is below 2^31.
 static size_t slice_nbytes(size_t cols)
 {
-    return aligned(cols * sizeof(uint64_t)) + aligned(cols * sizeof(float)) +
-           aligned(cols * sizeof(int32_t)) + aligned(n_maxima(cols) * sizeof(float)) +
+    return 5 * TEMPERA_ROOM(cols) * sizeof(float) + aligned(n_maxima(cols) * sizeof(float)) +
            aligned(TEMPERA_PATCHES * sizeof(struct tempera_patch));
 }
 
 static struct tempera_candidates candidates_in(char *slice, size_t cols)
 {
-    struct tempera_candidates c = {.n = 0};
-    c.masses = (uint64_t *)(void *)slice;
-    slice += aligned(cols * sizeof *c.masses);
-    c.scores = (float *)(void *)slice;
-    slice += aligned(cols * sizeof *c.scores);
-    c.ids = (int32_t *)(void *)slice;
-    slice += aligned(cols * sizeof *c.ids);
-    c.maxima = (float *)(void *)slice;
-    slice += aligned(n_maxima(cols) * sizeof *c.maxima);
-    c.patches = (struct tempera_patch *)(void *)slice;
-    return c;
+    size_t row = TEMPERA_ROOM(cols) * sizeof(float); // a multiple of ALIGNMENT
+    return (struct tempera_candidates){
+        .masses = (uint64_t *)(void *)slice,
+        .scores = (float *)(void *)(slice + 2 * row),
+        .own = (float *)(void *)(slice + 3 * row),
+        .ids = (int32_t *)(void *)(slice + 4 * row),
+        .maxima = (float *)(void *)(slice + 5 * row),
+        .patches = (struct tempera_patch *)(void *)(slice + 5 * row +
+                                                    aligned(n_maxima(cols) * sizeof(float))),
+    };
 }
 
 size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *logits,
