@@ -82,6 +82,9 @@ void tempera_candidates_change(struct tempera_candidates *c, size_t place, float
 // To be called after changing scores: drops those that became -inf, finds the maximum.
 void tempera_candidates_settle(struct tempera_candidates *c);
 
+// To be called after removing the maximum from gathered candidates.
+void tempera_candidates_find_max(struct tempera_candidates *c);
+
 // Copies candidate `from` to place `to`, once gathered. By value, so that a loop has the pointers
 // in registers.
 static inline void tempera_candidates_move(struct tempera_candidates c, size_t from, size_t to)
@@ -101,6 +104,10 @@ void tempera_candidates_keep_ties(struct tempera_candidates *c, float score, siz
 
 // Keeps the first min(k, n) of the order (score descending, id ascending); k > 0.
 void tempera_candidates_keep_first(struct tempera_candidates *c, size_t k);
+
+// The k-th largest of the maxima of a whole row's blocks, which at least k scores reach; -infinity
+// if there are fewer blocks.
+float tempera_candidates_largest_maximum(const struct tempera_candidates *c, size_t k);
 
 // Makes all scores equal.
 void tempera_candidates_level(struct tempera_candidates *c);
@@ -246,8 +253,8 @@ struct tempera_prefix_end {
     tempera_u128 above;
 };
 
-// Finds where the weights of scores[n], from the first in the order on, reach `least`, which they
-// do. room: two arrays of n floats, with room.
+// Finds where the weights of scores[n], n > 0, from the first in the order on, reach `least`. If
+// they don't, the end is the last of them. room: two arrays of n floats, with room.
 struct tempera_prefix_end tempera_find_end(const struct tempera_ranking *ranking,
                                            const float *scores, size_t n, tempera_u128 least,
                                            float *room);
@@ -265,12 +272,14 @@ struct tempera_interval {
 
 struct tempera_interval tempera_interval_of(const struct tempera_ranking *ranking, uint64_t key);
 
-// How many of equal scores are needed for their weights to reach `missing`.
+// How many of equal scores are needed for their weights to reach `missing`, which isn't 0. SIZE_MAX
+// if they have none.
 size_t tempera_ties_needed(const struct tempera_scale *scale, float score, tempera_u128 missing);
 
 // Keeps the smallest prefix of the order by score that weighs `least` or more; of gathered
-// candidates, whose room for masses it uses. scale: NULL for 1 each.
-void tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_scale *scale,
+// candidates, whose room for masses it uses. scale: NULL for 1 each. False, and nothing done, if all
+// of them weigh less.
+bool tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_scale *scale,
                          tempera_u128 least);
 
 // Gathers the scores from some one on, which it returns, such that about `tail` of the mass lies

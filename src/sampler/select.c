@@ -137,11 +137,17 @@ struct tempera_prefix_end tempera_find_end(const struct tempera_ranking *ranking
         uint64_t pivot = pivot_of(ranking, &part, round);
         struct tempera_interval interval = tempera_interval_of(ranking, pivot);
         size_t n_next = take_inside(&part, interval, next);
+        if (n_next == part.n) {
+            part.low = pivot;
+            continue;
+        }
         tempera_u128 weight = tempera_weight_of(ranking, next, n_next);
         if (above + weight >= least) {
             part.low = pivot;
         } else {
             part.high = pivot - 1;
+            if (n_next == 0)
+                continue;
             above += weight;
             n_next = take_outside(&part, interval, next);
         }
@@ -161,10 +167,10 @@ size_t tempera_ties_needed(const struct tempera_scale *scale, float score, tempe
     uint64_t weight = 1; // equal scores have equal masses
     if (scale != NULL)
         tempera_scale_masses(scale, &score, 1, &weight);
-    return (size_t)((missing + weight - 1) / weight);
+    return weight == 0 ? SIZE_MAX : (size_t)((missing + weight - 1) / weight);
 }
 
-void tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_scale *scale,
+bool tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_scale *scale,
                          tempera_u128 least)
 {
     const struct tempera_ranking by_score = {.scale = scale};
@@ -172,10 +178,13 @@ void tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_scal
         tempera_find_end(&by_score, c->scores, c->n, least, (float *)(void *)c->masses);
     float score = end.scores[0];
     size_t n_ties = tempera_ties_needed(scale, score, least - end.above);
+    if (n_ties > end.n)
+        return false;
     if (n_ties == end.n)
         tempera_candidates_keep_from(c, score);
     else
         tempera_candidates_keep_ties(c, score, n_ties);
+    return true;
 }
 
 void tempera_apply_top_k(struct tempera_candidates *c, const struct tempera_stage *stage)

@@ -6,62 +6,64 @@
 
 #include "sampler/sampler.h"
 
-// Of scores from `floor` on, keeps those nearer to the centre than all that were left out. True if
-// there are `least` of mass, so that the prefix is among them.
-static bool keep_near(struct tempera_candidates *c, const struct tempera_ranking *ranking,
-                      float floor, tempera_u128 least)
-{
-    float beyond = tempera_score_before(floor);
-    if (tempera_depth(beyond, ranking->scale->max, ranking->inverse_T) <= ranking->centre)
-        return false;
-    uint64_t key = tempera_ranking_key(ranking, beyond) + 1;
-    struct tempera_interval near = tempera_interval_of(ranking, key);
-    tempera_candidates_keep_within(c, near.low, near.high);
-    return c->n > 0 && tempera_weight_of(ranking, c->scores, c->n) >= least;
-}
-
-// Of candidates at the end or before it, drops what is at the end but comes after the first n_ties
-// with a score.
-static void cut_at_end(struct tempera_candidates *c, const struct tempera_ranking *ranking,
-                       uint64_t end, float score, size_t n_ties)
+// Keeps the scores nearer than those at the end, those above `score`, and the first n_ties equal to
+// it.
+static void cut_at_end(struct tempera_candidates *c, struct tempera_interval nearer, float score,
+                       size_t n_ties)
 {
     const struct tempera_candidates all = *c;
     size_t kept = 0;
     for (size_t i = 0; i < all.n; i++) {
         float s = all.scores[i];
         tempera_candidates_move(all, i, kept);
-        bool tie = s == score && n_ties > 0;
+        bool tie = (s == score) & (n_ties > 0);
         n_ties -= tie;
-        kept += tie || s > score || tempera_ranking_key(ranking, s) > end;
+        kept += tie | (s > score) | ((s >= nearer.low) & (s <= nearer.high));
     }
     c->n = kept;
 }
 
 // At the end, where scores on both sides of the centre may be equally far from it, the order is by
 // score, then by id.
-static void keep_to_end(struct tempera_candidates *c, const struct tempera_ranking *ranking,
-                        tempera_u128 least)
+static void keep_to(struct tempera_candidates *c, const struct tempera_ranking *ranking,
+                    struct tempera_prefix_end end, tempera_u128 least)
 {
-    float *room = (float *)(void *)c->masses;
     const struct tempera_ranking by_score = {.scale = ranking->scale};
-    struct tempera_prefix_end end = tempera_find_end(ranking, c->scores, c->n, least, room);
-    struct tempera_interval within = tempera_interval_of(ranking, end.key);
-    tempera_candidates_keep_within(c, within.low, within.high);
-    if (end.n == 1)
-        return;
-    memcpy(c->own, end.scores, end.n * sizeof *c->own);
     tempera_u128 missing = least - end.above;
-    struct tempera_prefix_end last = tempera_find_end(&by_score, c->own, end.n, missing, room);
+    memcpy(c->own, end.scores, end.n * sizeof *c->own);
+    struct tempera_prefix_end last =
+        tempera_find_end(&by_score, c->own, end.n, missing, (float *)(void *)c->masses);
     float score = last.scores[0];
     size_t n_ties = tempera_ties_needed(ranking->scale, score, missing - last.above);
     if (tempera_depth(score, c->max, ranking->inverse_T) < ranking->centre)
-        cut_at_end(c, ranking, end.key, score, n_ties);
+        cut_at_end(c, tempera_interval_of(ranking, end.key + 1), score, n_ties);
     else // everything that comes later is lower
         tempera_candidates_keep_ties(c, score, n_ties);
 }
 
-// The maximum may go, so the candidates are settled; until then depths and masses stay those of
-// before.
+// Keeps the prefix if it is among the gathered candidates, which are those from `floor` on: then it
+// ends with one that is nearer to the centre than all others. Else returns false.
+static bool keep_prefix(struct tempera_candidates *c, const struct tempera_ranking *ranking,
+                        tempera_u128 least, float floor)
+{
+    struct tempera_prefix_end end =
+        tempera_find_end(ranking, c->scores, c->n, least, (float *)(void *)c->masses);
+    if (floor > -INFINITY) {
+        float beyond = tempera_score_before(floor);
+        bool is_later = tempera_depth(beyond, c->max, ranking->inverse_T) > ranking->centre &&
+                        tempera_ranking_key(ranking, beyond) < end.key;
+        tempera_u128 mass = end.above + tempera_weight_of(ranking, end.scores, end.n);
+        if (!is_later || mass < least)
+            return false;
+    }
+    struct tempera_interval within = tempera_interval_of(ranking, end.key);
+    tempera_candidates_keep_within(c, within.low, within.high);
+    if (end.n > 1)
+        keep_to(c, ranking, end, least);
+    return true;
+}
+
+// The maximum may go, so it is looked for again; until then depths and masses stay those of before.
 void tempera_apply_typical(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     if (stage->u.typical == 1)
@@ -72,10 +74,12 @@ void tempera_apply_typical(struct tempera_candidates *c, const struct tempera_st
     tempera_u128 least = tempera_nucleus_weight(stage->u.typical, moments.W);
     struct tempera_ranking ranking = tempera_ranking_by_distance(&scale, moments.mean_depth);
     float floor = tempera_gather_likely(c, (double)(moments.W - least) / 3);
-    if (floor > -INFINITY && !keep_near(c, &ranking, floor, least)) {
+    if (c->n == before.n)
+        floor = -INFINITY;
+    if (!keep_prefix(c, &ranking, least, floor)) {
         *c = before;
         tempera_candidates_gather(c);
+        keep_prefix(c, &ranking, least, -INFINITY);
     }
-    keep_to_end(c, &ranking, least);
-    tempera_candidates_settle(c);
+    tempera_candidates_find_max(c);
 }
