@@ -277,8 +277,8 @@ struct tempera_interval tempera_interval_of(const struct tempera_ranking *rankin
 size_t tempera_ties_needed(const struct tempera_scale *scale, float score, tempera_u128 missing);
 
 // Keeps the smallest prefix of the order by score that weighs `least` or more; of gathered
-// candidates, whose room for masses it uses. scale: NULL for 1 each. False, and nothing done, if all
-// of them weigh less.
+// candidates, whose room for masses it uses. scale: NULL for 1 each. False, and nothing done, if
+// all of them weigh less.
 bool tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_scale *scale,
                          tempera_u128 least);
 
