@@ -537,8 +537,8 @@ static void bad_stages(void)
     check_stage_refused(tempera_stage_logit_bias(&inf_bias, 1), "bias");
     check_stage_refused(tempera_stage_logit_bias(negative, 2), "negative");
     check_stage_refused(tempera_stage_logit_bias(NULL, 1), "entries");
-    check_stage_refused((struct tempera_stage){(enum tempera_stage_kind)0, {0}}, "kind");
-    check_stage_refused((struct tempera_stage){(enum tempera_stage_kind)99, {0}}, "kind");
+    check_stage_refused(tempera_stage_of((enum tempera_stage_kind)0), "kind");
+    check_stage_refused(tempera_stage_of((enum tempera_stage_kind)99), "kind");
     struct tempera_error error;
     memset(&error, 0x55, sizeof error);
     CHECK_STATUS(tempera_sampler_check(&plain_sampler, &error), TEMPERA_OK);

@@ -183,6 +183,50 @@ static void coins_of_xtc(void)
 }
 
 // ------------------------------------------------------------------------------------------------
+// At least so many
+
+static void min_keep(void)
+{
+    const struct tempera_stage strict[] = {
+        tempera_stage_top_k(1),     tempera_stage_top_p(0), tempera_stage_min_p(1),
+        tempera_stage_epsilon(1),   tempera_stage_eta(1),   tempera_stage_top_a(1),
+        tempera_stage_tail_free(0), tempera_stage_p_less(), tempera_stage_top_n_sigma(0),
+        tempera_stage_typical(0),
+    };
+    // What lies far below has no mass, and is kept all the same.
+    for (size_t i = 0; i < 1000; i++)
+        z[i] = i % 3 ? -1000.0f * (float)(i % 7) : 0;
+    z[500] = 1;
+    for (size_t s = 0; s < COUNT_OF(strict); s++) {
+        struct tempera_stage stage = strict[s];
+        uint64_t alone = kept_by(1000, stage);
+        CHECK_EQ_U64(kept_by(1000, tempera_stage_keeping(stage, 1)), alone);
+        for (uint32_t n = 2; n <= 1002; n += n < 10 ? 1 : 31)
+            CHECK_EQ_U64(kept_by(1000, tempera_stage_keeping(stage, n)), n < alone  ? alone
+                                                                         : n < 1000 ? n
+                                                                                    : 1000);
+        CHECK_EQ_U64(kept_by(1000, tempera_stage_keeping(stage, UINT32_MAX)), 1000);
+        CHECK_EQ_U64(kept_by(1, tempera_stage_keeping(stage, 5)), 1);
+    }
+    // Of ties the lower ids.
+    for (size_t i = 0; i < 10; i++)
+        z[i] = i == 6;
+    struct tempera_stage stage = tempera_stage_keeping(tempera_stage_min_p(1), 4);
+    struct tempera_sampler sampler = tempera_sampler_of(&stage, 1);
+    struct tempera_sample_row row = {.sampler = &sampler};
+    CHECK_EQ_U64(probs_of_row(z, 10, &row, probs).n_kept, 4);
+    for (size_t i = 0; i < 10; i++)
+        CHECK((probs[i] > 0) == (i < 3 || i == 6));
+    // What is off stays off, and what is looser than that isn't touched.
+    CHECK_EQ_U64(kept_by(10, tempera_stage_keeping(tempera_stage_top_k(0), 4)), 10);
+    CHECK_EQ_U64(kept_by(10, tempera_stage_keeping(tempera_stage_top_k(7), 4)), 7);
+    // XTC leaves out nothing rather than too much.
+    CHECK_EQ_U64(kept_by(10, tempera_stage_keeping(tempera_stage_xtc(1, 0.05f), 1)), 1);
+    CHECK_EQ_U64(kept_by(10, tempera_stage_keeping(tempera_stage_xtc(1, 0.05f), 2)), 10);
+    CHECK_EQ_U64(kept_by(3, tempera_stage_keeping(tempera_stage_xtc(1, 0.05f), 3)), 3);
+}
+
+// ------------------------------------------------------------------------------------------------
 // Temperatures that depend on the row
 
 static void dynamic_temperature(void)
@@ -256,6 +300,7 @@ int main(void)
         {"tail-free", borders_of_tail_free},
         {"XTC", borders_of_xtc},
         {"coins of XTC", coins_of_xtc},
+        {"min_keep", min_keep},
         {"dynamic temperature", dynamic_temperature},
         {"smoothing", smoothing},
     };

@@ -145,7 +145,7 @@ static size_t n_within_sigmas(size_t n, double s)
     return kept;
 }
 
-static size_t n_before_tail(size_t n, double T, float share)
+static size_t n_before_tail(size_t n, double T, float share, size_t least)
 {
     static uint64_t bends[MOST];
     tempera_u128 total = 0, sum = 0;
@@ -158,7 +158,7 @@ static size_t n_before_tail(size_t n, double T, float share)
     }
     for (size_t j = 0; j + 2 < n; j++) {
         sum += bends[j];
-        if (j >= 1 && sum > floor_product(share, total))
+        if (j >= 1 && j >= least && sum > floor_product(share, total))
             return j;
     }
     return n;
@@ -190,7 +190,8 @@ static size_t n_that_stay(const struct tempera_stage *stage, size_t n, double T)
     case TEMPERA_STAGE_TOP_N_SIGMA:
         return isinf(stage->u.top_n_sigma) ? n : n_within_sigmas(n, (double)stage->u.top_n_sigma);
     case TEMPERA_STAGE_TAIL_FREE:
-        return stage->u.tail_free < 1 ? n_before_tail(n, T, stage->u.tail_free) : n;
+        return stage->u.tail_free < 1 ? n_before_tail(n, T, stage->u.tail_free, stage->min_keep)
+                                      : n;
     default:
         break;
     }
@@ -277,7 +278,7 @@ static size_t without_top_choices(const struct tempera_stage *stage, size_t n, d
     while (likely < n &&
            (long double)entries[likely].score - entries[0].score >= (long double)T * (l - 0x1p-22L))
         likely++;
-    size_t gone = likely < 2 ? 0 : likely - 1;
+    size_t gone = likely < 2 || n - (likely - 1) < stage->min_keep ? 0 : likely - 1;
     memmove(entries, entries + gone, (n - gone) * sizeof *entries);
     return n - gone;
 }
@@ -341,7 +342,10 @@ static size_t oracle(size_t n, const struct tempera_sample_row *row, const int32
             if (kept == 0)
                 return 0;
             qsort(entries, kept, sizeof *entries, by_order);
-            kept = n_that_stay(stage, kept, T);
+            left = n_that_stay(stage, kept, T);
+            if (left < stage->min_keep)
+                left = kept < stage->min_keep ? kept : stage->min_keep;
+            kept = left;
         }
     }
     if (kept == 0)
@@ -510,6 +514,11 @@ static size_t random_bias(struct tempera_logit_bias *bias, size_t most, size_t n
     return count;
 }
 
+static uint32_t random_min_keep(void)
+{
+    return check_random_below(2) ? 0 : (uint32_t)check_random_below(1 + check_random_below(80));
+}
+
 // One random row: chain, history, mask, seed.
 static void random_case(size_t n, enum row_kind kind)
 {
@@ -523,7 +532,7 @@ static void random_case(size_t n, enum row_kind kind)
     z[spared] = 4.5f;
     size_t n_bias = random_bias(bias, COUNT_OF(bias), n);
     for (size_t s = 0; s < n_stages; s++)
-        stages[s] = random_stage(bias, n_bias);
+        stages[s] = tempera_stage_keeping(random_stage(bias, n_bias), random_min_keep());
     for (size_t i = 0; i < n_history; i++)
         history[i] = (int32_t)check_random_below(n + 3); // some outside the vocabulary
     struct tempera_sampler sampler = tempera_sampler_of(stages, n_stages);

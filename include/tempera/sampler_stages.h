@@ -3,7 +3,8 @@
 // that the caller fills. They act in the order given. Exact definitions: docs/SAMPLING.md.
 //
 // Score stages (penalties, bias, temperatures, smoothing) change scores. Filter stages remove
-// tokens by rank or probability, in an order in which ties are decided; at least one token stays.
+// tokens by rank or probability: they keep a prefix of an order in which ties are decided, at least
+// its first token, and at least min_keep of them.
 //
 // The values named "off" switch a stage off. Values out of range are refused by
 // tempera_sampler_check, never repaired. Read next: sampler.h.
@@ -47,6 +48,7 @@ struct tempera_logit_bias {
 // A plain value of fixed size. Which member of the union counts is said by kind.
 struct tempera_stage {
     enum tempera_stage_kind kind;
+    uint32_t min_keep; // filters: never leave fewer than this, if there are so many; 0 means 1
     union {
         float temperature; // [0, +inf]; 1 changes nothing
         float top_p;       // [0, 1]; 1: off; 0: only the first token in the order
@@ -92,7 +94,14 @@ TEMPERA_API const char *tempera_stage_name(enum tempera_stage_kind kind);
 
 static inline struct tempera_stage tempera_stage_of(enum tempera_stage_kind kind)
 {
-    struct tempera_stage stage = {kind, {0}};
+    struct tempera_stage stage = {kind, 0, {0}};
+    return stage;
+}
+
+// The same stage, leaving at least n tokens.
+static inline struct tempera_stage tempera_stage_keeping(struct tempera_stage stage, uint32_t n)
+{
+    stage.min_keep = n;
     return stage;
 }
 

@@ -15,10 +15,10 @@
 struct tempera_generate_options tempera_generate_options_default(void)
 {
     static const struct tempera_stage stages[] = {
-        {TEMPERA_STAGE_TOP_K, {.top_k = 40}},
-        {TEMPERA_STAGE_TOP_P, {.top_p = 0.95f}},
-        {TEMPERA_STAGE_MIN_P, {.min_p = 0.05f}},
-        {TEMPERA_STAGE_TEMPERATURE, {.temperature = 0.8f}},
+        {.kind = TEMPERA_STAGE_TOP_K, .u.top_k = 40},
+        {.kind = TEMPERA_STAGE_TOP_P, .u.top_p = 0.95f},
+        {.kind = TEMPERA_STAGE_MIN_P, .u.min_p = 0.05f},
+        {.kind = TEMPERA_STAGE_TEMPERATURE, .u.temperature = 0.8f},
     };
     return (struct tempera_generate_options){
         .struct_size = sizeof(struct tempera_generate_options),

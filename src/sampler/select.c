@@ -64,6 +64,8 @@ static struct share share_from(const struct tempera_candidates *c, const uint64_
 static size_t ties_needed(const struct tempera_candidates *c, const uint64_t *weights, float score,
                           tempera_u128 missing)
 {
+    if (missing == 0)
+        return 0;
     uint64_t weight = 1;
     for (size_t i = 0; weights != NULL && i < c->n; i++)
         if (c->scores[i] == score) {
@@ -73,18 +75,20 @@ static size_t ties_needed(const struct tempera_candidates *c, const uint64_t *we
     return (size_t)((missing + weight - 1) / weight);
 }
 
-// Keeps the smallest prefix whose weight is at least `least`, which is in [1, the whole weight].
-static void keep_prefix(struct tempera_candidates *c, const uint64_t *weights, tempera_u128 least)
+// Keeps the smallest prefix whose weight is at least `least`, which is in [1, the whole weight], of
+// at least min_keep candidates, which is at most n.
+static void keep_prefix(struct tempera_candidates *c, const uint64_t *weights, tempera_u128 least,
+                        size_t min_keep)
 {
-    // The weight from `low` on suffices, that from `high` on is `above` and does not.
+    // What lies from `low` on suffices, what lies from `high` on is `above` and does not.
     uint32_t low = tempera_score_key(-FLT_MAX), high = tempera_score_key(INFINITY);
-    tempera_u128 above = 0;
+    struct share above = {0, 0};
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
         struct share share = share_from(c, weights, score_of(middle));
-        if (share.weight < least) {
+        if (share.weight < least || share.count < min_keep) {
             high = middle;
-            above = share.weight;
+            above = share;
             continue;
         }
         low = middle;
@@ -92,7 +96,11 @@ static void keep_prefix(struct tempera_candidates *c, const uint64_t *weights, t
             tempera_candidates_keep_from(c, score_of(low));
     }
     float score = score_of(low);
-    tempera_candidates_keep_ties(c, score, ties_needed(c, weights, score, least - above));
+    tempera_u128 missing = least > above.weight ? least - above.weight : 0;
+    size_t n_ties = ties_needed(c, weights, score, missing);
+    if (above.count + n_ties < min_keep)
+        n_ties = min_keep - above.count;
+    tempera_candidates_keep_ties(c, score, n_ties);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -101,13 +109,14 @@ static void keep_prefix(struct tempera_candidates *c, const uint64_t *weights, t
 void tempera_keep_first(struct tempera_candidates *c, size_t k)
 {
     if (k < c->n)
-        keep_prefix(c, NULL, k);
+        keep_prefix(c, NULL, k, 1);
 }
 
 void tempera_apply_top_k(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
-    if (stage->u.top_k > 0)
-        tempera_keep_first(c, (size_t)stage->u.top_k);
+    size_t k = (size_t)stage->u.top_k;
+    if (k > 0)
+        tempera_keep_first(c, k > stage->min_keep ? k : stage->min_keep);
 }
 
 // P = fraction / 2^shift, with a fraction below 2^24.
@@ -151,5 +160,6 @@ void tempera_apply_top_p(struct tempera_candidates *c, const struct tempera_stag
     if (stage->u.top_p == 1)
         return;
     tempera_u128 W = tempera_candidates_weigh(c);
-    keep_prefix(c, c->masses, tempera_nucleus_weight(stage->u.top_p, W));
+    size_t min_keep = stage->min_keep < c->n ? stage->min_keep : c->n;
+    keep_prefix(c, c->masses, tempera_nucleus_weight(stage->u.top_p, W), min_keep);
 }

@@ -42,8 +42,8 @@ static uint64_t bend(const uint64_t *w)
     return outer > inner ? outer - inner : inner - outer;
 }
 
-// How many stay of n >= 3 sorted masses.
-static size_t n_before_tail(const uint64_t *w, size_t n, float share)
+// How many stay of n >= 3 sorted masses, of which `least` >= 1 have to.
+static size_t n_before_tail(const uint64_t *w, size_t n, float share, size_t least)
 {
     tempera_u128 total = 0, sum = 0;
     for (size_t j = 0; j + 2 < n; j++)
@@ -51,7 +51,7 @@ static size_t n_before_tail(const uint64_t *w, size_t n, float share)
     tempera_u128 most = tempera_share_below(share, total);
     for (size_t j = 0; j + 2 < n; j++) {
         sum += bend(w + j);
-        if (sum > most && j > 0)
+        if (sum > most && j >= least)
             return j;
     }
     return n;
@@ -64,5 +64,6 @@ void tempera_apply_tail_free(struct tempera_candidates *c, const struct tempera_
     tempera_candidates_weigh(c);
     sort_descending(c->masses, c->n);
     c->has_masses = false;
-    tempera_keep_first(c, n_before_tail(c->masses, c->n, stage->u.tail_free));
+    size_t least = stage->min_keep > 1 ? stage->min_keep : 1;
+    tempera_keep_first(c, n_before_tail(c->masses, c->n, stage->u.tail_free, least));
 }

@@ -7,10 +7,22 @@
 #include "kernels/kernels.h"
 #include "sampler/sampler.h"
 
+static size_t n_within(const struct tempera_candidates *c, double least)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < c->n; i++)
+        count += (double)c->scores[i] - (double)c->max >= least;
+    return count;
+}
+
 // Keeps z_i - m >= T min(l, 0).
-static void keep_within(struct tempera_candidates *c, double l)
+static void keep_within(struct tempera_candidates *c, const struct tempera_stage *stage, double l)
 {
     double least = l < 0 ? c->temperature * l : 0, max = (double)c->max;
+    if (stage->min_keep > 1 && n_within(c, least) < stage->min_keep) {
+        tempera_keep_first(c, stage->min_keep);
+        return;
+    }
     const struct tempera_candidates all = *c;
     size_t kept = 0;
     for (size_t i = 0; i < all.n; i++) {
@@ -25,7 +37,7 @@ static void keep_within(struct tempera_candidates *c, double l)
 void tempera_apply_min_p(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     if (stage->u.min_p > 0)
-        keep_within(c, tempera_log((double)stage->u.min_p));
+        keep_within(c, stage, tempera_log((double)stage->u.min_p));
 }
 
 // p_i >= epsilon.
@@ -34,7 +46,7 @@ void tempera_apply_epsilon(struct tempera_candidates *c, const struct tempera_st
     if (stage->u.epsilon == 0)
         return;
     double lambda = tempera_candidates_lambda(c);
-    keep_within(c, (tempera_log((double)stage->u.epsilon) + lambda) - TEMPERA_LOG_SLACK);
+    keep_within(c, stage, (tempera_log((double)stage->u.epsilon) + lambda) - TEMPERA_LOG_SLACK);
 }
 
 // p_i >= min(epsilon, sqrt(epsilon) exp(-H)).
@@ -46,7 +58,7 @@ void tempera_apply_eta(struct tempera_candidates *c, const struct tempera_stage 
     double entropy = lambda + tempera_candidates_mean_depth(c);
     double ln_epsilon = tempera_log((double)stage->u.eta), relative = ln_epsilon / 2 - entropy;
     double ln_eta = relative < ln_epsilon ? relative : ln_epsilon;
-    keep_within(c, (ln_eta + lambda) - TEMPERA_LOG_SLACK);
+    keep_within(c, stage, (ln_eta + lambda) - TEMPERA_LOG_SLACK);
 }
 
 // p_i >= a p_max^2.
@@ -55,14 +67,13 @@ void tempera_apply_top_a(struct tempera_candidates *c, const struct tempera_stag
     if (stage->u.top_a == 0)
         return;
     double lambda = tempera_candidates_lambda(c);
-    keep_within(c, (tempera_log((double)stage->u.top_a) - lambda) - TEMPERA_LOG_SLACK);
+    keep_within(c, stage, (tempera_log((double)stage->u.top_a) - lambda) - TEMPERA_LOG_SLACK);
 }
 
 // p_i >= sum of p^2. That is at most p_max, and equal to it where all p are equal.
 void tempera_apply_p_less(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
-    (void)stage; // without parameters
-    keep_within(c, tempera_log(tempera_candidates_sum_of_squares(c)) - TEMPERA_LOG_SLACK);
+    keep_within(c, stage, tempera_log(tempera_candidates_sum_of_squares(c)) - TEMPERA_LOG_SLACK);
 }
 
 // The variance of the scores. Sums of distances from the maximum, in the lanes of the kernels: a
@@ -81,6 +92,16 @@ static double variance(const struct tempera_candidates *c)
     return result > 0 ? result : 0;
 }
 
+static size_t n_nearer(const struct tempera_candidates *c, double square)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        double d = (double)c->max - (double)c->scores[i];
+        count += d * d <= square;
+    }
+    return count;
+}
+
 // z_i >= m - s sigma, by squares: no root is needed.
 void tempera_apply_top_n_sigma(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
@@ -88,6 +109,10 @@ void tempera_apply_top_n_sigma(struct tempera_candidates *c, const struct temper
         return;
     double s = (double)stage->u.top_n_sigma, max = (double)c->max;
     double most = s * s * variance(c);
+    if (stage->min_keep > 1 && n_nearer(c, most) < stage->min_keep) {
+        tempera_keep_first(c, stage->min_keep);
+        return;
+    }
     const struct tempera_candidates all = *c;
     size_t kept = 0;
     for (size_t i = 0; i < all.n; i++) {

@@ -51,6 +51,8 @@ static void keep_to(struct tempera_candidates *c, double mean_depth, tempera_u12
 static size_t ties_needed(const struct tempera_candidates *c, double mean_depth, tempera_u128 rank,
                           tempera_u128 missing)
 {
+    if (missing == 0)
+        return 0;
     size_t at = 0;
     while (rank_of(c, at, mean_depth) != rank)
         at++;
@@ -65,21 +67,26 @@ void tempera_apply_typical(struct tempera_candidates *c, const struct tempera_st
         return;
     double mean_depth = tempera_candidates_mean_depth(c);
     tempera_u128 least = tempera_nucleus_weight(stage->u.typical, tempera_candidates_weigh(c));
-    // The mass to `high` suffices, that to any rank below `low` is at most `before` and doesn't.
+    size_t min_keep = stage->min_keep < c->n ? stage->min_keep : c->n, n_before = 0;
+    // What stands up to `high` suffices, what stands before `low` is at most `before` and doesn't.
     tempera_u128 low = 0, high = ((tempera_u128)1 << 96) - 1, before = 0;
     while (low < high) {
         tempera_u128 middle = low + (high - low) / 2;
         size_t count;
         tempera_u128 mass = mass_to(c, mean_depth, middle, &count);
-        if (mass < least) {
+        if (mass < least || count < min_keep) {
             low = middle + 1;
             before = mass;
+            n_before = count;
             continue;
         }
         high = middle;
         if (count <= c->n / 2)
             keep_to(c, mean_depth, high, SIZE_MAX);
     }
-    keep_to(c, mean_depth, high, ties_needed(c, mean_depth, high, least - before));
+    size_t n_ties = ties_needed(c, mean_depth, high, least > before ? least - before : 0);
+    if (n_before + n_ties < min_keep)
+        n_ties = min_keep - n_before;
+    keep_to(c, mean_depth, high, n_ties);
     tempera_candidates_settle(c);
 }

@@ -31,11 +31,16 @@ void tempera_apply_xtc(struct tempera_candidates *c, const struct tempera_stage 
         return;
     double least = least_difference(c, stage->u.xtc.threshold), max = (double)c->max;
     const struct tempera_candidates all = *c;
-    size_t last = all.n; // the last in the order of those likely enough
-    for (size_t i = 0; i < all.n; i++)
-        if ((double)all.scores[i] - max >= least &&
-            (last == all.n || all.scores[i] <= all.scores[last]))
+    size_t last = all.n, n_likely = 0; // the last in the order of those likely enough
+    for (size_t i = 0; i < all.n; i++) {
+        if ((double)all.scores[i] - max < least)
+            continue;
+        n_likely++;
+        if (last == all.n || all.scores[i] <= all.scores[last])
             last = i;
+    }
+    if (n_likely < 2 || all.n - (n_likely - 1) < stage->min_keep)
+        return;
     size_t kept = 0;
     for (size_t i = 0; i < all.n; i++) {
         bool goes = (double)all.scores[i] - max >= least && i != last;
