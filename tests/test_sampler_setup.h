@@ -63,6 +63,21 @@ run_stage(const float *z, size_t n, struct tempera_stage stage, uint64_t seed)
     return run_stages(z, n, &stage, 1, seed);
 }
 
+// A stage is refused by its number, and the message says what is wrong.
+__attribute__((unused)) static void check_complaint(struct tempera_stage stage, const char *what)
+{
+    struct tempera_stage stages[] = {tempera_stage_top_k(4), stage};
+    struct tempera_sampler sampler = tempera_sampler_of(stages, 2);
+    struct tempera_error error = {0};
+    CHECK_STATUS(tempera_sampler_check(&sampler, &error), TEMPERA_INVALID_ARGUMENT);
+    CHECK_STATUS(error.status, TEMPERA_INVALID_ARGUMENT);
+    CHECK(strstr(error.message, "stage 1") != NULL);
+    if (!CHECK(strstr(error.message, what) != NULL))
+        printf("# %s\n", error.message);
+    CHECK_STATUS(tempera_sampler_check(&sampler, NULL), TEMPERA_INVALID_ARGUMENT);
+    CHECK_EQ_SIZE(tempera_sampler_state_nbytes(&sampler), 0);
+}
+
 // A state that has accepted tokens[count]; the caller frees it.
 __attribute__((unused)) static struct tempera_sampler_state *
 new_state(const struct tempera_sampler *sampler, const int32_t *tokens, size_t count)

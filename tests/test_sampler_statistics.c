@@ -127,6 +127,7 @@ static void fill_row(void)
 static void every_stage(void)
 {
     static const struct tempera_logit_bias bias[] = {{5, 2}, {6, -INFINITY}, {7, -1}};
+    static const int32_t listed[] = {20, 3, 44, 45, 46, 60};
     const struct {
         const char *name;
         struct tempera_stage stage;
@@ -148,6 +149,9 @@ static void every_stage(void)
         {"XTC 1, 0.05", tempera_stage_xtc(1, 0.05f)},
         {"dynamic temperature", tempera_stage_dynamic_temperature(0.5f, 1.5f, 1)},
         {"smoothing", tempera_stage_smoothing(0.3f, 1.5f)},
+        {"allow", tempera_stage_allow(listed, COUNT_OF(listed))},
+        {"ban", tempera_stage_ban(listed, COUNT_OF(listed))},
+        {"no-repeat-ngram", tempera_stage_no_repeat_ngram(1, 8)},
         {"logit bias", tempera_stage_logit_bias(bias, COUNT_OF(bias))},
         {"repetition", tempera_stage_penalties(1.4f, 0, 0, 8)},
         {"presence", tempera_stage_penalties(1, 0.7f, 0, 8)},

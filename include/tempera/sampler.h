@@ -65,7 +65,7 @@ static inline struct tempera_sampler tempera_sampler_of(const struct tempera_sta
 }
 
 // OK, or INVALID_ARGUMENT with the number of the stage (the first is 0) and what is wrong with it
-// in *error, which may be NULL. Goes through all entries of a logit bias.
+// in *error, which may be NULL. Goes through all entries of biases and lists.
 TEMPERA_API enum tempera_status tempera_sampler_check(const struct tempera_sampler *sampler,
                                                       struct tempera_error *error);
 
@@ -142,8 +142,8 @@ TEMPERA_API size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *lo
 // No output may overlap an input or another output.
 // Returns the worst row's status, or INVALID_ARGUMENT (tempera_sampler_check says more about a
 // sampler; a state that remembers less than a window), UNSUPPORTED (dtype), TOKEN_OUT_OF_RANGE (a
-// bias for a token outside the vocabulary), STATE_MISMATCH, BUFFER_TOO_SMALL: then nothing is
-// written.
+// bias or a list that names a token outside the vocabulary), STATE_MISMATCH, BUFFER_TOO_SMALL: then
+// nothing is written.
 TEMPERA_API enum tempera_status tempera_sample(const struct tempera_matrix *logits,
                                                const struct tempera_sample_row *rows,
                                                struct tempera_sample_result *results, void *scratch,

@@ -2,9 +2,10 @@
 // What can be done to a row of scores before a token is drawn: stages, plain values in an array
 // that the caller fills. They act in the order given. Exact definitions: docs/SAMPLING.md.
 //
-// Score stages (penalties, bias, temperatures, smoothing) change scores. Filter stages remove
-// tokens by rank or probability: they keep a prefix of an order in which ties are decided, at least
-// its first token, and at least min_keep of them.
+// Score stages (penalties, bias, temperatures, smoothing) change scores. Ban stages remove tokens
+// by id, and alone may leave nothing. Filter stages remove tokens by rank or probability: they keep
+// a prefix of an order in which ties are decided, at least its first token, and at least min_keep
+// of them.
 //
 // The values named "off" switch a stage off. Values out of range are refused by
 // tempera_sampler_check, never repaired. Read next: sampler.h.
@@ -38,6 +39,9 @@ enum tempera_stage_kind {
     TEMPERA_STAGE_XTC = 15,         // by chance, leave out the most likely (p-e-w 2024)
     TEMPERA_STAGE_DYNAMIC_TEMPERATURE = 19, // T from the entropy (kalomaze 2023)
     TEMPERA_STAGE_SMOOTHING = 20,           // quadratic and cubic in z - z_max (kalomaze 2024)
+    TEMPERA_STAGE_NO_REPEAT_NGRAM = 22,     // no n tokens in a row twice (fairseq)
+    TEMPERA_STAGE_ALLOW = 23,               // these tokens only
+    TEMPERA_STAGE_BAN = 24,                 // these tokens never
 };
 
 struct tempera_logit_bias {
@@ -45,7 +49,14 @@ struct tempera_logit_bias {
     float bias; // finite, or -inf to ban; several entries of one token are added in turn
 };
 
-// A plain value of fixed size. Which member of the union counts is said by kind.
+// Token ids, borrowed, in any order, each any number of times. ids may be NULL if count is 0.
+struct tempera_token_list {
+    const int32_t *ids; // [count]
+    size_t count;
+};
+
+// A plain value of fixed size. Which member of the union counts is said by kind. A window is how
+// many of the last accepted tokens count; to 2^28, 0: off.
 struct tempera_stage {
     enum tempera_stage_kind kind;
     uint32_t min_keep; // filters: never leave fewer than this, if there are so many; 0 means 1
@@ -64,7 +75,7 @@ struct tempera_stage {
             float repetition; // > 0, 1: off. z > 0 ? z / r : z * r (arXiv 1909.05858, as used)
             float presence;   // 0: off. Subtracted once from every token seen in the window
             float frequency;  // 0: off. Subtracted for every time it was seen
-            int32_t window;   // how many of the last accepted tokens count; to 2^28, 0: off
+            int32_t window;
         } penalties;
         struct {
             float probability; // [0, 1]; 0: off
@@ -82,7 +93,12 @@ struct tempera_stage {
             const struct tempera_logit_bias *entries; // [count], borrowed
             size_t count;
         } logit_bias;
-        double reserved[8]; // fixes the size for stages to come
+        struct {
+            int32_t n; // >= 0; 0: off; 1: nothing in the window may come again
+            int32_t window;
+        } no_repeat_ngram;
+        struct tempera_token_list tokens; // ALLOW: none allows nothing; BAN: none: off
+        double reserved[8];               // fixes the size for stages to come
     } u;
 };
 
@@ -224,6 +240,30 @@ tempera_stage_logit_bias(const struct tempera_logit_bias *entries, size_t count)
     struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_LOGIT_BIAS);
     stage.u.logit_bias.entries = entries;
     stage.u.logit_bias.count = count;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_no_repeat_ngram(int32_t n, int32_t window)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_NO_REPEAT_NGRAM);
+    stage.u.no_repeat_ngram.n = n;
+    stage.u.no_repeat_ngram.window = window;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_allow(const int32_t *ids, size_t count)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_ALLOW);
+    stage.u.tokens.ids = ids;
+    stage.u.tokens.count = count;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_ban(const int32_t *ids, size_t count)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_BAN);
+    stage.u.tokens.ids = ids;
+    stage.u.tokens.count = count;
     return stage;
 }
 

@@ -196,15 +196,13 @@ static void run_task(void *context, size_t slice)
 // ------------------------------------------------------------------------------------------------
 // Checks
 
-static enum tempera_status check_bias_tokens(const struct tempera_sampler *sampler, size_t cols)
+static enum tempera_status check_tokens(const struct tempera_sampler *sampler, size_t cols)
 {
     for (size_t s = 0; s < sampler->n_stages; s++) {
         const struct tempera_stage *stage = &sampler->stages[s];
-        if (stage->kind != TEMPERA_STAGE_LOGIT_BIAS)
-            continue;
-        for (size_t i = 0; i < stage->u.logit_bias.count; i++)
-            TEMPERA_CHECK((size_t)stage->u.logit_bias.entries[i].token < cols,
-                          TEMPERA_TOKEN_OUT_OF_RANGE);
+        const struct tempera_stage_type *type = tempera_stage_type_of(stage->kind);
+        int32_t highest = type->highest_token == NULL ? -1 : type->highest_token(stage);
+        TEMPERA_CHECK(highest < 0 || (size_t)highest < cols, TEMPERA_TOKEN_OUT_OF_RANGE);
     }
     return TEMPERA_OK;
 }
@@ -216,7 +214,7 @@ static enum tempera_status check_row(const struct tempera_sample_row *row, size_
         status = tempera_state_check(row->state, row->sampler);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     TEMPERA_CHECK(row->reserved[0] == 0 && row->reserved[1] == 0, TEMPERA_INVALID_ARGUMENT);
-    return check_bias_tokens(row->sampler, cols);
+    return check_tokens(row->sampler, cols);
 }
 
 static enum tempera_status check_probs(const struct sample_job *job)

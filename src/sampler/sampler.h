@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A row on its way through the stages: the candidates that are left, their scores, and the
 // temperature so far. In the order of a call: sample.c (rows of a batch), candidates.c (what may
-// be drawn), stages.c (the table of stages), scores.c (those that change scores); those that
-// filter: select.c (by rank), thresholds.c, typical.c, tail_free.c, xtc.c; draw.c. Beside them
+// be drawn), stages.c (the table of stages), scores.c (those that change scores), bans.c; those
+// that filter: select.c (by rank), thresholds.c, typical.c, tail_free.c, xtc.c; draw.c. Beside them
 // weigh.c (masses and sums of them) and state.c (history). The definitions are in
 // docs/SAMPLING.md.
 #ifndef TEMPERA_SAMPLER_SAMPLER_H
@@ -20,7 +20,7 @@ __extension__ typedef unsigned __int128 tempera_u128;
 // So many masses can be added in 64 bits.
 enum { TEMPERA_MASSES_PER_SUM = 4096 };
 
-// The longest window of penalties; keeps the size of a state within 32 bits.
+// The longest window; keeps the size of a state within 32 bits.
 enum { TEMPERA_WINDOW_MAX = 1 << 28 };
 
 // Taken off the logarithm of a threshold. Covers the rounding of a parameter to f32: the float 0.1f
@@ -107,6 +107,9 @@ struct tempera_stage_type {
     const char *(*complaint)(const struct tempera_stage *stage);
     // The candidates are at least one; only bans can leave none.
     void (*apply)(struct tempera_candidates *c, const struct tempera_stage *stage);
+    // NULL where there is nothing of the kind:
+    int32_t (*highest_token)(const struct tempera_stage *stage); // that it names, -1: none
+    int32_t (*window)(const struct tempera_stage *stage);        // the history that it looks at
 };
 
 // NULL if there is no such kind.
@@ -118,6 +121,10 @@ void tempera_apply_dynamic_temperature(struct tempera_candidates *c,
 void tempera_apply_smoothing(struct tempera_candidates *c, const struct tempera_stage *stage);
 void tempera_apply_logit_bias(struct tempera_candidates *c, const struct tempera_stage *stage);
 void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_stage *stage);
+
+void tempera_apply_allow(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_ban(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_no_repeat_ngram(struct tempera_candidates *c, const struct tempera_stage *stage);
 
 void tempera_apply_top_k(struct tempera_candidates *c, const struct tempera_stage *stage);
 void tempera_apply_top_p(struct tempera_candidates *c, const struct tempera_stage *stage);

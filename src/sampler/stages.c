@@ -15,6 +15,23 @@ static bool is_share(float value)
     return value >= 0 && value <= 1;
 }
 
+static const char *window_complaint(int32_t window)
+{
+    return window >= 0 && window <= TEMPERA_WINDOW_MAX
+               ? NULL
+               : "the window must be in [0, 2^28]; 0 is off";
+}
+
+static const char *list_complaint(const struct tempera_token_list *list)
+{
+    if (list->count > 0 && list->ids == NULL)
+        return "a list of tokens has a count but no ids";
+    for (size_t i = 0; i < list->count; i++)
+        if (list->ids[i] < 0)
+            return "a list of tokens has a negative one";
+    return NULL;
+}
+
 static const char *logit_bias_complaint(const struct tempera_stage *stage)
 {
     if (stage->u.logit_bias.count > 0 && stage->u.logit_bias.entries == NULL)
@@ -34,9 +51,7 @@ static const char *penalties_complaint(const struct tempera_stage *stage)
         return "the repetition penalty must be above 0 and finite; 1 is off";
     if (!isfinite(stage->u.penalties.presence) || !isfinite(stage->u.penalties.frequency))
         return "presence and frequency penalties must be finite; 0 is off";
-    if (stage->u.penalties.window < 0 || stage->u.penalties.window > TEMPERA_WINDOW_MAX)
-        return "the penalties' window must be in [0, 2^28]; 0 is off";
-    return NULL;
+    return window_complaint(stage->u.penalties.window);
 }
 
 static const char *temperature_complaint(const struct tempera_stage *stage)
@@ -115,33 +130,92 @@ static const char *smoothing_complaint(const struct tempera_stage *stage)
     return curve >= 1 && curve <= 3 ? NULL : "the smoothing curve must be in [1, 3]";
 }
 
-static const char *no_complaint(const struct tempera_stage *stage)
+static const char *no_repeat_ngram_complaint(const struct tempera_stage *stage)
+{
+    if (stage->u.no_repeat_ngram.n < 0)
+        return "the n of n-grams must be 0 (off) or more";
+    return window_complaint(stage->u.no_repeat_ngram.window);
+}
+
+static const char *allow_complaint(const struct tempera_stage *stage)
+{
+    return list_complaint(&stage->u.tokens);
+}
+
+static const char *ban_complaint(const struct tempera_stage *stage)
+{
+    return list_complaint(&stage->u.tokens);
+}
+
+static const char *p_less_complaint(const struct tempera_stage *stage)
 {
     (void)stage; // without parameters
     return NULL;
 }
 
 // ------------------------------------------------------------------------------------------------
+// Tokens and windows
+
+static int32_t highest_of(const struct tempera_token_list *list)
+{
+    int32_t highest = -1;
+    for (size_t i = 0; i < list->count; i++)
+        highest = list->ids[i] > highest ? list->ids[i] : highest;
+    return highest;
+}
+
+static int32_t highest_biased(const struct tempera_stage *stage)
+{
+    int32_t highest = -1;
+    for (size_t i = 0; i < stage->u.logit_bias.count; i++) {
+        int32_t token = stage->u.logit_bias.entries[i].token;
+        highest = token > highest ? token : highest;
+    }
+    return highest;
+}
+
+static int32_t highest_listed(const struct tempera_stage *stage)
+{
+    return highest_of(&stage->u.tokens);
+}
+
+static int32_t penalties_window(const struct tempera_stage *stage)
+{
+    return stage->u.penalties.window;
+}
+
+static int32_t no_repeat_ngram_window(const struct tempera_stage *stage)
+{
+    return stage->u.no_repeat_ngram.window;
+}
+
+// ------------------------------------------------------------------------------------------------
 // The table
 
+#define STAGE(stem, called)                                                                        \
+    .name = called, .complaint = stem##_complaint, .apply = tempera_apply_##stem
+
 static const struct tempera_stage_type types[] = {
-    [TEMPERA_STAGE_LOGIT_BIAS] = {"logit-bias", logit_bias_complaint, tempera_apply_logit_bias},
-    [TEMPERA_STAGE_PENALTIES] = {"penalties", penalties_complaint, tempera_apply_penalties},
-    [TEMPERA_STAGE_TEMPERATURE] = {"temperature", temperature_complaint, tempera_apply_temperature},
-    [TEMPERA_STAGE_TOP_K] = {"top-k", top_k_complaint, tempera_apply_top_k},
-    [TEMPERA_STAGE_TOP_P] = {"top-p", top_p_complaint, tempera_apply_top_p},
-    [TEMPERA_STAGE_MIN_P] = {"min-p", min_p_complaint, tempera_apply_min_p},
-    [TEMPERA_STAGE_TYPICAL] = {"typical", typical_complaint, tempera_apply_typical},
-    [TEMPERA_STAGE_EPSILON] = {"epsilon", epsilon_complaint, tempera_apply_epsilon},
-    [TEMPERA_STAGE_ETA] = {"eta", eta_complaint, tempera_apply_eta},
-    [TEMPERA_STAGE_TAIL_FREE] = {"tail-free", tail_free_complaint, tempera_apply_tail_free},
-    [TEMPERA_STAGE_TOP_A] = {"top-a", top_a_complaint, tempera_apply_top_a},
-    [TEMPERA_STAGE_TOP_N_SIGMA] = {"top-n-sigma", top_n_sigma_complaint, tempera_apply_top_n_sigma},
-    [TEMPERA_STAGE_P_LESS] = {"p-less", no_complaint, tempera_apply_p_less},
-    [TEMPERA_STAGE_XTC] = {"xtc", xtc_complaint, tempera_apply_xtc},
-    [TEMPERA_STAGE_DYNAMIC_TEMPERATURE] = {"dynamic-temperature", dynamic_temperature_complaint,
-                                           tempera_apply_dynamic_temperature},
-    [TEMPERA_STAGE_SMOOTHING] = {"smoothing", smoothing_complaint, tempera_apply_smoothing},
+    [TEMPERA_STAGE_LOGIT_BIAS] = {STAGE(logit_bias, "logit-bias"), .highest_token = highest_biased},
+    [TEMPERA_STAGE_PENALTIES] = {STAGE(penalties, "penalties"), .window = penalties_window},
+    [TEMPERA_STAGE_TEMPERATURE] = {STAGE(temperature, "temperature")},
+    [TEMPERA_STAGE_TOP_K] = {STAGE(top_k, "top-k")},
+    [TEMPERA_STAGE_TOP_P] = {STAGE(top_p, "top-p")},
+    [TEMPERA_STAGE_MIN_P] = {STAGE(min_p, "min-p")},
+    [TEMPERA_STAGE_TYPICAL] = {STAGE(typical, "typical")},
+    [TEMPERA_STAGE_EPSILON] = {STAGE(epsilon, "epsilon")},
+    [TEMPERA_STAGE_ETA] = {STAGE(eta, "eta")},
+    [TEMPERA_STAGE_TAIL_FREE] = {STAGE(tail_free, "tail-free")},
+    [TEMPERA_STAGE_TOP_A] = {STAGE(top_a, "top-a")},
+    [TEMPERA_STAGE_TOP_N_SIGMA] = {STAGE(top_n_sigma, "top-n-sigma")},
+    [TEMPERA_STAGE_P_LESS] = {STAGE(p_less, "p-less")},
+    [TEMPERA_STAGE_XTC] = {STAGE(xtc, "xtc")},
+    [TEMPERA_STAGE_DYNAMIC_TEMPERATURE] = {STAGE(dynamic_temperature, "dynamic-temperature")},
+    [TEMPERA_STAGE_SMOOTHING] = {STAGE(smoothing, "smoothing")},
+    [TEMPERA_STAGE_NO_REPEAT_NGRAM] = {STAGE(no_repeat_ngram, "no-repeat-ngram"),
+                                       .window = no_repeat_ngram_window},
+    [TEMPERA_STAGE_ALLOW] = {STAGE(allow, "allow"), .highest_token = highest_listed},
+    [TEMPERA_STAGE_BAN] = {STAGE(ban, "ban"), .highest_token = highest_listed},
 };
 
 const struct tempera_stage_type *tempera_stage_type_of(enum tempera_stage_kind kind)

@@ -18,8 +18,9 @@ static uint32_t longest_window(const struct tempera_sampler *sampler)
     int32_t longest = 0;
     for (size_t i = 0; i < sampler->n_stages; i++) {
         const struct tempera_stage *stage = &sampler->stages[i];
-        if (stage->kind == TEMPERA_STAGE_PENALTIES && stage->u.penalties.window > longest)
-            longest = stage->u.penalties.window;
+        const struct tempera_stage_type *type = tempera_stage_type_of(stage->kind);
+        int32_t window = type->window == NULL ? 0 : type->window(stage);
+        longest = window > longest ? window : longest;
     }
     return (uint32_t)longest;
 }
