@@ -137,7 +137,7 @@ static void tokens_beyond_the_vocabulary(void)
         struct tempera_sample_result result = {.status = TEMPERA_TOKEN_OUT_OF_RANGE, .token = 55};
         struct tempera_matrix logits = tempera_matrix_f32(z, 1, N);
         size_t nbytes;
-        void *scratch = new_scratch(&logits, NULL, &nbytes);
+        void *scratch = new_scratch(&logits, &sampler, NULL, &nbytes);
         CHECK_STATUS(tempera_sample(&logits, &row, &result, scratch, nbytes, NULL),
                      TEMPERA_TOKEN_OUT_OF_RANGE);
         CHECK_EQ_INT(result.token, 55);

@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: MIT
-// The stages that look at the history or at lists of tokens, against an independent version that
-// reads like docs/SAMPLING.md: sorted rows, and histories compared token by token. Texts grow step
-// by step, so that states are tested with them. Distributions have to agree bit for bit.
+// The stages that look at the history or at lists of tokens, or learn, against an independent
+// version that reads like docs/SAMPLING.md: sorted rows, and histories compared token by token.
+// Texts grow step by step, so that states are tested with them. Distributions and levels have to
+// agree bit for bit.
 #include "test_sampler_setup.h"
 
+#include "base/exp.h"
 #include "kernels/kernels.h"
 #include "sampler/sampler.h"
+
+#define LN2 0x1.62e42fefa39efp-1
 
 enum { MOST = 80, MOST_STAGES = 5, LONGEST_WINDOW = 30, MOST_HISTORY = 100, MOST_LISTED = 12 };
 
 static float z[MOST], probs[MOST], expected[MOST];
 
-// What was accepted, the oldest first.
+// What was accepted, the oldest first, and learned.
 static struct {
     int32_t tokens[MOST_HISTORY];
+    bool drawn[MOST_HISTORY];
     size_t n;
+    double level;
 } past;
 
 // ------------------------------------------------------------------------------------------------
@@ -25,6 +31,7 @@ static struct {
     struct entry {
         int32_t id;
         float score;
+        float p; // that adaptive-p saw
     } entries[MOST];
     size_t n;
     double T;
@@ -81,18 +88,26 @@ static bool is_banned(const struct tempera_stage *stage, int32_t id)
     }
 }
 
-static void apply(const struct tempera_stage *stage)
+static float rounded(double score)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < left.n; i++)
-        if (!is_banned(stage, left.entries[i].id))
-            left.entries[kept++] = left.entries[i];
-    left.n = kept;
-    if (stage->kind == TEMPERA_STAGE_TEMPERATURE)
-        left.T *= (double)stage->u.temperature;
-    if (stage->kind == TEMPERA_STAGE_TOP_K && stage->u.top_k > 0 && left.n > (size_t)stage->u.top_k)
-        left.n = (size_t)stage->u.top_k;
-    qsort(left.entries, left.n, sizeof *left.entries, by_order);
+    return (float)fmin(fmax(score, -0x1.fffffep127), 0x1.fffffep127);
+}
+
+static float penalised(const struct tempera_stage *stage, struct entry entry)
+{
+    double score = (double)entry.score, r = (double)stage->u.penalties.repetition;
+    size_t seen = 0, counted = 0;
+    for (size_t i = begin_of(stage->u.penalties.window); i < past.n; i++) {
+        seen += past.tokens[i] == entry.id;
+        counted +=
+            past.tokens[i] == entry.id && (past.drawn[i] || stage->u.penalties.drawn_only == 0);
+    }
+    if (seen == 0)
+        return entry.score;
+    double penalty = (double)stage->u.penalties.frequency * (double)counted;
+    if (counted > 0)
+        penalty += (double)stage->u.penalties.presence;
+    return rounded((score > 0 ? score / r : score * r) - penalty * left.T);
 }
 
 static uint64_t mass_of(float score)
@@ -102,13 +117,153 @@ static uint64_t mass_of(float score)
     return w;
 }
 
+static double total(void)
+{
+    tempera_u128 W = 0;
+    for (size_t i = 0; i < left.n; i++)
+        W += mass_of(left.entries[i].score);
+    return (double)W;
+}
+
+static double depth_of(size_t i)
+{
+    return fmin(((double)left.entries[0].score - (double)left.entries[i].score) / left.T, 1024);
+}
+
+static double lambda(void)
+{
+    return tempera_log(total() / (double)mass_of(left.entries[0].score));
+}
+
+// How many of the sorted entries have z - m >= T min(l, 0).
+static size_t n_within(double l)
+{
+    size_t n = 0;
+    while (n < left.n &&
+           (double)left.entries[n].score - (double)left.entries[0].score >= left.T * fmin(l, 0))
+        n++;
+    return n;
+}
+
+// The k of mirostat 1, in the words of the definition.
+static size_t mirostat_1_keeps(const struct tempera_stage *stage)
+{
+    size_t j = left.n < (size_t)stage->u.mirostat.m ? left.n : (size_t)stage->u.mirostat.m;
+    double tb = 0, tt = 0;
+    for (size_t i = 0; i + 1 < j; i++) {
+        double t = tempera_log((double)(i + 2) / (double)(i + 1));
+        tb += t * (depth_of(i + 1) - depth_of(i));
+        tt += t * t;
+    }
+    if (j < 2 || tb == 0)
+        return left.n;
+    double s = tb / tt, E = s - 1, ln_N = tempera_log((double)left.n), g = -(E * ln_N), c;
+    if (fabs(E) < 0x1p-20)
+        c = tempera_log(ln_N);
+    else if (g > 700)
+        c = g - tempera_log(fabs(E));
+    else
+        c = tempera_log(fabs(1 - (g <= 0 ? tempera_exp(g) : 1 / tempera_exp(-g)))) -
+            tempera_log(fabs(E));
+    double K = (past.level * LN2 - c) / s;
+    return K >= ln_N ? left.n : K <= 0 ? 1 : (size_t)floor(1 / tempera_exp(-K));
+}
+
+static void adapt(const struct tempera_stage *stage)
+{
+    double W = total(), wanted = 2 * (double)stage->u.adaptive_p.target - past.level;
+    wanted = fmin(fmax(wanted, 0), 1);
+    size_t kept = 0;
+    for (size_t i = 0; i < left.n; i++) {
+        double w = (double)mass_of(left.entries[i].score);
+        left.entries[i].p = (float)(w / W);
+        kept += w > 0;
+    }
+    left.n = kept; // the order of scores is that of masses
+    for (size_t i = 0; i < left.n; i++) {
+        double y = fabs((double)left.entries[i].p - wanted) / 0.3;
+        left.entries[i].score = (float)(5 - 10 * y * y / (1 + y));
+    }
+    left.T = 1;
+}
+
+// How many of the sorted entries a filter keeps.
+static size_t n_that_stay(const struct tempera_stage *stage)
+{
+    switch (stage->kind) {
+    case TEMPERA_STAGE_TOP_K:
+        return stage->u.top_k > 0 ? (size_t)stage->u.top_k : left.n;
+    case TEMPERA_STAGE_MIROSTAT_1:
+        return mirostat_1_keeps(stage);
+    case TEMPERA_STAGE_MIROSTAT_2:
+        return n_within(lambda() - past.level * LN2 - 0x1p-22);
+    default:
+        return left.n;
+    }
+}
+
+static void apply(const struct tempera_stage *stage)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < left.n; i++)
+        if (!is_banned(stage, left.entries[i].id))
+            left.entries[kept++] = left.entries[i];
+    left.n = kept;
+    if (stage->kind == TEMPERA_STAGE_TEMPERATURE)
+        left.T *= (double)stage->u.temperature;
+    if (stage->kind == TEMPERA_STAGE_PENALTIES)
+        for (size_t i = 0; i < left.n; i++)
+            left.entries[i].score = penalised(stage, left.entries[i]);
+    if (stage->kind == TEMPERA_STAGE_ADAPTIVE_P)
+        adapt(stage);
+    kept = n_that_stay(stage);
+    if (kept < stage->min_keep)
+        kept = stage->min_keep;
+    left.n = kept < left.n ? kept : left.n;
+    qsort(left.entries, left.n, sizeof *left.entries, by_order);
+}
+
+static double first_level(const struct tempera_sampler *sampler)
+{
+    const struct tempera_stage *last = &sampler->stages[sampler->n_stages - 1];
+    if (sampler->n_stages == 0)
+        return 0;
+    switch (last->kind) {
+    case TEMPERA_STAGE_ADAPTIVE_P:
+        return (double)last->u.adaptive_p.target;
+    case TEMPERA_STAGE_MIROSTAT_1:
+    case TEMPERA_STAGE_MIROSTAT_2:
+        return 2 * (double)last->u.mirostat.tau;
+    default:
+        return 0;
+    }
+}
+
+static double level_after(const struct tempera_sampler *sampler, int32_t token)
+{
+    const struct tempera_stage *last = &sampler->stages[sampler->n_stages - 1];
+    size_t at = 0;
+    while (at < left.n && left.entries[at].id != token)
+        at++;
+    if (sampler->n_stages == 0 || at == left.n)
+        return past.level;
+    if (last->kind == TEMPERA_STAGE_ADAPTIVE_P) {
+        double D = (double)last->u.adaptive_p.decay;
+        return D * past.level + (1 - D) * (double)left.entries[at].p;
+    }
+    if (last->kind != TEMPERA_STAGE_MIROSTAT_1 && last->kind != TEMPERA_STAGE_MIROSTAT_2)
+        return past.level;
+    double surprise = (depth_of(at) + lambda()) / LN2;
+    return past.level - (double)last->u.mirostat.eta * (surprise - (double)last->u.mirostat.tau);
+}
+
 // Runs a row: afterwards `left` is the distribution to draw from.
 static void run_oracle(size_t n, const struct tempera_sampler *sampler)
 {
     left.n = 0;
     left.T = 1;
     for (size_t i = 0; i < n; i++)
-        left.entries[left.n++] = (struct entry){(int32_t)i, z[i]};
+        left.entries[left.n++] = (struct entry){(int32_t)i, z[i], 0};
     qsort(left.entries, left.n, sizeof *left.entries, by_order);
     for (size_t s = 0; s < sampler->n_stages && left.n > 0; s++)
         apply(&sampler->stages[s]);
@@ -118,16 +273,16 @@ static void run_oracle(size_t n, const struct tempera_sampler *sampler)
 static struct tempera_sample_result compare(size_t n, const struct tempera_sample_row *row)
 {
     run_oracle(n, row->sampler);
-    tempera_u128 W = 0;
-    for (size_t i = 0; i < left.n; i++)
-        W += mass_of(left.entries[i].score);
+    double W = total();
     memset(expected, 0, sizeof expected);
     for (size_t i = 0; i < left.n; i++)
-        expected[left.entries[i].id] = (float)((double)mass_of(left.entries[i].score) / (double)W);
+        expected[left.entries[i].id] = (float)((double)mass_of(left.entries[i].score) / W);
     struct tempera_sample_result result = probs_of_row(z, n, row, probs);
     CHECK_STATUS(result.status, left.n > 0 ? TEMPERA_OK : TEMPERA_ALL_MASKED);
     CHECK_EQ_U64(result.n_kept, left.n);
     CHECK_MEM(probs, expected, n * sizeof *probs);
+    double level = level_after(row->sampler, result.token);
+    CHECK_MEM(&result.level, &level, sizeof level);
     return result;
 }
 
@@ -148,6 +303,33 @@ static struct tempera_token_list random_list(int32_t *ids, size_t n)
     return list;
 }
 
+static float one_of(const float *values, size_t n)
+{
+    return values[check_random_below(n)];
+}
+
+#define ONE_OF(...)                                                                                \
+    one_of((const float[]){__VA_ARGS__}, sizeof((const float[]){__VA_ARGS__}) / sizeof(float))
+
+static uint32_t random_min_keep(void)
+{
+    return check_random_below(3) ? 0 : (uint32_t)check_random_below(6);
+}
+
+static struct tempera_stage random_learner(void)
+{
+    float tau = ONE_OF(0, 0.5f, 1, 2, 3, 1e30f), eta = ONE_OF(0, 0.1f, 1, 1e30f);
+    switch (check_random_below(3)) {
+    case 0:
+        return tempera_stage_mirostat_1(tau, eta, 2 + (int32_t)check_random_below(40));
+    case 1:
+        return tempera_stage_mirostat_2(tau, eta);
+    default:
+        return tempera_stage_adaptive_p(ONE_OF(0, 0.1f, 0.3f, 0.5f, 0.9f, 1),
+                                        ONE_OF(0, 0.5f, 0.9f, 0.99f));
+    }
+}
+
 static struct tempera_stage random_stage(int32_t *ids, size_t n)
 {
     const struct tempera_token_list list = random_list(ids, n);
@@ -161,6 +343,12 @@ static struct tempera_stage random_stage(int32_t *ids, size_t n)
         return tempera_stage_allow(list.ids, list.count);
     case 3:
         return tempera_stage_ban(list.ids, list.count);
+    case 4: {
+        struct tempera_stage stage = tempera_stage_penalties(
+            ONE_OF(1, 1.3f, 0.5f), ONE_OF(0, 0.5f, -0.3f, 3e38f), ONE_OF(0, 0.25f, -0.1f), window);
+        stage.u.penalties.drawn_only = (int32_t)check_random_below(2);
+        return stage;
+    }
     default:
         return tempera_stage_no_repeat_ngram((int32_t)check_random_below(5), window);
     }
@@ -171,6 +359,7 @@ static void fill_row(size_t n)
     size_t kind = check_random_below(3);
     for (size_t i = 0; i < n; i++) {
         double u = check_random_between(-4, 4);
+        u *= check_random_below(20) ? 1 : 30; // now and then without mass
         z[i] = (float)(kind == 0 ? u : kind == 1 ? rint(u) / 2 : 0.75);
     }
 }
@@ -179,7 +368,11 @@ static void accept(struct tempera_sampler_state *state, int32_t token,
                    const struct tempera_sample_result *drawn)
 {
     CHECK_STATUS(tempera_sampler_accept(state, token, drawn), TEMPERA_OK);
-    past.tokens[past.n++] = token;
+    past.tokens[past.n] = token;
+    past.drawn[past.n++] = drawn != NULL;
+    if (drawn != NULL)
+        past.level = drawn->level;
+    CHECK_MEM(&state->level, &past.level, sizeof past.level);
 }
 
 // One random chain over a text that grows, mostly by what is drawn.
@@ -190,9 +383,13 @@ static void random_text(size_t n)
     size_t n_stages = check_random_below(MOST_STAGES + 1);
     for (size_t s = 0; s < n_stages; s++)
         stages[s] = random_stage(ids[s], n);
+    if (n_stages > 0 && check_random_below(2))
+        stages[n_stages - 1] = tempera_stage_keeping(random_learner(), random_min_keep());
     struct tempera_sampler sampler = tempera_sampler_of(stages, n_stages);
     struct tempera_sampler_state *state = new_state(&sampler, NULL, 0);
     past.n = 0;
+    past.level = first_level(&sampler);
+    CHECK_MEM(&state->level, &past.level, sizeof past.level);
     for (size_t i = check_random_below(2 * LONGEST_WINDOW); i > 0; i--)
         accept(state, random_token(n + 2), NULL); // some beyond the vocabulary
     for (size_t step = 0; step < 8; step++) {

@@ -11,10 +11,10 @@
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 // The scratch that these logits need, or NULL; the caller frees it.
-static void *new_scratch(const struct tempera_matrix *logits,
+static void *new_scratch(const struct tempera_matrix *logits, const struct tempera_sampler *sampler,
                          const struct tempera_executor *executor, size_t *nbytes)
 {
-    *nbytes = tempera_sample_scratch_nbytes(logits, executor);
+    *nbytes = tempera_sample_scratch_nbytes(logits, sampler, executor);
     return aligned_alloc(64, *nbytes);
 }
 
@@ -24,7 +24,7 @@ sample_row(const float *z, size_t n, const struct tempera_sample_row *row)
     struct tempera_sample_result result;
     struct tempera_matrix logits = tempera_matrix_const_f32(z, 1, n);
     size_t nbytes;
-    void *scratch = new_scratch(&logits, NULL, &nbytes);
+    void *scratch = new_scratch(&logits, row->sampler, NULL, &nbytes);
     enum tempera_status status = tempera_sample(&logits, row, &result, scratch, nbytes, NULL);
     CHECK_STATUS(status, result.status);
     free(scratch);
@@ -39,7 +39,7 @@ probs_of_row(const float *z, size_t n, const struct tempera_sample_row *row, flo
     struct tempera_matrix logits = tempera_matrix_const_f32(z, 1, n);
     struct tempera_matrix out = tempera_matrix_f32(probs, 1, n);
     size_t nbytes;
-    void *scratch = new_scratch(&logits, NULL, &nbytes);
+    void *scratch = new_scratch(&logits, row->sampler, NULL, &nbytes);
     enum tempera_status status =
         tempera_sampler_probs(&logits, row, &out, &result, scratch, nbytes, NULL);
     CHECK_STATUS(status, result.status);

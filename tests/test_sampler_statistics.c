@@ -85,7 +85,7 @@ static double draw_many(struct tempera_sample_row row, struct tempera_sampler_st
     struct tempera_matrix logits = tempera_matrix_f32(z, 1, VOCAB);
     struct tempera_sample_result result;
     size_t nbytes;
-    void *scratch = new_scratch(&logits, NULL, &nbytes);
+    void *scratch = new_scratch(&logits, row.sampler, NULL, &nbytes);
     for (uint32_t i = 0; i < N_DRAWS; i++) {
         if (apart == BY_SEED)
             row.seed = i;
@@ -147,6 +147,9 @@ static void every_stage(void)
         {"top-n-sigma 1", tempera_stage_top_n_sigma(1)},
         {"p-less", tempera_stage_p_less()},
         {"XTC 1, 0.05", tempera_stage_xtc(1, 0.05f)},
+        {"mirostat 1", tempera_stage_mirostat_1(2, 0.1f, 30)},
+        {"mirostat 2", tempera_stage_mirostat_2(2, 0.1f)},
+        {"adaptive-p", tempera_stage_adaptive_p(0.04f, 0.9f)},
         {"dynamic temperature", tempera_stage_dynamic_temperature(0.5f, 1.5f, 1)},
         {"smoothing", tempera_stage_smoothing(0.3f, 1.5f)},
         {"allow", tempera_stage_allow(listed, COUNT_OF(listed))},

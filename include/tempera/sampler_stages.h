@@ -5,7 +5,8 @@
 // Score stages (penalties, bias, temperatures, smoothing) change scores. Ban stages remove tokens
 // by id, and alone may leave nothing. Filter stages remove tokens by rank or probability: they keep
 // a prefix of an order in which ties are decided, at least its first token, and at least min_keep
-// of them.
+// of them. Learning stages (adaptive-p, and mirostat, which is a filter, too) follow the tokens
+// that are accepted: there may be one, as the last of the array.
 //
 // The values named "off" switch a stage off. Values out of range are refused by
 // tempera_sampler_check, never repaired. Read next: sampler.h.
@@ -37,6 +38,9 @@ enum tempera_stage_kind {
     TEMPERA_STAGE_TOP_N_SIGMA = 12, // z_i >= z_max - s sigma (Tang et al. 2024, arXiv 2411.07641)
     TEMPERA_STAGE_P_LESS = 14,      // p_i >= sum of p^2 (Tan, Wu, Howard 2025, arXiv 2509.23234)
     TEMPERA_STAGE_XTC = 15,         // by chance, leave out the most likely (p-e-w 2024)
+    TEMPERA_STAGE_ADAPTIVE_P = 16,  // near a probability (llama.cpp PR 17927)
+    TEMPERA_STAGE_MIROSTAT_1 = 17,  // a surprise of tau bits (Basu et al. 2020, arXiv 2007.14966)
+    TEMPERA_STAGE_MIROSTAT_2 = 18,  // the same, by a threshold
     TEMPERA_STAGE_DYNAMIC_TEMPERATURE = 19, // T from the entropy (kalomaze 2023)
     TEMPERA_STAGE_SMOOTHING = 20,           // quadratic and cubic in z - z_max (kalomaze 2024)
     TEMPERA_STAGE_NO_REPEAT_NGRAM = 22,     // no n tokens in a row twice (fairseq)
@@ -76,11 +80,21 @@ struct tempera_stage {
             float presence;   // 0: off. Subtracted once from every token seen in the window
             float frequency;  // 0: off. Subtracted for every time it was seen
             int32_t window;
+            int32_t drawn_only; // not 0: presence and frequency pass over the prompt's tokens
         } penalties;
         struct {
             float probability; // [0, 1]; 0: off
             float threshold;   // [0, 1]; above 0.5: off
         } xtc;
+        struct {
+            float target; // [0, 1]
+            float decay;  // [0, 1): how much of the mean stays at each token
+        } adaptive_p;
+        struct {
+            float tau; // bits, >= 0, finite
+            float eta; // >= 0, finite; 0: the threshold stays at 2 tau
+            int32_t m; // mirostat 1: how many tokens the exponent is estimated from, >= 2
+        } mirostat;
         struct {
             float low, high; // 0 <= low <= high, finite; both 1: off
             float exponent;  // >= 0, finite
@@ -205,6 +219,31 @@ static inline struct tempera_stage tempera_stage_xtc(float probability, float th
     return stage;
 }
 
+static inline struct tempera_stage tempera_stage_adaptive_p(float target, float decay)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_ADAPTIVE_P);
+    stage.u.adaptive_p.target = target;
+    stage.u.adaptive_p.decay = decay;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_mirostat_1(float tau, float eta, int32_t m)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_MIROSTAT_1);
+    stage.u.mirostat.tau = tau;
+    stage.u.mirostat.eta = eta;
+    stage.u.mirostat.m = m;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_mirostat_2(float tau, float eta)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_MIROSTAT_2);
+    stage.u.mirostat.tau = tau;
+    stage.u.mirostat.eta = eta;
+    return stage;
+}
+
 static inline struct tempera_stage tempera_stage_dynamic_temperature(float low, float high,
                                                                      float exponent)
 {
@@ -223,6 +262,7 @@ static inline struct tempera_stage tempera_stage_smoothing(float factor, float c
     return stage;
 }
 
+// All three over the prompt and what was drawn; set u.penalties.drawn_only for OpenAI's meaning.
 static inline struct tempera_stage tempera_stage_penalties(float repetition, float presence,
                                                            float frequency, int32_t window)
 {

@@ -48,11 +48,11 @@ static size_t aligned(size_t nbytes)
     return (nbytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-// Can't overflow: cols is below 2^31.
-static size_t slice_nbytes(size_t cols)
+// Can't overflow: cols is below 2^31, and room not much more than that many floats.
+static size_t slice_nbytes(size_t cols, size_t room_nbytes)
 {
     return aligned(cols * sizeof(uint64_t)) + aligned(cols * sizeof(float)) +
-           aligned(cols * sizeof(int32_t));
+           aligned(cols * sizeof(int32_t)) + aligned(room_nbytes);
 }
 
 static struct tempera_candidates candidates_in(char *slice, size_t cols)
@@ -63,17 +63,21 @@ static struct tempera_candidates candidates_in(char *slice, size_t cols)
     c.scores = (float *)(void *)slice;
     slice += aligned(cols * sizeof *c.scores);
     c.ids = (int32_t *)(void *)slice;
+    slice += aligned(cols * sizeof *c.ids);
+    c.room = slice;
     return c;
 }
 
 size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *logits,
+                                     const struct tempera_sampler *sampler,
                                      const struct tempera_executor *executor)
 {
     size_t nbytes;
     if (logits == NULL || logits->cols > INT32_MAX ||
-        !tempera_size_mul(slice_nbytes(logits->cols), n_slices(logits->rows, executor), &nbytes))
+        tempera_sampler_check(sampler, NULL) != TEMPERA_OK)
         return 0;
-    return nbytes;
+    size_t slice = slice_nbytes(logits->cols, tempera_sampler_room(sampler, logits->cols));
+    return tempera_size_mul(slice, n_slices(logits->rows, executor), &nbytes) ? nbytes : 0;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -131,6 +135,7 @@ static struct tempera_sample_result sample_row(const struct sample_job *job, siz
         .token = -1,
         .raw_logprob = -INFINITY,
         .logprob = -INFINITY,
+        .level = tempera_row_level(row),
     };
     if (result.status != TEMPERA_OK)
         return result;
@@ -149,6 +154,9 @@ static struct tempera_sample_result sample_row(const struct sample_job *job, siz
     result.raw_logprob = raw_logprob_of(allowed, result.token);
     result.logprob = logprob_of(&c, at, W);
     result.n_kept = c.n;
+    const struct tempera_stage *learner = tempera_learning_stage(row->sampler);
+    if (learner != NULL)
+        result.level = tempera_stage_type_of(learner->kind)->learn(&c, learner, at);
     if (probs != NULL)
         write_probs(&c, W, probs);
     return result;
@@ -256,7 +264,8 @@ static bool are_apart(const struct sample_job *job, size_t scratch_nbytes)
     return true;
 }
 
-static enum tempera_status check_call(const struct sample_job *job, size_t scratch_nbytes,
+// Finds the size of a slice, too.
+static enum tempera_status check_call(struct sample_job *job, size_t scratch_nbytes,
                                       const struct tempera_executor *executor)
 {
     enum tempera_status status = tempera_matrix_check_f32(job->logits);
@@ -269,14 +278,19 @@ static enum tempera_status check_call(const struct sample_job *job, size_t scrat
                       (job->rows != NULL && job->results != NULL && job->scratch != NULL),
                   TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK((uintptr_t)job->scratch % ALIGNMENT == 0, TEMPERA_INVALID_ARGUMENT);
-    size_t needed = tempera_sample_scratch_nbytes(job->logits, executor);
-    TEMPERA_CHECK(needed > 0 || job->logits->rows == 0, TEMPERA_INVALID_ARGUMENT);
-    TEMPERA_CHECK(scratch_nbytes >= needed, TEMPERA_BUFFER_TOO_SMALL);
-    TEMPERA_CHECK(are_apart(job, needed), TEMPERA_INVALID_ARGUMENT);
+    size_t room = 0, needed;
     for (size_t r = 0; r < job->logits->rows; r++) {
         status = check_row(&job->rows[r], job->logits->cols);
         TEMPERA_CHECK(status == TEMPERA_OK, status);
+        size_t own = tempera_sampler_room(job->rows[r].sampler, job->logits->cols);
+        room = own > room ? own : room;
     }
+    job->slice_nbytes = slice_nbytes(job->logits->cols, room);
+    TEMPERA_CHECK(
+        tempera_size_mul(job->slice_nbytes, n_slices(job->logits->rows, executor), &needed),
+        TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(scratch_nbytes >= needed, TEMPERA_BUFFER_TOO_SMALL);
+    TEMPERA_CHECK(are_apart(job, needed), TEMPERA_INVALID_ARGUMENT);
     return TEMPERA_OK;
 }
 
@@ -288,7 +302,6 @@ static enum tempera_status run(struct sample_job *job, size_t scratch_nbytes,
 {
     enum tempera_status status = check_call(job, scratch_nbytes, executor);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
-    job->slice_nbytes = slice_nbytes(job->logits->cols);
     atomic_init(&job->next_row, 0);
     atomic_init(&job->worst, TEMPERA_OK);
     tempera_parallel_for(executor, n_slices(job->logits->rows, executor), run_task, job);

@@ -2,9 +2,9 @@
 // A row on its way through the stages: the candidates that are left, their scores, and the
 // temperature so far. In the order of a call: sample.c (rows of a batch), candidates.c (what may
 // be drawn), stages.c (the table of stages), scores.c (those that change scores), bans.c; those
-// that filter: select.c (by rank), thresholds.c, typical.c, tail_free.c, xtc.c; draw.c. Beside them
-// weigh.c (masses and sums of them) and state.c (history). The definitions are in
-// docs/SAMPLING.md.
+// that filter: select.c (by rank), thresholds.c, typical.c, tail_free.c, xtc.c; those that learn:
+// mirostat.c, adaptive_p.c; draw.c. Beside them weigh.c (masses and sums of them) and state.c
+// (history). The definitions are in docs/SAMPLING.md.
 #ifndef TEMPERA_SAMPLER_SAMPLER_H
 #define TEMPERA_SAMPLER_SAMPLER_H
 
@@ -38,6 +38,7 @@ struct tempera_candidates {
     double temperature; // T, the product so far, in (0, inf)
     bool has_masses;
     const struct tempera_sample_row *row; // what the caller says of it, the history among it
+    void *room; // as large as the stage that needs most has asked for; each uses it as it likes
 };
 
 // ------------------------------------------------------------------------------------------------
@@ -108,12 +109,23 @@ struct tempera_stage_type {
     // The candidates are at least one; only bans can leave none.
     void (*apply)(struct tempera_candidates *c, const struct tempera_stage *stage);
     // NULL where there is nothing of the kind:
-    int32_t (*highest_token)(const struct tempera_stage *stage); // that it names, -1: none
-    int32_t (*window)(const struct tempera_stage *stage);        // the history that it looks at
+    int32_t (*highest_token)(const struct tempera_stage *stage);     // that it names, -1: none
+    int32_t (*window)(const struct tempera_stage *stage);            // the history that it looks at
+    size_t (*room)(const struct tempera_stage *stage, size_t vocab); // bytes beside the candidates
+    // Of learning stages, which have both: the level to begin with, and the next one if candidate
+    // `at` is accepted. Nothing comes between apply and learn but the masses.
+    double (*first_level)(const struct tempera_stage *stage);
+    double (*learn)(struct tempera_candidates *c, const struct tempera_stage *stage, size_t at);
 };
 
 // NULL if there is no such kind.
 const struct tempera_stage_type *tempera_stage_type_of(enum tempera_stage_kind kind);
+
+// The stage that learns, NULL if there is none.
+const struct tempera_stage *tempera_learning_stage(const struct tempera_sampler *sampler);
+
+// Bytes of room for the stages. The sampler is valid.
+size_t tempera_sampler_room(const struct tempera_sampler *sampler, size_t vocab);
 
 void tempera_apply_temperature(struct tempera_candidates *c, const struct tempera_stage *stage);
 void tempera_apply_dynamic_temperature(struct tempera_candidates *c,
@@ -141,8 +153,23 @@ void tempera_apply_tail_free(struct tempera_candidates *c, const struct tempera_
 
 void tempera_apply_xtc(struct tempera_candidates *c, const struct tempera_stage *stage);
 
+void tempera_apply_mirostat_1(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_mirostat_2(struct tempera_candidates *c, const struct tempera_stage *stage);
+double tempera_first_level_mirostat(const struct tempera_stage *stage);
+double tempera_learn_mirostat(struct tempera_candidates *c, const struct tempera_stage *stage,
+                              size_t at);
+
+void tempera_apply_adaptive_p(struct tempera_candidates *c, const struct tempera_stage *stage);
+size_t tempera_room_adaptive_p(const struct tempera_stage *stage, size_t vocab);
+double tempera_first_level_adaptive_p(const struct tempera_stage *stage);
+double tempera_learn_adaptive_p(struct tempera_candidates *c, const struct tempera_stage *stage,
+                                size_t at);
+
 // Keeps the first min(k, n) of the order; k > 0.
 void tempera_keep_first(struct tempera_candidates *c, size_t k);
+
+// Keeps z_i - m >= T min(l, 0), and as many as the stage wants at least.
+void tempera_keep_within(struct tempera_candidates *c, const struct tempera_stage *stage, double l);
 
 // floor(P W) and ceil(P W), exactly, for P in [0, 1] and W below 2^104.
 tempera_u128 tempera_share_below(float P, tempera_u128 W);
@@ -161,14 +188,20 @@ tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W);
 // ------------------------------------------------------------------------------------------------
 // History
 
-// OK if the state (NULL: none) is sound and remembers enough for the sampler; else STATE_MISMATCH
-// or INVALID_ARGUMENT.
+// OK if the state (NULL: none) is sound, remembers enough for the sampler and learns what it does;
+// else STATE_MISMATCH or INVALID_ARGUMENT.
 enum tempera_status tempera_state_check(const struct tempera_sampler_state *state,
                                         const struct tempera_sampler *sampler);
 
 // How many tokens there are in the last `window`, and number i of them, the latest first.
 size_t tempera_state_n_recent(const struct tempera_sampler_state *state, size_t window);
 int32_t tempera_state_recent(const struct tempera_sampler_state *state, size_t i);
+
+// True if that token was drawn, false if it is one of the prompt.
+bool tempera_state_recent_was_drawn(const struct tempera_sampler_state *state, size_t i);
+
+// What was learned so far: the state's level, or without a state what learning begins with.
+double tempera_row_level(const struct tempera_sample_row *row);
 
 // ------------------------------------------------------------------------------------------------
 // The draw

@@ -84,8 +84,9 @@ void tempera_apply_logit_bias(struct tempera_candidates *c, const struct tempera
     tempera_candidates_settle(c);
 }
 
-// The room of the masses serves to count how often a candidate was seen. It is cleared only where
-// it is used, so that the cost is that of the window, not of the vocabulary.
+// The room of the masses serves to count how often a candidate was seen, in the low half, and how
+// often that counts for presence and frequency, in the high half. It is cleared only where it is
+// used, so that the cost is that of the window, not of the vocabulary.
 void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     const struct tempera_sampler_state *state = c->row->state;
@@ -101,16 +102,18 @@ void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_
     }
     for (size_t i = 0; i < n; i++) {
         size_t at = tempera_candidates_find(c, tempera_state_recent(state, i));
+        bool counts_fully =
+            !stage->u.penalties.drawn_only || tempera_state_recent_was_drawn(state, i);
         if (at < c->n)
-            counts[at]++;
+            counts[at] += (uint64_t)counts_fully << 32 | 1;
     }
     for (size_t i = 0; i < n; i++) {
         size_t at = tempera_candidates_find(c, tempera_state_recent(state, i));
         if (at == c->n || counts[at] == 0) // 0: seen later, done before
             continue;
-        double z = (double)c->scores[at], count = (double)counts[at];
+        double z = (double)c->scores[at], count = (double)(counts[at] >> 32);
         double repeated = z > 0 ? z / repetition : z * repetition;
-        double penalty = presence + frequency * count;
+        double penalty = (count > 0 ? presence : 0) + frequency * count;
         c->scores[at] = to_score(repeated - penalty * c->temperature);
         counts[at] = 0;
     }

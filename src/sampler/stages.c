@@ -147,6 +147,30 @@ static const char *ban_complaint(const struct tempera_stage *stage)
     return list_complaint(&stage->u.tokens);
 }
 
+static const char *mirostat_2_complaint(const struct tempera_stage *stage)
+{
+    if (!(stage->u.mirostat.tau >= 0 && stage->u.mirostat.tau < INFINITY))
+        return "mirostat's tau must be 0 or more bits, and finite";
+    return stage->u.mirostat.eta >= 0 && stage->u.mirostat.eta < INFINITY
+               ? NULL
+               : "mirostat's eta must be 0 or more, and finite";
+}
+
+static const char *mirostat_1_complaint(const struct tempera_stage *stage)
+{
+    return stage->u.mirostat.m >= 2 ? mirostat_2_complaint(stage)
+                                    : "mirostat's m must be 2 or more";
+}
+
+static const char *adaptive_p_complaint(const struct tempera_stage *stage)
+{
+    if (!is_share(stage->u.adaptive_p.target))
+        return "the target of adaptive-p must be in [0, 1]";
+    return stage->u.adaptive_p.decay >= 0 && stage->u.adaptive_p.decay < 1
+               ? NULL
+               : "the decay of adaptive-p must be in [0, 1)";
+}
+
 static const char *p_less_complaint(const struct tempera_stage *stage)
 {
     (void)stage; // without parameters
@@ -195,6 +219,8 @@ static int32_t no_repeat_ngram_window(const struct tempera_stage *stage)
 #define STAGE(stem, called)                                                                        \
     .name = called, .complaint = stem##_complaint, .apply = tempera_apply_##stem
 
+#define LEARNING(stem) .first_level = tempera_first_level_##stem, .learn = tempera_learn_##stem
+
 static const struct tempera_stage_type types[] = {
     [TEMPERA_STAGE_LOGIT_BIAS] = {STAGE(logit_bias, "logit-bias"), .highest_token = highest_biased},
     [TEMPERA_STAGE_PENALTIES] = {STAGE(penalties, "penalties"), .window = penalties_window},
@@ -210,6 +236,10 @@ static const struct tempera_stage_type types[] = {
     [TEMPERA_STAGE_TOP_N_SIGMA] = {STAGE(top_n_sigma, "top-n-sigma")},
     [TEMPERA_STAGE_P_LESS] = {STAGE(p_less, "p-less")},
     [TEMPERA_STAGE_XTC] = {STAGE(xtc, "xtc")},
+    [TEMPERA_STAGE_ADAPTIVE_P] = {STAGE(adaptive_p, "adaptive-p"), .room = tempera_room_adaptive_p,
+                                  LEARNING(adaptive_p)},
+    [TEMPERA_STAGE_MIROSTAT_1] = {STAGE(mirostat_1, "mirostat-1"), LEARNING(mirostat)},
+    [TEMPERA_STAGE_MIROSTAT_2] = {STAGE(mirostat_2, "mirostat-2"), LEARNING(mirostat)},
     [TEMPERA_STAGE_DYNAMIC_TEMPERATURE] = {STAGE(dynamic_temperature, "dynamic-temperature")},
     [TEMPERA_STAGE_SMOOTHING] = {STAGE(smoothing, "smoothing")},
     [TEMPERA_STAGE_NO_REPEAT_NGRAM] = {STAGE(no_repeat_ngram, "no-repeat-ngram"),
@@ -222,6 +252,25 @@ const struct tempera_stage_type *tempera_stage_type_of(enum tempera_stage_kind k
 {
     size_t i = (size_t)kind; // a negative one becomes huge
     return i < sizeof types / sizeof *types && types[i].name != NULL ? &types[i] : NULL;
+}
+
+const struct tempera_stage *tempera_learning_stage(const struct tempera_sampler *sampler)
+{
+    if (sampler->n_stages == 0)
+        return NULL;
+    const struct tempera_stage *last = &sampler->stages[sampler->n_stages - 1];
+    return tempera_stage_type_of(last->kind)->learn == NULL ? NULL : last;
+}
+
+size_t tempera_sampler_room(const struct tempera_sampler *sampler, size_t vocab)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < sampler->n_stages; i++) {
+        const struct tempera_stage_type *type = tempera_stage_type_of(sampler->stages[i].kind);
+        size_t nbytes = type->room == NULL ? 0 : type->room(&sampler->stages[i], vocab);
+        most = nbytes > most ? nbytes : most;
+    }
+    return most;
 }
 
 const char *tempera_stage_name(enum tempera_stage_kind kind)
@@ -263,6 +312,8 @@ __attribute__((noinline)) static enum tempera_status check(const struct tempera_
         const char *what = "there is no such kind of stage";
         if (type != NULL)
             what = type->complaint(stage);
+        if (what == NULL && type->learn != NULL && i + 1 < sampler->n_stages)
+            what = "a stage that learns must be the last one";
         if (what != NULL)
             return refuse_stage(error, i, what);
     }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The history of a sequence, in a block without pointers: a head and a ring of the last tokens.
-// A block may come back from a file, so its numbers are checked before use.
+// A block may come back from a file, so its numbers are checked before use. In the ring stands the
+// id of a token that was drawn, and ~id of one of the prompt.
+#include <math.h>
 #include <string.h>
 
 #include "sampler/sampler.h"
 
-enum { STATE_VERSION = 1 };
+enum { STATE_VERSION = 2 };
 
 static size_t block_nbytes(uint32_t window)
 {
@@ -25,10 +27,23 @@ static uint32_t longest_window(const struct tempera_sampler *sampler)
     return (uint32_t)longest;
 }
 
+// 0: none.
+static uint32_t learner_of(const struct tempera_sampler *sampler)
+{
+    const struct tempera_stage *stage = tempera_learning_stage(sampler);
+    return stage == NULL ? 0 : (uint32_t)stage->kind;
+}
+
+static double first_level(const struct tempera_sampler *sampler)
+{
+    const struct tempera_stage *stage = tempera_learning_stage(sampler);
+    return stage == NULL ? 0 : tempera_stage_type_of(stage->kind)->first_level(stage);
+}
+
 static bool is_sound(const struct tempera_sampler_state *state)
 {
     return state->version == STATE_VERSION && state->window <= TEMPERA_WINDOW_MAX &&
-           state->nbytes == block_nbytes(state->window);
+           state->nbytes == block_nbytes(state->window) && isfinite(state->level);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -53,6 +68,8 @@ enum tempera_status tempera_sampler_state_init(struct tempera_sampler_state *sta
     state->nbytes = (uint32_t)needed;
     state->version = STATE_VERSION;
     state->window = longest_window(sampler);
+    state->learner = learner_of(sampler);
+    state->level = first_level(sampler);
     return TEMPERA_OK;
 }
 
@@ -63,9 +80,14 @@ enum tempera_status tempera_sampler_accept(struct tempera_sampler_state *state, 
         return TEMPERA_INVALID_ARGUMENT;
     if (!is_sound(state))
         return TEMPERA_STATE_MISMATCH;
+    if (drawn != NULL && state->learner != 0) {
+        if (!isfinite(drawn->level))
+            return TEMPERA_INVALID_ARGUMENT;
+        state->level = drawn->level;
+    }
     int32_t *ring = (int32_t *)(state + 1);
     if (state->window > 0)
-        ring[state->step % state->window] = token;
+        ring[state->step % state->window] = drawn != NULL ? token : ~token;
     state->step++;
     return TEMPERA_OK;
 }
@@ -80,7 +102,10 @@ enum tempera_status tempera_state_check(const struct tempera_sampler_state *stat
         return TEMPERA_OK;
     if (!is_sound(state))
         return TEMPERA_STATE_MISMATCH;
-    return longest_window(sampler) <= state->window ? TEMPERA_OK : TEMPERA_INVALID_ARGUMENT;
+    uint32_t learner = learner_of(sampler);
+    bool learns = learner == 0 || learner == state->learner;
+    return learns && longest_window(sampler) <= state->window ? TEMPERA_OK
+                                                              : TEMPERA_INVALID_ARGUMENT;
 }
 
 size_t tempera_state_n_recent(const struct tempera_sampler_state *state, size_t window)
@@ -90,8 +115,24 @@ size_t tempera_state_n_recent(const struct tempera_sampler_state *state, size_t 
     return state->step < window ? (size_t)state->step : window;
 }
 
-int32_t tempera_state_recent(const struct tempera_sampler_state *state, size_t i)
+static int32_t entry_of(const struct tempera_sampler_state *state, size_t i)
 {
     const int32_t *ring = (const int32_t *)(state + 1);
     return ring[(state->step - 1 - i) % state->window];
+}
+
+int32_t tempera_state_recent(const struct tempera_sampler_state *state, size_t i)
+{
+    int32_t entry = entry_of(state, i);
+    return entry < 0 ? ~entry : entry;
+}
+
+bool tempera_state_recent_was_drawn(const struct tempera_sampler_state *state, size_t i)
+{
+    return entry_of(state, i) >= 0;
+}
+
+double tempera_row_level(const struct tempera_sample_row *row)
+{
+    return row->state == NULL ? first_level(row->sampler) : row->state->level;
 }

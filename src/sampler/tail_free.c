@@ -2,38 +2,15 @@
 // Tail-free sampling: the tail begins where the curve of the sorted masses has done most of its
 // bending. The only filter whose definition needs neighbours, so the only one that sorts: the
 // masses, in their own place, since they can be computed again.
+#include "sampler/heap.h"
 #include "sampler/sampler.h"
-
-// ------------------------------------------------------------------------------------------------
-// Heapsort, descending: no memory, and no row that makes it slow
-
-static void sift_down(uint64_t *heap, size_t n, size_t at)
-{
-    uint64_t value = heap[at];
-    for (size_t child; (child = 2 * at + 1) < n; at = child) {
-        if (child + 1 < n && heap[child + 1] < heap[child])
-            child++;
-        if (value <= heap[child])
-            break;
-        heap[at] = heap[child];
-    }
-    heap[at] = value;
-}
 
 static void sort_descending(uint64_t *masses, size_t n)
 {
-    for (size_t i = n / 2; i-- > 0;)
-        sift_down(masses, n, i);
-    for (size_t last = n; last-- > 1;) {
-        uint64_t smallest = masses[0];
-        masses[0] = masses[last];
-        masses[last] = smallest;
-        sift_down(masses, last, 0);
-    }
+    tempera_heap_build(masses, n);
+    for (size_t last = n; last-- > 1;)
+        masses[last] = tempera_heap_pop(masses, last + 1);
 }
-
-// ------------------------------------------------------------------------------------------------
-// The filter
 
 // |w_j - 2 w_(j+1) + w_(j+2)|, below 2^52.
 static uint64_t bend(const uint64_t *w)

@@ -15,8 +15,7 @@ static size_t n_within(const struct tempera_candidates *c, double least)
     return count;
 }
 
-// Keeps z_i - m >= T min(l, 0).
-static void keep_within(struct tempera_candidates *c, const struct tempera_stage *stage, double l)
+void tempera_keep_within(struct tempera_candidates *c, const struct tempera_stage *stage, double l)
 {
     double least = l < 0 ? c->temperature * l : 0, max = (double)c->max;
     if (stage->min_keep > 1 && n_within(c, least) < stage->min_keep) {
@@ -37,7 +36,7 @@ static void keep_within(struct tempera_candidates *c, const struct tempera_stage
 void tempera_apply_min_p(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     if (stage->u.min_p > 0)
-        keep_within(c, stage, tempera_log((double)stage->u.min_p));
+        tempera_keep_within(c, stage, tempera_log((double)stage->u.min_p));
 }
 
 // p_i >= epsilon.
@@ -46,7 +45,8 @@ void tempera_apply_epsilon(struct tempera_candidates *c, const struct tempera_st
     if (stage->u.epsilon == 0)
         return;
     double lambda = tempera_candidates_lambda(c);
-    keep_within(c, stage, (tempera_log((double)stage->u.epsilon) + lambda) - TEMPERA_LOG_SLACK);
+    tempera_keep_within(c, stage,
+                        (tempera_log((double)stage->u.epsilon) + lambda) - TEMPERA_LOG_SLACK);
 }
 
 // p_i >= min(epsilon, sqrt(epsilon) exp(-H)).
@@ -58,7 +58,7 @@ void tempera_apply_eta(struct tempera_candidates *c, const struct tempera_stage 
     double entropy = lambda + tempera_candidates_mean_depth(c);
     double ln_epsilon = tempera_log((double)stage->u.eta), relative = ln_epsilon / 2 - entropy;
     double ln_eta = relative < ln_epsilon ? relative : ln_epsilon;
-    keep_within(c, stage, (ln_eta + lambda) - TEMPERA_LOG_SLACK);
+    tempera_keep_within(c, stage, (ln_eta + lambda) - TEMPERA_LOG_SLACK);
 }
 
 // p_i >= a p_max^2.
@@ -67,13 +67,15 @@ void tempera_apply_top_a(struct tempera_candidates *c, const struct tempera_stag
     if (stage->u.top_a == 0)
         return;
     double lambda = tempera_candidates_lambda(c);
-    keep_within(c, stage, (tempera_log((double)stage->u.top_a) - lambda) - TEMPERA_LOG_SLACK);
+    tempera_keep_within(c, stage,
+                        (tempera_log((double)stage->u.top_a) - lambda) - TEMPERA_LOG_SLACK);
 }
 
 // p_i >= sum of p^2. That is at most p_max, and equal to it where all p are equal.
 void tempera_apply_p_less(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
-    keep_within(c, stage, tempera_log(tempera_candidates_sum_of_squares(c)) - TEMPERA_LOG_SLACK);
+    tempera_keep_within(c, stage,
+                        tempera_log(tempera_candidates_sum_of_squares(c)) - TEMPERA_LOG_SLACK);
 }
 
 // The variance of the scores. Sums of distances from the maximum, in the lanes of the kernels: a
