@@ -110,6 +110,34 @@ static float penalised(const struct tempera_stage *stage, struct entry entry)
     return rounded((score > 0 ? score / r : score * r) - penalty * left.T);
 }
 
+// The longest run of tokens that ends the text, without a breaker, and also stands before an `id`.
+static size_t run_before(const struct tempera_stage *stage, int32_t id)
+{
+    size_t begin = begin_of(stage->u.dry.window), longest = 0;
+    for (size_t at = begin; at < past.n; at++) {
+        size_t length = 0;
+        while (begin + length < at &&
+               past.tokens[at - 1 - length] == past.tokens[past.n - 1 - length] &&
+               !is_listed(&stage->u.dry.breakers, past.tokens[at - 1 - length]))
+            length++;
+        if (past.tokens[at] == id && length > longest)
+            longest = length;
+    }
+    return longest;
+}
+
+static float dried(const struct tempera_stage *stage, struct entry entry)
+{
+    size_t length = run_before(stage, entry.id), allowed = (size_t)stage->u.dry.allowed_length;
+    if (length < allowed || is_listed(&stage->u.dry.breakers, entry.id))
+        return entry.score;
+    double power = 1;
+    for (size_t i = allowed; i < length; i++)
+        power *= (double)stage->u.dry.base;
+    power = fmin(power, 0x1.fffffep127);
+    return rounded((double)entry.score - (double)stage->u.dry.multiplier * power * left.T);
+}
+
 static uint64_t mass_of(float score)
 {
     uint64_t w;
@@ -214,6 +242,9 @@ static void apply(const struct tempera_stage *stage)
     if (stage->kind == TEMPERA_STAGE_PENALTIES)
         for (size_t i = 0; i < left.n; i++)
             left.entries[i].score = penalised(stage, left.entries[i]);
+    if (stage->kind == TEMPERA_STAGE_DRY)
+        for (size_t i = 0; i < left.n; i++)
+            left.entries[i].score = dried(stage, left.entries[i]);
     if (stage->kind == TEMPERA_STAGE_ADAPTIVE_P)
         adapt(stage);
     kept = n_that_stay(stage);
@@ -334,7 +365,7 @@ static struct tempera_stage random_stage(int32_t *ids, size_t n)
 {
     const struct tempera_token_list list = random_list(ids, n);
     int32_t window = (int32_t)check_random_below(LONGEST_WINDOW + 1);
-    switch (check_random_below(7)) {
+    switch (check_random_below(9)) {
     case 0:
         return tempera_stage_temperature((float)check_random_between(0.2, 3));
     case 1:
@@ -349,6 +380,11 @@ static struct tempera_stage random_stage(int32_t *ids, size_t n)
         stage.u.penalties.drawn_only = (int32_t)check_random_below(2);
         return stage;
     }
+    case 5:
+    case 6:
+        return tempera_stage_dry(ONE_OF(0, 0.2f, 0.8f), ONE_OF(1, 1.75f, 1e20f),
+                                 1 + (int32_t)check_random_below(4), window, list.ids,
+                                 list.count / 3);
     default:
         return tempera_stage_no_repeat_ngram((int32_t)check_random_below(5), window);
     }

@@ -86,6 +86,7 @@ static void states_are_values(void)
     } cases[] = {
         {"penalties", tempera_stage_penalties(1.3f, 0.4f, 0.2f, 8)},
         {"penalties over what was drawn", drawn_only},
+        {"DRY", tempera_stage_dry(2, 1.75f, 1, 50, prompt, 1)},
         {"n-grams", tempera_stage_no_repeat_ngram(2, 40)},
         {"mirostat 1", tempera_stage_mirostat_1(3, 0.2f, 30)},
         {"mirostat 2", tempera_stage_mirostat_2(3, 0.2f)},

@@ -92,7 +92,7 @@ static double draw_many(struct tempera_sample_row row, struct tempera_sampler_st
         else if (apart == BY_STREAM)
             row.stream = i;
         else
-            state->step = 1000 + i; // the history stays
+            state->step = 1000 + 8 * i; // a whole window on, so that the history stays
         CHECK_STATUS(tempera_sample(&logits, &row, &result, scratch, nbytes, NULL), TEMPERA_OK);
         counts[result.token]++;
     }
@@ -103,7 +103,7 @@ static double draw_many(struct tempera_sample_row row, struct tempera_sampler_st
 static void check_chain(const char *name, const struct tempera_stage *stages, size_t n_stages)
 {
     // A window of 8 is full after 8 tokens, so that the step alone can be moved on.
-    static const int32_t history[] = {3, 5, 5, 9, 60, 3, 3, 17};
+    static const int32_t history[] = {3, 5, 17, 9, 17, 3, 3, 17};
     static enum apart apart;
     apart = (apart + 1) % N_APART;
     struct tempera_sampler sampler = tempera_sampler_of(stages, n_stages);
@@ -147,13 +147,14 @@ static void every_stage(void)
         {"top-n-sigma 1", tempera_stage_top_n_sigma(1)},
         {"p-less", tempera_stage_p_less()},
         {"XTC 1, 0.05", tempera_stage_xtc(1, 0.05f)},
-        {"mirostat 1", tempera_stage_mirostat_1(2, 0.1f, 30)},
+        {"mirostat 1", tempera_stage_mirostat_1(3.5f, 0.1f, 30)},
         {"mirostat 2", tempera_stage_mirostat_2(2, 0.1f)},
         {"adaptive-p", tempera_stage_adaptive_p(0.04f, 0.9f)},
         {"dynamic temperature", tempera_stage_dynamic_temperature(0.5f, 1.5f, 1)},
         {"smoothing", tempera_stage_smoothing(0.3f, 1.5f)},
         {"allow", tempera_stage_allow(listed, COUNT_OF(listed))},
         {"ban", tempera_stage_ban(listed, COUNT_OF(listed))},
+        {"DRY", tempera_stage_dry(0.8f, 1.75f, 1, 8, NULL, 0)},
         {"no-repeat-ngram", tempera_stage_no_repeat_ngram(1, 8)},
         {"logit bias", tempera_stage_logit_bias(bias, COUNT_OF(bias))},
         {"repetition", tempera_stage_penalties(1.4f, 0, 0, 8)},

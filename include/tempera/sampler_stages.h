@@ -43,6 +43,7 @@ enum tempera_stage_kind {
     TEMPERA_STAGE_MIROSTAT_2 = 18,  // the same, by a threshold
     TEMPERA_STAGE_DYNAMIC_TEMPERATURE = 19, // T from the entropy (kalomaze 2023)
     TEMPERA_STAGE_SMOOTHING = 20,           // quadratic and cubic in z - z_max (kalomaze 2024)
+    TEMPERA_STAGE_DRY = 21,                 // against repeated sequences (p-e-w 2024)
     TEMPERA_STAGE_NO_REPEAT_NGRAM = 22,     // no n tokens in a row twice (fairseq)
     TEMPERA_STAGE_ALLOW = 23,               // these tokens only
     TEMPERA_STAGE_BAN = 24,                 // these tokens never
@@ -107,6 +108,13 @@ struct tempera_stage {
             const struct tempera_logit_bias *entries; // [count], borrowed
             size_t count;
         } logit_bias;
+        struct {
+            float multiplier;       // >= 0, finite; 0: off
+            float base;             // >= 1, finite
+            int32_t allowed_length; // >= 1: shorter repeats cost nothing
+            int32_t window;
+            struct tempera_token_list breakers; // no repeat reaches across one of these
+        } dry;
         struct {
             int32_t n; // >= 0; 0: off; 1: nothing in the window may come again
             int32_t window;
@@ -280,6 +288,20 @@ tempera_stage_logit_bias(const struct tempera_logit_bias *entries, size_t count)
     struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_LOGIT_BIAS);
     stage.u.logit_bias.entries = entries;
     stage.u.logit_bias.count = count;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_dry(float multiplier, float base,
+                                                     int32_t allowed_length, int32_t window,
+                                                     const int32_t *breakers, size_t n_breakers)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_DRY);
+    stage.u.dry.multiplier = multiplier;
+    stage.u.dry.base = base;
+    stage.u.dry.allowed_length = allowed_length;
+    stage.u.dry.window = window;
+    stage.u.dry.breakers.ids = breakers;
+    stage.u.dry.breakers.count = n_breakers;
     return stage;
 }
 

@@ -39,26 +39,18 @@ void tempera_apply_ban(struct tempera_candidates *c, const struct tempera_stage 
         tempera_candidates_settle(c);
 }
 
-// True if the `length` tokens before number i of the history, counted from the latest, are also its
-// last ones.
-static bool follows_the_same(const struct tempera_sampler_state *state, size_t i, size_t length)
-{
-    for (size_t j = 0; j < length; j++)
-        if (tempera_state_recent(state, i + 1 + j) != tempera_state_recent(state, j))
-            return false;
-    return true;
-}
-
 // A token that stands in the window behind what now are the last n - 1 would make an n-gram twice.
 void tempera_apply_no_repeat_ngram(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     const struct tempera_sampler_state *state = c->row->state;
-    size_t length = (size_t)stage->u.no_repeat_ngram.n;
     size_t n = tempera_state_n_recent(state, (size_t)stage->u.no_repeat_ngram.window);
+    size_t length = (size_t)stage->u.no_repeat_ngram.n;
     if (length == 0 || length > n)
         return;
+    int32_t *matches = c->room;
+    tempera_state_matches(state, n, matches);
     for (size_t i = 0; i + length <= n; i++)
-        if (follows_the_same(state, i, length - 1))
+        if (length == 1 || (size_t)matches[i + 1] >= length - 1)
             ban(c, tempera_state_recent(state, i));
     tempera_candidates_settle(c);
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // A row on its way through the stages: the candidates that are left, their scores, and the
 // temperature so far. In the order of a call: sample.c (rows of a batch), candidates.c (what may
-// be drawn), stages.c (the table of stages), scores.c (those that change scores), bans.c; those
-// that filter: select.c (by rank), thresholds.c, typical.c, tail_free.c, xtc.c; those that learn:
-// mirostat.c, adaptive_p.c; draw.c. Beside them weigh.c (masses and sums of them) and state.c
-// (history). The definitions are in docs/SAMPLING.md.
+// be drawn), stages.c (the table of stages), scores.c and dry.c (those that change scores), bans.c
+// (those that remove tokens by name); those that filter: select.c (by rank), thresholds.c,
+// typical.c, tail_free.c, xtc.c; those that learn: mirostat.c, adaptive_p.c; draw.c. Beside them
+// weigh.c (masses and sums of them) and state.c (history). The definitions are in
+// docs/SAMPLING.md.
 #ifndef TEMPERA_SAMPLER_SAMPLER_H
 #define TEMPERA_SAMPLER_SAMPLER_H
 
@@ -51,6 +52,13 @@ enum tempera_status tempera_candidates_gather(struct tempera_candidates *c, cons
 
 // The place of a token, or n if it is not among the candidates.
 size_t tempera_candidates_find(const struct tempera_candidates *c, int32_t id);
+
+// To the nearest float. What is finite stays finite: only a ban removes a token.
+static inline float tempera_to_score(double score)
+{
+    const double largest = 0x1.fffffep127;
+    return (float)(score > largest ? largest : score < -largest ? -largest : score);
+}
 
 // Copies candidate `from` to place `to`. By value, so that a loop has the pointers in registers.
 static inline void tempera_candidates_move(struct tempera_candidates c, size_t from, size_t to)
@@ -134,6 +142,8 @@ void tempera_apply_smoothing(struct tempera_candidates *c, const struct tempera_
 void tempera_apply_logit_bias(struct tempera_candidates *c, const struct tempera_stage *stage);
 void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_stage *stage);
 
+void tempera_apply_dry(struct tempera_candidates *c, const struct tempera_stage *stage);
+
 void tempera_apply_allow(struct tempera_candidates *c, const struct tempera_stage *stage);
 void tempera_apply_ban(struct tempera_candidates *c, const struct tempera_stage *stage);
 void tempera_apply_no_repeat_ngram(struct tempera_candidates *c, const struct tempera_stage *stage);
@@ -199,6 +209,10 @@ int32_t tempera_state_recent(const struct tempera_sampler_state *state, size_t i
 
 // True if that token was drawn, false if it is one of the prompt.
 bool tempera_state_recent_was_drawn(const struct tempera_sampler_state *state, size_t i);
+
+// Into matches[i], for i in [1, n): how many tokens before number i - 1 are also the last ones of
+// the history, so that the token i - 1 may come again. Of the last n tokens, in linear time.
+void tempera_state_matches(const struct tempera_sampler_state *state, size_t n, int32_t *matches);
 
 // What was learned so far: the state's level, or without a state what learning begins with.
 double tempera_row_level(const struct tempera_sample_row *row);

@@ -6,13 +6,6 @@
 #include "base/exp.h"
 #include "sampler/sampler.h"
 
-// To the nearest float. What is finite stays finite: only a ban removes a token.
-static float to_score(double score)
-{
-    const double largest = 0x1.fffffep127;
-    return (float)(score > largest ? largest : score < -largest ? -largest : score);
-}
-
 // A product of temperatures that leaves the range of a double is 0 or inf, too.
 static void multiply_temperature(struct tempera_candidates *c, double factor)
 {
@@ -66,7 +59,7 @@ void tempera_apply_smoothing(struct tempera_candidates *c, const struct tempera_
     for (size_t i = 0; i < c->n; i++) {
         double d = (double)c->scores[i] - max, g = d / c->temperature;
         g = g > -0x1p400 ? g : -0x1p400;
-        c->scores[i] = to_score(max + ((factor * d) * g) * (cubic * g - quadratic));
+        c->scores[i] = tempera_to_score(max + ((factor * d) * g) * (cubic * g - quadratic));
     }
     tempera_candidates_settle(c);
 }
@@ -79,7 +72,7 @@ void tempera_apply_logit_bias(struct tempera_candidates *c, const struct tempera
         if (at == c->n || c->scores[at] == -INFINITY) // banned by an entry before
             continue;
         double score = (double)c->scores[at] + (double)entry->bias * c->temperature;
-        c->scores[at] = entry->bias == -INFINITY ? -INFINITY : to_score(score);
+        c->scores[at] = entry->bias == -INFINITY ? -INFINITY : tempera_to_score(score);
     }
     tempera_candidates_settle(c);
 }
@@ -114,7 +107,7 @@ void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_
         double z = (double)c->scores[at], count = (double)(counts[at] >> 32);
         double repeated = z > 0 ? z / repetition : z * repetition;
         double penalty = (count > 0 ? presence : 0) + frequency * count;
-        c->scores[at] = to_score(repeated - penalty * c->temperature);
+        c->scores[at] = tempera_to_score(repeated - penalty * c->temperature);
         counts[at] = 0;
     }
     if (n > 0)

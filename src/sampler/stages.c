@@ -130,6 +130,18 @@ static const char *smoothing_complaint(const struct tempera_stage *stage)
     return curve >= 1 && curve <= 3 ? NULL : "the smoothing curve must be in [1, 3]";
 }
 
+static const char *dry_complaint(const struct tempera_stage *stage)
+{
+    if (!(stage->u.dry.multiplier >= 0 && stage->u.dry.multiplier < INFINITY))
+        return "the multiplier of DRY must be 0 (off) or more, and finite";
+    if (!(stage->u.dry.base >= 1 && stage->u.dry.base < INFINITY))
+        return "the base of DRY must be 1 or more, and finite";
+    if (stage->u.dry.allowed_length < 1)
+        return "the allowed length of DRY must be 1 or more";
+    const char *what = window_complaint(stage->u.dry.window);
+    return what != NULL ? what : list_complaint(&stage->u.dry.breakers);
+}
+
 static const char *no_repeat_ngram_complaint(const struct tempera_stage *stage)
 {
     if (stage->u.no_repeat_ngram.n < 0)
@@ -178,7 +190,7 @@ static const char *p_less_complaint(const struct tempera_stage *stage)
 }
 
 // ------------------------------------------------------------------------------------------------
-// Tokens and windows
+// Tokens, windows, room
 
 static int32_t highest_of(const struct tempera_token_list *list)
 {
@@ -213,6 +225,29 @@ static int32_t no_repeat_ngram_window(const struct tempera_stage *stage)
     return stage->u.no_repeat_ngram.window;
 }
 
+static int32_t dry_window(const struct tempera_stage *stage)
+{
+    return stage->u.dry.window;
+}
+
+static int32_t highest_breaker(const struct tempera_stage *stage)
+{
+    return highest_of(&stage->u.dry.breakers);
+}
+
+// For what tempera_state_matches finds.
+static size_t no_repeat_ngram_room(const struct tempera_stage *stage, size_t vocab)
+{
+    (void)vocab;
+    return (size_t)stage->u.no_repeat_ngram.window * sizeof(int32_t);
+}
+
+static size_t dry_room(const struct tempera_stage *stage, size_t vocab)
+{
+    (void)vocab;
+    return (size_t)stage->u.dry.window * sizeof(int32_t);
+}
+
 // ------------------------------------------------------------------------------------------------
 // The table
 
@@ -242,8 +277,11 @@ static const struct tempera_stage_type types[] = {
     [TEMPERA_STAGE_MIROSTAT_2] = {STAGE(mirostat_2, "mirostat-2"), LEARNING(mirostat)},
     [TEMPERA_STAGE_DYNAMIC_TEMPERATURE] = {STAGE(dynamic_temperature, "dynamic-temperature")},
     [TEMPERA_STAGE_SMOOTHING] = {STAGE(smoothing, "smoothing")},
+    [TEMPERA_STAGE_DRY] = {STAGE(dry, "dry"), .highest_token = highest_breaker,
+                           .window = dry_window, .room = dry_room},
     [TEMPERA_STAGE_NO_REPEAT_NGRAM] = {STAGE(no_repeat_ngram, "no-repeat-ngram"),
-                                       .window = no_repeat_ngram_window},
+                                       .window = no_repeat_ngram_window,
+                                       .room = no_repeat_ngram_room},
     [TEMPERA_STAGE_ALLOW] = {STAGE(allow, "allow"), .highest_token = highest_listed},
     [TEMPERA_STAGE_BAN] = {STAGE(ban, "ban"), .highest_token = highest_listed},
 };

@@ -132,6 +132,28 @@ bool tempera_state_recent_was_drawn(const struct tempera_sampler_state *state, s
     return entry_of(state, i) >= 0;
 }
 
+// The Z-algorithm, on the history backwards: what was found equal up to `end`, from `begin` on, is
+// the beginning again, whose matches are known.
+void tempera_state_matches(const struct tempera_sampler_state *state, size_t n, int32_t *matches)
+{
+    size_t begin = 0, end = 0;
+    for (size_t i = 1; i < n; i++) {
+        size_t length = 0;
+        if (i < end) {
+            length = (size_t)matches[i - begin];
+            length = length < end - i ? length : end - i;
+        }
+        while (i + length < n &&
+               tempera_state_recent(state, length) == tempera_state_recent(state, i + length))
+            length++;
+        matches[i] = (int32_t)length;
+        if (i + length > end) {
+            begin = i;
+            end = i + length;
+        }
+    }
+}
+
 double tempera_row_level(const struct tempera_sample_row *row)
 {
     return row->state == NULL ? first_level(row->sampler) : row->state->level;
