@@ -414,6 +414,8 @@ static void bad_stages(void)
     check_stage_refused(tempera_stage_top_a(NAN), "top_a");
     check_stage_refused(tempera_stage_top_n_sigma(-1), "top_n_sigma");
     check_stage_refused(tempera_stage_top_n_sigma(NAN), "top_n_sigma");
+    check_stage_refused(tempera_stage_top_h(-0.1f), "top_h");
+    check_stage_refused(tempera_stage_top_h(NAN), "top_h");
     check_stage_refused(tempera_stage_xtc(NAN, 0.1f), "probability of XTC");
     check_stage_refused(tempera_stage_xtc(1.5f, 0.1f), "probability of XTC");
     check_stage_refused(tempera_stage_xtc(1, -0.1f), "threshold of XTC");

@@ -164,6 +164,29 @@ static size_t n_before_tail(size_t n, double T, float share, size_t least)
     return n;
 }
 
+// Adds entry by entry until the sum of -p ln p is too large.
+static size_t n_within_entropy(size_t n, double T, float share)
+{
+    float max = entries[0].score;
+    tempera_u128 w[2] = {0, 0}, v[2] = {0, 0}; // of all, of the first
+    for (size_t i = 0; i < n; i++) {
+        uint64_t mass = mass_of(entries[i].score, max, T);
+        w[0] += mass;
+        v[0] += (tempera_u128)rint((double)mass * depth_of(entries[i].score, max, T));
+    }
+    double lambda = tempera_log((double)w[0] / (double)mass_of(max, max, T));
+    double most = ((double)share + 0x1p-24) * ((double)v[0] + lambda * (double)w[0]);
+    size_t kept = 0;
+    for (; kept < n; kept++) {
+        uint64_t mass = mass_of(entries[kept].score, max, T);
+        w[1] += mass;
+        v[1] += (tempera_u128)rint((double)mass * depth_of(entries[kept].score, max, T));
+        if ((double)v[1] + lambda * (double)w[1] > most)
+            break;
+    }
+    return kept > 0 ? kept : 1;
+}
+
 // How many of the sorted entries stay.
 static size_t n_that_stay(const struct tempera_stage *stage, size_t n, double T)
 {
@@ -189,6 +212,8 @@ static size_t n_that_stay(const struct tempera_stage *stage, size_t n, double T)
         return n_within(n, T, logl(all.squares) - slack);
     case TEMPERA_STAGE_TOP_N_SIGMA:
         return isinf(stage->u.top_n_sigma) ? n : n_within_sigmas(n, (double)stage->u.top_n_sigma);
+    case TEMPERA_STAGE_TOP_H:
+        return stage->u.top_h < 1 ? n_within_entropy(n, T, stage->u.top_h) : n;
     case TEMPERA_STAGE_TAIL_FREE:
         return stage->u.tail_free < 1 ? n_before_tail(n, T, stage->u.tail_free, stage->min_keep)
                                       : n;
@@ -462,7 +487,7 @@ static struct tempera_stage random_stage(const struct tempera_logit_bias *bias, 
     static const float sigmas[] = {0, 0.5f, 1, 1.3f, 2, 3, 1e30f, INFINITY};
     static const float thresholds[] = {0, 1e-3f, 0.1f, 0.25f, 0.5f, 0.6f, 1};
     static const float factors[] = {0, 1e-42f, 0.2f, 1, 3, 1e30f};
-    switch (check_random_below(17)) {
+    switch (check_random_below(18)) {
     case 0:
         return tempera_stage_top_k((int32_t)check_random_below(60));
     case 1:
@@ -494,6 +519,8 @@ static struct tempera_stage random_stage(const struct tempera_logit_bias *bias, 
         return tempera_stage_xtc(ONE_OF(thresholds), ONE_OF(thresholds));
     case 14:
         return tempera_stage_dynamic_temperature(0.25f, 0.25f + ONE_OF(factors), ONE_OF(factors));
+    case 16:
+        return tempera_stage_top_h(ONE_OF(ps));
     case 15:
         return tempera_stage_smoothing(ONE_OF(factors), 1 + 2 * ONE_OF(small));
     default:
@@ -575,7 +602,7 @@ static void filters_on_large_rows(void)
         tempera_stage_top_p(0.999f),   tempera_stage_min_p(0.001f),  tempera_stage_typical(0.2f),
         tempera_stage_typical(0.95f),  tempera_stage_epsilon(3e-5f), tempera_stage_eta(1e-3f),
         tempera_stage_tail_free(0.9f), tempera_stage_top_a(0.2f),    tempera_stage_top_n_sigma(1),
-        tempera_stage_p_less()};
+        tempera_stage_p_less(),        tempera_stage_top_h(0.4f)};
     const enum row_kind kinds[] = {SMOOTH, QUANTISED, NEIGHBOURS};
     for (size_t s = 0; s < COUNT_OF(stages); s++)
         for (size_t k = 0; k < COUNT_OF(kinds); k++) {

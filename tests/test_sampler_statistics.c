@@ -146,6 +146,7 @@ static void every_stage(void)
         {"top-a 0.3", tempera_stage_top_a(0.3f)},
         {"top-n-sigma 1", tempera_stage_top_n_sigma(1)},
         {"p-less", tempera_stage_p_less()},
+        {"top-H 0.6", tempera_stage_top_h(0.6f)},
         {"XTC 1, 0.05", tempera_stage_xtc(1, 0.05f)},
         {"mirostat 1", tempera_stage_mirostat_1(3.5f, 0.1f, 30)},
         {"mirostat 2", tempera_stage_mirostat_2(2, 0.1f)},

@@ -36,6 +36,7 @@ enum tempera_stage_kind {
     TEMPERA_STAGE_TAIL_FREE = 10,   // where the second differences end (Bricken 2019, a blog post)
     TEMPERA_STAGE_TOP_A = 11,       // p_i >= a p_max^2 (BlinkDL 2022, in RWKV-LM)
     TEMPERA_STAGE_TOP_N_SIGMA = 12, // z_i >= z_max - s sigma (Tang et al. 2024, arXiv 2411.07641)
+    TEMPERA_STAGE_TOP_H = 13,       // a share of the entropy (2025, arXiv 2509.02510)
     TEMPERA_STAGE_P_LESS = 14,      // p_i >= sum of p^2 (Tan, Wu, Howard 2025, arXiv 2509.23234)
     TEMPERA_STAGE_XTC = 15,         // by chance, leave out the most likely (p-e-w 2024)
     TEMPERA_STAGE_ADAPTIVE_P = 16,  // near a probability (llama.cpp PR 17927)
@@ -76,6 +77,7 @@ struct tempera_stage {
         float tail_free;   // [0, 1]; 1: off
         float top_a;       // [0, 1]; 0: off
         float top_n_sigma; // [0, +inf]; +inf: off; 0: the ties at the maximum
+        float top_h;       // [0, 1]; 1: off
         struct {
             float repetition; // > 0, 1: off. z > 0 ? z / r : z * r (arXiv 1909.05858, as used)
             float presence;   // 0: off. Subtracted once from every token seen in the window
@@ -210,6 +212,13 @@ static inline struct tempera_stage tempera_stage_top_n_sigma(float n)
 {
     struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_TOP_N_SIGMA);
     stage.u.top_n_sigma = n;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_top_h(float share)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_TOP_H);
+    stage.u.top_h = share;
     return stage;
 }
 

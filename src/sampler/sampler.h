@@ -3,8 +3,8 @@
 // temperature so far. In the order of a call: sample.c (rows of a batch), candidates.c (what may
 // be drawn), stages.c (the table of stages), scores.c and dry.c (those that change scores), bans.c
 // (those that remove tokens by name); those that filter: select.c (by rank), thresholds.c,
-// typical.c, tail_free.c, xtc.c; those that learn: mirostat.c, adaptive_p.c; draw.c. Beside them
-// weigh.c (masses and sums of them) and state.c (history). The definitions are in
+// typical.c, top_h.c, tail_free.c, xtc.c; those that learn: mirostat.c, adaptive_p.c; draw.c.
+// Beside them weigh.c (masses and sums of them) and state.c (history). The definitions are in
 // docs/SAMPLING.md.
 #ifndef TEMPERA_SAMPLER_SAMPLER_H
 #define TEMPERA_SAMPLER_SAMPLER_H
@@ -100,6 +100,9 @@ static inline double tempera_candidates_depth(const struct tempera_candidates *c
 // -ln p of the maximum.
 double tempera_candidates_lambda(struct tempera_candidates *c);
 
+// w x of candidate i, which has its mass, as an integer.
+uint64_t tempera_candidates_weighted_depth(const struct tempera_candidates *c, size_t i);
+
 // The mean of the depths, each weighted by its p. With lambda it is the entropy.
 double tempera_candidates_mean_depth(struct tempera_candidates *c);
 
@@ -159,6 +162,7 @@ void tempera_apply_p_less(struct tempera_candidates *c, const struct tempera_sta
 void tempera_apply_top_n_sigma(struct tempera_candidates *c, const struct tempera_stage *stage);
 
 void tempera_apply_typical(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_top_h(struct tempera_candidates *c, const struct tempera_stage *stage);
 void tempera_apply_tail_free(struct tempera_candidates *c, const struct tempera_stage *stage);
 
 void tempera_apply_xtc(struct tempera_candidates *c, const struct tempera_stage *stage);
@@ -190,6 +194,11 @@ static inline uint32_t tempera_score_key(float score)
 {
     uint32_t bits = tempera_float_bits(score);
     return bits >> 31 ? ~bits : bits | 0x80000000u;
+}
+
+static inline float tempera_key_score(uint32_t key)
+{
+    return tempera_bits_float(key >> 31 ? key & 0x7FFFFFFFu : ~key);
 }
 
 // The mass that top-p has to keep of W: max(1, ceil(P W) - floor(W / 2^24)), exactly.

@@ -10,14 +10,6 @@
 #include "sampler/sampler.h"
 
 // ------------------------------------------------------------------------------------------------
-// Keys
-
-static float score_of(uint32_t key)
-{
-    return tempera_bits_float(key >> 31 ? key & 0x7FFFFFFFu : ~key);
-}
-
-// ------------------------------------------------------------------------------------------------
 // Prefixes
 
 // The candidates with at least some score.
@@ -85,7 +77,7 @@ static void keep_prefix(struct tempera_candidates *c, const uint64_t *weights, t
     struct share above = {0, 0};
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
-        struct share share = share_from(c, weights, score_of(middle));
+        struct share share = share_from(c, weights, tempera_key_score(middle));
         if (share.weight < least || share.count < min_keep) {
             high = middle;
             above = share;
@@ -93,9 +85,9 @@ static void keep_prefix(struct tempera_candidates *c, const uint64_t *weights, t
         }
         low = middle;
         if (share.count <= c->n / 2)
-            tempera_candidates_keep_from(c, score_of(low));
+            tempera_candidates_keep_from(c, tempera_key_score(low));
     }
-    float score = score_of(low);
+    float score = tempera_key_score(low);
     tempera_u128 missing = least > above.weight ? least - above.weight : 0;
     size_t n_ties = ties_needed(c, weights, score, missing);
     if (above.count + n_ties < min_keep)

@@ -104,6 +104,11 @@ static const char *top_n_sigma_complaint(const struct tempera_stage *stage)
     return stage->u.top_n_sigma >= 0 ? NULL : "top_n_sigma must be in [0, inf]; inf is off";
 }
 
+static const char *top_h_complaint(const struct tempera_stage *stage)
+{
+    return is_share(stage->u.top_h) ? NULL : "top_h must be in [0, 1]";
+}
+
 static const char *xtc_complaint(const struct tempera_stage *stage)
 {
     if (!is_share(stage->u.xtc.probability))
@@ -269,6 +274,7 @@ static const struct tempera_stage_type types[] = {
     [TEMPERA_STAGE_TAIL_FREE] = {STAGE(tail_free, "tail-free")},
     [TEMPERA_STAGE_TOP_A] = {STAGE(top_a, "top-a")},
     [TEMPERA_STAGE_TOP_N_SIGMA] = {STAGE(top_n_sigma, "top-n-sigma")},
+    [TEMPERA_STAGE_TOP_H] = {STAGE(top_h, "top-h")},
     [TEMPERA_STAGE_P_LESS] = {STAGE(p_less, "p-less")},
     [TEMPERA_STAGE_XTC] = {STAGE(xtc, "xtc")},
     [TEMPERA_STAGE_ADAPTIVE_P] = {STAGE(adaptive_p, "adaptive-p"), .room = tempera_room_adaptive_p,

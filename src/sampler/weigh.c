@@ -44,11 +44,16 @@ double tempera_candidates_lambda(struct tempera_candidates *c)
 }
 
 // w x is below 2^51: e^-x x is at most 1 / e.
+uint64_t tempera_candidates_weighted_depth(const struct tempera_candidates *c, size_t i)
+{
+    return rounded((double)c->masses[i] * tempera_candidates_depth(c, i));
+}
+
 double tempera_candidates_mean_depth(struct tempera_candidates *c)
 {
     tempera_u128 W = tempera_candidates_weigh(c), sum = 0;
     for (size_t i = 0; i < c->n; i++)
-        sum += rounded((double)c->masses[i] * tempera_candidates_depth(c, i));
+        sum += tempera_candidates_weighted_depth(c, i);
     return (double)sum / (double)W;
 }
 
