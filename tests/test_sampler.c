@@ -419,6 +419,9 @@ static void bad_stages(void)
     check_stage_refused(tempera_stage_xtc(NAN, 0.1f), "probability of XTC");
     check_stage_refused(tempera_stage_xtc(1.5f, 0.1f), "probability of XTC");
     check_stage_refused(tempera_stage_xtc(1, -0.1f), "threshold of XTC");
+    struct tempera_stage sparing = tempera_stage_xtc(1, 0.1f);
+    sparing.u.xtc.spared.count = 1;
+    check_stage_refused(sparing, "ids");
     check_stage_refused(tempera_stage_dynamic_temperature(-1, 1, 1), "low");
     check_stage_refused(tempera_stage_dynamic_temperature(2, 1, 1), "low");
     check_stage_refused(tempera_stage_dynamic_temperature(0, INFINITY, 1), "finite");

@@ -192,6 +192,17 @@ static void borders_of_xtc(void)
     // Later stages take the new maximum.
     const struct tempera_stage then[] = {tempera_stage_xtc(1, 0.15f), tempera_stage_min_p(0.6f)};
     CHECK_EQ_INT(run_stages(row, 4, then, 2, 0).token, 2);
+    // Who is spared stays, whether it would have gone or not.
+    const int32_t spared[] = {0, 1, 1};
+    struct tempera_stage stage = tempera_stage_xtc(1, 0.15f); // 1 and 3 would go
+    stage.u.xtc.spared = (struct tempera_token_list){spared, 3};
+    CHECK_EQ_U64(run_stage(row, 4, stage, 0).n_kept, 3);
+    const struct tempera_stage greedy[] = {stage, tempera_stage_temperature(0)};
+    CHECK_EQ_INT(run_stages(row, 4, greedy, 2, 0).token, 1);
+    CHECK_EQ_U64(run_stage(row, 4, tempera_stage_keeping(stage, 3), 0).n_kept, 3);
+    CHECK_EQ_U64(run_stage(row, 4, tempera_stage_keeping(stage, 4), 0).n_kept, 4);
+    stage.u.xtc.threshold = 0.35f; // of one top choice nothing goes
+    CHECK_EQ_U64(run_stage(row, 4, stage, 0).n_kept, 4);
     // Of ties the last by id stays.
     const float ties[4] = {0, -0.0f, 0, -0.0f};
     CHECK_EQ_INT(run_stage(ties, 4, tempera_stage_xtc(1, 0.25f), 0).token, 3);

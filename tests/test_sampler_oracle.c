@@ -291,6 +291,14 @@ static float smoothed(const struct tempera_stage *stage, float score, float max,
     return rounded((double)max + f * d * g * ((curve - 1) / 2 * g - (3 - curve) / 2));
 }
 
+static bool is_listed(const struct tempera_token_list *list, int32_t id)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->ids[i] == id)
+            return true;
+    return false;
+}
+
 // How many of the n sorted entries stay, those that go being taken out.
 static size_t without_top_choices(const struct tempera_stage *stage, size_t n, double T,
                                   tempera_u128 bits)
@@ -303,9 +311,15 @@ static size_t without_top_choices(const struct tempera_stage *stage, size_t n, d
     while (likely < n &&
            (long double)entries[likely].score - entries[0].score >= (long double)T * (l - 0x1p-22L))
         likely++;
-    size_t gone = likely < 2 || n - (likely - 1) < stage->min_keep ? 0 : likely - 1;
-    memmove(entries, entries + gone, (n - gone) * sizeof *entries);
-    return n - gone;
+    size_t gone = 0, kept = 0;
+    for (size_t i = 0; i + 1 < likely; i++)
+        gone += !is_listed(&stage->u.xtc.spared, entries[i].id);
+    if (n - gone < stage->min_keep)
+        return n;
+    for (size_t i = 0; i < n; i++)
+        if (i + 1 >= likely || is_listed(&stage->u.xtc.spared, entries[i].id))
+            entries[kept++] = entries[i];
+    return kept;
 }
 
 // The largest score and the temperature that masses were computed with.
@@ -477,7 +491,22 @@ static float one_of(const float *values, size_t n)
 
 #define ONE_OF(array) one_of(array, COUNT_OF(array))
 
-static struct tempera_stage random_stage(const struct tempera_logit_bias *bias, size_t n_bias)
+static struct tempera_stage random_xtc(size_t n)
+{
+    static const float shares[] = {0, 1e-3f, 0.1f, 0.25f, 0.5f, 0.6f, 1};
+    static int32_t spared[MOST_STAGES][4];
+    static size_t next;
+    struct tempera_stage stage = tempera_stage_xtc(ONE_OF(shares), ONE_OF(shares));
+    next = (next + 1) % MOST_STAGES;
+    stage.u.xtc.spared.ids = spared[next];
+    stage.u.xtc.spared.count = check_random_below(COUNT_OF(spared[next]) + 1);
+    for (size_t i = 0; i < stage.u.xtc.spared.count; i++)
+        spared[next][i] = (int32_t)check_random_below(n);
+    return stage;
+}
+
+static struct tempera_stage random_stage(size_t n, const struct tempera_logit_bias *bias,
+                                         size_t n_bias)
 {
     static const float ps[] = {0,      0.05f,      0.5f, 0.8f,   0.9f,  0.95f,
                                0.999f, 0.9999999f, 1,    1e-30f, 1e-42f};
@@ -485,7 +514,6 @@ static struct tempera_stage random_stage(const struct tempera_logit_bias *bias, 
     static const float temperatures[] = {0.3f, 0.8f, 1, 1.5f, 7, 1e-3f, 1e6f};
     static const float repetitions[] = {1, 1.3f, 0.8f, 1e-30f, 1e30f};
     static const float sigmas[] = {0, 0.5f, 1, 1.3f, 2, 3, 1e30f, INFINITY};
-    static const float thresholds[] = {0, 1e-3f, 0.1f, 0.25f, 0.5f, 0.6f, 1};
     static const float factors[] = {0, 1e-42f, 0.2f, 1, 3, 1e30f};
     switch (check_random_below(18)) {
     case 0:
@@ -516,7 +544,7 @@ static struct tempera_stage random_stage(const struct tempera_logit_bias *bias, 
     case 12:
         return tempera_stage_p_less();
     case 13:
-        return tempera_stage_xtc(ONE_OF(thresholds), ONE_OF(thresholds));
+        return random_xtc(n);
     case 14:
         return tempera_stage_dynamic_temperature(0.25f, 0.25f + ONE_OF(factors), ONE_OF(factors));
     case 16:
@@ -559,7 +587,7 @@ static void random_case(size_t n, enum row_kind kind)
     z[spared] = 4.5f;
     size_t n_bias = random_bias(bias, COUNT_OF(bias), n);
     for (size_t s = 0; s < n_stages; s++)
-        stages[s] = tempera_stage_keeping(random_stage(bias, n_bias), random_min_keep());
+        stages[s] = tempera_stage_keeping(random_stage(n, bias, n_bias), random_min_keep());
     for (size_t i = 0; i < n_history; i++)
         history[i] = (int32_t)check_random_below(n + 3); // some outside the vocabulary
     struct tempera_sampler sampler = tempera_sampler_of(stages, n_stages);

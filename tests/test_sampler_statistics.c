@@ -128,6 +128,8 @@ static void every_stage(void)
 {
     static const struct tempera_logit_bias bias[] = {{5, 2}, {6, -INFINITY}, {7, -1}};
     static const int32_t listed[] = {20, 3, 44, 45, 46, 60};
+    struct tempera_stage sparing = tempera_stage_xtc(1, 0.05f);
+    sparing.u.xtc.spared = (struct tempera_token_list){listed, COUNT_OF(listed)};
     const struct {
         const char *name;
         struct tempera_stage stage;
@@ -148,6 +150,7 @@ static void every_stage(void)
         {"p-less", tempera_stage_p_less()},
         {"top-H 0.6", tempera_stage_top_h(0.6f)},
         {"XTC 1, 0.05", tempera_stage_xtc(1, 0.05f)},
+        {"XTC 1, 0.05, sparing some", sparing},
         {"mirostat 1", tempera_stage_mirostat_1(3.5f, 0.1f, 30)},
         {"mirostat 2", tempera_stage_mirostat_2(2, 0.1f)},
         {"adaptive-p", tempera_stage_adaptive_p(0.04f, 0.9f)},

@@ -86,8 +86,9 @@ struct tempera_stage {
             int32_t drawn_only; // not 0: presence and frequency pass over the prompt's tokens
         } penalties;
         struct {
-            float probability; // [0, 1]; 0: off
-            float threshold;   // [0, 1]; above 0.5: off
+            float probability;                // [0, 1]; 0: off
+            float threshold;                  // [0, 1]; above 0.5: off
+            struct tempera_token_list spared; // never left out, such as the end of the text
         } xtc;
         struct {
             float target; // [0, 1]
@@ -228,6 +229,7 @@ static inline struct tempera_stage tempera_stage_p_less(void)
     return tempera_stage_of(TEMPERA_STAGE_P_LESS);
 }
 
+// Nothing is spared; set u.xtc.spared to spare tokens.
 static inline struct tempera_stage tempera_stage_xtc(float probability, float threshold)
 {
     struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_XTC);

@@ -113,7 +113,9 @@ static const char *xtc_complaint(const struct tempera_stage *stage)
 {
     if (!is_share(stage->u.xtc.probability))
         return "the probability of XTC must be in [0, 1]; 0 is off";
-    return is_share(stage->u.xtc.threshold) ? NULL : "the threshold of XTC must be in [0, 1]";
+    if (!is_share(stage->u.xtc.threshold))
+        return "the threshold of XTC must be in [0, 1]";
+    return list_complaint(&stage->u.xtc.spared);
 }
 
 static const char *dynamic_temperature_complaint(const struct tempera_stage *stage)
@@ -220,6 +222,11 @@ static int32_t highest_listed(const struct tempera_stage *stage)
     return highest_of(&stage->u.tokens);
 }
 
+static int32_t highest_spared(const struct tempera_stage *stage)
+{
+    return highest_of(&stage->u.xtc.spared);
+}
+
 static int32_t penalties_window(const struct tempera_stage *stage)
 {
     return stage->u.penalties.window;
@@ -276,7 +283,7 @@ static const struct tempera_stage_type types[] = {
     [TEMPERA_STAGE_TOP_N_SIGMA] = {STAGE(top_n_sigma, "top-n-sigma")},
     [TEMPERA_STAGE_TOP_H] = {STAGE(top_h, "top-h")},
     [TEMPERA_STAGE_P_LESS] = {STAGE(p_less, "p-less")},
-    [TEMPERA_STAGE_XTC] = {STAGE(xtc, "xtc")},
+    [TEMPERA_STAGE_XTC] = {STAGE(xtc, "xtc"), .highest_token = highest_spared},
     [TEMPERA_STAGE_ADAPTIVE_P] = {STAGE(adaptive_p, "adaptive-p"), .room = tempera_room_adaptive_p,
                                   LEARNING(adaptive_p)},
     [TEMPERA_STAGE_MIROSTAT_1] = {STAGE(mirostat_1, "mirostat-1"), LEARNING(mirostat)},
