@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What can only be seen in many draws: that tokens come as often as their probabilities say, by
-// chi-square, for every stage and for chains, whichever of seed, stream and step tells the draws
+// chi-square, for every stage and preset, whichever of seed, stream and step tells the draws
 // apart; and that successive draws know nothing of one another.
 #include "test_sampler_setup.h"
+
+#include <tempera/presets.h>
 
 enum { VOCAB = 64, N_DRAWS = 20000 };
 
@@ -171,19 +173,31 @@ static void every_stage(void)
             check_chain(cases[i].name, &cases[i].stage, 1);
 }
 
-static void chains(void)
+// llama.cpp's chain, and what vLLM makes of a request with much in it.
+static void presets(void)
 {
-    const struct tempera_stage temperature_last[] = {
-        tempera_stage_penalties(1.2f, 0.1f, 0.1f, 8), tempera_stage_top_k(40),
-        tempera_stage_top_p(0.95f), tempera_stage_min_p(0.05f), tempera_stage_temperature(0.8f)};
-    const struct tempera_stage temperature_first[] = {
-        tempera_stage_temperature(1.5f), tempera_stage_penalties(1.2f, 0.1f, 0.1f, 8),
-        tempera_stage_top_p(0.95f), tempera_stage_top_k(30), tempera_stage_temperature(0.9f)};
+    struct tempera_stage stages[TEMPERA_PRESET_STAGES];
+    struct tempera_sampling_params last = tempera_sampling_params_llama_cpp();
+    struct tempera_sampling_params first = tempera_sampling_params_default();
+    last.repetition_penalty = first.repetition_penalty = 1.2f;
+    last.presence_penalty = first.frequency_penalty = 0.1f;
+    last.penalty_window = first.penalty_window = 8;
+    first.temperature = 1.5f;
+    first.top_p = 0.9f;
+    first.top_k = 30;
+    first.min_p = 0.02f;
     fill_row();
     check_chain("no stage", NULL, 0);
     for (int j = 0; j < N_APART; j++) {
-        check_chain("temperature last", temperature_last, COUNT_OF(temperature_last));
-        check_chain("temperature first", temperature_first, COUNT_OF(temperature_first));
+        check_chain("temperature last", stages, tempera_preset_temperature_last(&last, stages));
+        check_chain("temperature first", stages, tempera_preset_temperature_first(&first, stages));
+    }
+    last.mirostat = 2;
+    last.mirostat_tau = 3;
+    first.adaptive_target = 0.05f;
+    for (int j = 0; j < N_APART; j++) {
+        check_chain("mirostat", stages, tempera_preset_temperature_last(&last, stages));
+        check_chain("adaptive-p", stages, tempera_preset_temperature_first(&first, stages));
     }
 }
 
@@ -256,7 +270,7 @@ int main(void)
     static const struct check_test tests[] = {
         {"chi-square is right", chi_square_is_right},
         {"every stage", every_stage},
-        {"chains", chains},
+        {"presets", presets},
         {"under a mask", masked},
         {"successive draws are independent", successive_draws},
         {"a small difference is seen", a_small_difference_is_seen},
