@@ -2,6 +2,7 @@
 // The sampler against an independent version that reads like the definitions in docs/SAMPLING.md:
 // it sorts the whole row, adds masses one by one and counts tokens by going through the history.
 // Kept sets, probabilities and tokens have to agree bit for bit.
+#include "test_sampler_masses.h"
 #include "test_sampler_setup.h"
 
 #include "base/exp.h"
@@ -47,13 +48,6 @@ static int by_key(const void *a, const void *b)
     return by_order(a, b);
 }
 
-static uint64_t mass_of(float score, float max, double T)
-{
-    uint64_t w;
-    tempera_masses(&score, 1, max, T, &w);
-    return w;
-}
-
 // P W: P = m 2^-s with an integer m < 2^24.
 static tempera_u128 floor_product(float P, tempera_u128 W)
 {
@@ -78,25 +72,38 @@ struct weights {
     double mean_depth;           // a double, since typical's ties depend on its last bit
 };
 
-static double depth_of(float score, float max, double T)
+// What a score adds to the mean of the depths.
+static tempera_u128 weighted_depth(float score, float max, double T)
 {
-    return fmin(((double)max - (double)score) / T, 1024);
+    if (!is_ordinary(max, T))
+        return (tempera_u128)rint((double)mass_of(score, max, T) * depth_of(score, max, T));
+    float x = fminf((max - score) * (float)(1 / T), 1024);
+    return (tempera_u128)rint((double)((float)exponential_of(score, max, T) * x));
+}
+
+static tempera_u128 square(float score, float max, double T)
+{
+    if (!is_ordinary(max, T))
+        return (tempera_u128)rint((double)mass_of(score, max, T) * 0x1p-26 *
+                                  ((double)mass_of(score, max, T) * 0x1p-26));
+    float e = (float)exponential_of(score, max, T) * 0x1p-26f;
+    return (tempera_u128)rint((double)(e * e));
 }
 
 static struct weights weights_of(size_t n, double T)
 {
     tempera_u128 W = 0, V = 0, Q = 0;
     for (size_t i = 0; i < n; i++) {
-        uint64_t w = mass_of(entries[i].score, entries[0].score, T);
-        W += w;
-        V += (tempera_u128)rint((double)w * depth_of(entries[i].score, entries[0].score, T));
-        Q += (tempera_u128)rint((double)w * (double)w / 0x1p52);
+        W += mass_of(entries[i].score, entries[0].score, T);
+        V += weighted_depth(entries[i].score, entries[0].score, T);
+        Q += square(entries[i].score, entries[0].score, T);
     }
     long double total = (long double)W;
+    long double largest = (long double)mass_of(entries[0].score, entries[0].score, T);
     return (struct weights){
         .W = W,
-        .lambda = logl(total / 0x1p51L),
-        .squares = 2 * (long double)Q / total,
+        .lambda = log1pl((total - largest) / largest),
+        .squares = 0x1p52L * (long double)Q / (total * largest),
         .mean_depth = (double)V / (double)W,
     };
 }
@@ -274,11 +281,12 @@ static double dynamic_factor(const struct tempera_stage *stage, size_t n, double
         return 1;
     tempera_u128 W = 0, V = 0;
     for (size_t i = 0; i < n; i++) {
-        uint64_t w = mass_of(entries[i].score, entries[0].score, T);
-        W += w;
-        V += (tempera_u128)rint((double)w * depth_of(entries[i].score, entries[0].score, T));
+        W += mass_of(entries[i].score, entries[0].score, T);
+        V += weighted_depth(entries[i].score, entries[0].score, T);
     }
-    double entropy = tempera_log((double)W / 0x1p51) + (double)V / (double)W;
+    double largest = (double)mass_of(entries[0].score, entries[0].score, T);
+    double lambda = tempera_log1p((double)(W - (tempera_u128)largest) / largest);
+    double entropy = lambda + (double)V / (double)W;
     double y = fmin(entropy / tempera_log((double)n), 1);
     double r = y < 0x1p-1000 ? 0 : tempera_exp(exponent * tempera_log(y));
     return low + (high - low) * (exponent == 0 ? 1 : r);
@@ -287,7 +295,7 @@ static double dynamic_factor(const struct tempera_stage *stage, size_t n, double
 static float smoothed(const struct tempera_stage *stage, float score, float max, double T)
 {
     double f = (double)stage->u.smoothing.factor, curve = (double)stage->u.smoothing.curve;
-    double d = (double)score - (double)max, g = fmax(d / T, -0x1p400);
+    double d = (double)score - (double)max, g = fmax(d * (1 / T), -0x1p400);
     return rounded((double)max + f * d * g * ((curve - 1) / 2 * g - (3 - curve) / 2));
 }
 
@@ -426,8 +434,10 @@ static void compare(size_t n, const struct tempera_sample_row *row, const int32_
     long double share = ldexpl((long double)bits, -128), unit = 1 / (long double)W;
     CHECK(share >= (long double)sum * unit - 1e-18L);
     CHECK(share <= (long double)(sum + masses[at]) * unit + 1e-18L);
-    long double scaled = ((long double)entries[at].score - final_max) / (long double)final_T;
-    CHECK_ULP(result.logprob, (double)(scaled - logl(ldexpl((long double)W, -51))), 0.51);
+    long double largest = (long double)mass_of(final_max, final_max, final_T);
+    long double lambda = log1pl(((long double)W - largest) / largest);
+    CHECK_ULP(result.logprob, (double)-(depth_of(entries[at].score, final_max, final_T) + lambda),
+              0.51);
     struct tempera_sample_result again = sample_row(z, n, row);
     CHECK_MEM(&again, &result, sizeof again);
 }
@@ -653,11 +663,12 @@ static void masses_are_exp(void)
             double T = temperatures[t];
             float max = (float)check_random_between(-100, 100);
             float score = max - (float)(T * check_random_between(0, 45));
-            long double exact = ldexpl(expl(((long double)score - max) / (long double)T), 51);
-            uint64_t w = mass_of(score, max, T);
-            CHECK(fabsl((long double)w - exact) <= 1);
+            uint64_t w = mass_of(score, max, T), largest = mass_of(max, max, T);
+            CHECK((double)largest > 0x1.6ap50 && (double)largest < 0x1.6bp51);
+            long double exact = expl(((long double)score - max) / (long double)T) * largest;
+            CHECK(fabsl((long double)w - exact) <= 0.5L + exact * 0x1p-22L);
         }
-    CHECK_EQ_U64(mass_of(7, 7, 1), UINT64_C(1) << 51);
+    CHECK_EQ_U64(mass_of(0, 0, 1), UINT64_C(1) << 51);
     CHECK_EQ_U64(mass_of(-36.0f, 0, 1), 1); // 2^51 e^-36 = 0.52
     CHECK_EQ_U64(mass_of(-36.1f, 0, 1), 0);
 }
@@ -680,12 +691,13 @@ static void probabilities_are_softmax(void)
         for (size_t i = 0; i < n; i++)
             sum += expl(((long double)z[i] - max) / (long double)T);
         for (size_t i = 0; i < n; i++) {
-            // Half a unit for the float; the mass is right to one part in itself.
+            // Half a unit for the float, the errors of the mass and of the sum; the rounding of the
+            // mass.
             double p = (double)(expl(((long double)z[i] - max) / (long double)T) / sum);
-            CHECK_NEAR(probs[i], p, p * 0x1p-24 + 0x1p-50);
+            CHECK_NEAR(probs[i], p, p * (0x1p-24 + 0x1p-22) + 0x1p-50);
         }
         double ln_p = ((double)z[result.token] - (double)max) / (double)T - log((double)sum);
-        CHECK_NEAR(result.logprob, ln_p, fabs(ln_p) * 0x1p-24 + (double)n * 0x1p-52);
+        CHECK_NEAR(result.logprob, ln_p, fabs(ln_p) * 0x1p-24 + 0x1p-22);
     }
 }
 

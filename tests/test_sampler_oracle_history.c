@@ -3,10 +3,9 @@
 // version that reads like docs/SAMPLING.md: sorted rows, and histories compared token by token.
 // Texts grow step by step, so that states are tested with them. Distributions and levels have to
 // agree bit for bit.
+#include "test_sampler_masses.h"
 #include "test_sampler_setup.h"
 
-#include "base/exp.h"
-#include "kernels/kernels.h"
 #include "sampler/sampler.h"
 
 #define LN2 0x1.62e42fefa39efp-1
@@ -138,29 +137,27 @@ static float dried(const struct tempera_stage *stage, struct entry entry)
     return rounded((double)entry.score - (double)stage->u.dry.multiplier * power * left.T);
 }
 
-static uint64_t mass_of(float score)
+static uint64_t mass_at(size_t i)
 {
-    uint64_t w;
-    tempera_masses(&score, 1, left.entries[0].score, left.T, &w);
-    return w;
+    return mass_of(left.entries[i].score, left.entries[0].score, left.T);
 }
 
-static double total(void)
+static double depth_at(size_t i)
+{
+    return depth_of(left.entries[i].score, left.entries[0].score, left.T);
+}
+
+static tempera_u128 total(void)
 {
     tempera_u128 W = 0;
     for (size_t i = 0; i < left.n; i++)
-        W += mass_of(left.entries[i].score);
-    return (double)W;
-}
-
-static double depth_of(size_t i)
-{
-    return fmin(((double)left.entries[0].score - (double)left.entries[i].score) / left.T, 1024);
+        W += mass_at(i);
+    return W;
 }
 
 static double lambda(void)
 {
-    return tempera_log(total() / (double)mass_of(left.entries[0].score));
+    return tempera_log1p((double)(total() - mass_at(0)) / (double)mass_at(0));
 }
 
 // How many of the sorted entries have z - m >= T min(l, 0).
@@ -180,7 +177,7 @@ static size_t mirostat_1_keeps(const struct tempera_stage *stage)
     double tb = 0, tt = 0;
     for (size_t i = 0; i + 1 < j; i++) {
         double t = tempera_log((double)(i + 2) / (double)(i + 1));
-        tb += t * (depth_of(i + 1) - depth_of(i));
+        tb += t * (depth_at(i + 1) - depth_at(i));
         tt += t * t;
     }
     if (j < 2 || tb == 0)
@@ -199,11 +196,11 @@ static size_t mirostat_1_keeps(const struct tempera_stage *stage)
 
 static void adapt(const struct tempera_stage *stage)
 {
-    double W = total(), wanted = 2 * (double)stage->u.adaptive_p.target - past.level;
+    double W = (double)total(), wanted = 2 * (double)stage->u.adaptive_p.target - past.level;
     wanted = fmin(fmax(wanted, 0), 1);
     size_t kept = 0;
     for (size_t i = 0; i < left.n; i++) {
-        double w = (double)mass_of(left.entries[i].score);
+        double w = (double)mass_at(i);
         left.entries[i].p = (float)(w / W);
         kept += w > 0;
     }
@@ -284,7 +281,7 @@ static double level_after(const struct tempera_sampler *sampler, int32_t token)
     }
     if (last->kind != TEMPERA_STAGE_MIROSTAT_1 && last->kind != TEMPERA_STAGE_MIROSTAT_2)
         return past.level;
-    double surprise = (depth_of(at) + lambda()) / LN2;
+    double surprise = (depth_at(at) + lambda()) / LN2;
     return past.level - (double)last->u.mirostat.eta * (surprise - (double)last->u.mirostat.tau);
 }
 
@@ -304,10 +301,10 @@ static void run_oracle(size_t n, const struct tempera_sampler *sampler)
 static struct tempera_sample_result compare(size_t n, const struct tempera_sample_row *row)
 {
     run_oracle(n, row->sampler);
-    double W = total();
+    double W = (double)total();
     memset(expected, 0, sizeof expected);
     for (size_t i = 0; i < left.n; i++)
-        expected[left.entries[i].id] = (float)((double)mass_of(left.entries[i].score) / W);
+        expected[left.entries[i].id] = (float)((double)mass_at(i) / W);
     struct tempera_sample_result result = probs_of_row(z, n, row, probs);
     CHECK_STATUS(result.status, left.n > 0 ? TEMPERA_OK : TEMPERA_ALL_MASKED);
     CHECK_EQ_U64(result.n_kept, left.n);

@@ -26,7 +26,7 @@ static float new_score(double p, double wanted)
 // can't be drawn must not become likely, so it goes.
 void tempera_apply_adaptive_p(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
-    double W = (double)tempera_candidates_weigh(c);
+    double W = (double)tempera_candidates_fill_masses(c);
     double wanted = 2 * (double)stage->u.adaptive_p.target - tempera_row_level(c->row);
     wanted = wanted < 0 ? 0 : wanted > 1 ? 1 : wanted;
     float *p = c->room;
@@ -43,10 +43,11 @@ void tempera_apply_adaptive_p(struct tempera_candidates *c, const struct tempera
     tempera_candidates_settle(c);
 }
 
-double tempera_learn_adaptive_p(struct tempera_candidates *c, const struct tempera_stage *stage,
-                                size_t at)
+double tempera_learn_adaptive_p(const struct tempera_candidates *c,
+                                const struct tempera_stage *stage,
+                                const struct tempera_drawn *drawn)
 {
     const float *p = c->room;
     double decay = (double)stage->u.adaptive_p.decay;
-    return decay * tempera_row_level(c->row) + (1 - decay) * (double)p[at];
+    return decay * tempera_row_level(c->row) + (1 - decay) * (double)p[drawn->place];
 }

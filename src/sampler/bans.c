@@ -8,9 +8,9 @@
 
 static void ban(struct tempera_candidates *c, int32_t id)
 {
-    size_t at = tempera_candidates_find(c, id);
-    if (at < c->n)
-        c->scores[at] = -INFINITY;
+    size_t place = tempera_candidates_find(c, id);
+    if (place != SIZE_MAX)
+        tempera_candidates_change(c, place, -INFINITY);
 }
 
 // The room of the masses serves for marks.
@@ -21,7 +21,7 @@ void tempera_apply_allow(struct tempera_candidates *c, const struct tempera_stag
     memset(allowed, 0, c->n * sizeof *allowed);
     for (size_t i = 0; i < list->count; i++) {
         size_t at = tempera_candidates_find(c, list->ids[i]);
-        if (at < c->n)
+        if (at != SIZE_MAX)
             allowed[at] = 1;
     }
     for (size_t i = 0; i < c->n; i++)

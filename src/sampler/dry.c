@@ -35,12 +35,11 @@ static double power(double base, uint64_t k)
     return product < (double)FLT_MAX ? product : (double)FLT_MAX;
 }
 
-static void penalise(struct tempera_candidates *c, const struct tempera_stage *stage, size_t at,
-                     uint64_t length)
+static float dried(const struct tempera_stage *stage, float score, uint64_t length, double T)
 {
     uint64_t excess = length - (uint64_t)stage->u.dry.allowed_length;
     double penalty = (double)stage->u.dry.multiplier * power((double)stage->u.dry.base, excess);
-    c->scores[at] = tempera_to_score((double)c->scores[at] - penalty * c->temperature);
+    return tempera_to_score((double)score - penalty * T);
 }
 
 // The room of the masses serves for the longest run that each candidate would carry on. It is
@@ -56,24 +55,26 @@ void tempera_apply_dry(struct tempera_candidates *c, const struct tempera_stage 
     uint64_t *longest = c->masses;
     tempera_state_matches(state, n, matches);
     for (size_t i = 1; i < n; i++) {
-        size_t at = tempera_candidates_find(c, tempera_state_recent(state, i - 1));
-        if (at < c->n)
-            longest[at] = 0;
+        size_t place = tempera_candidates_find(c, tempera_state_recent(state, i - 1));
+        if (place != SIZE_MAX)
+            longest[place] = 0;
     }
     for (size_t i = 1; i < n; i++) {
         size_t length = (size_t)matches[i] < most ? (size_t)matches[i] : most;
-        size_t at = tempera_candidates_find(c, tempera_state_recent(state, i - 1));
-        if (at < c->n && length > longest[at])
-            longest[at] = length;
+        size_t place = tempera_candidates_find(c, tempera_state_recent(state, i - 1));
+        if (place != SIZE_MAX && length > longest[place])
+            longest[place] = length;
     }
     for (size_t i = 1; i < n; i++) {
         int32_t id = tempera_state_recent(state, i - 1);
-        size_t at = tempera_candidates_find(c, id);
-        if (at == c->n || longest[at] < least) // or done before
+        size_t place = tempera_candidates_find(c, id);
+        if (place == SIZE_MAX || longest[place] < least) // or done before
             continue;
+        float score = tempera_candidates_score(c, place);
         if (!is_breaker(stage, id))
-            penalise(c, stage, at, longest[at]);
-        longest[at] = 0;
+            tempera_candidates_change(c, place,
+                                      dried(stage, score, longest[place], c->temperature));
+        longest[place] = 0;
     }
     tempera_candidates_settle(c);
 }

@@ -12,12 +12,11 @@ double tempera_first_level_mirostat(const struct tempera_stage *stage)
     return 2 * (double)stage->u.mirostat.tau;
 }
 
-double tempera_learn_mirostat(struct tempera_candidates *c, const struct tempera_stage *stage,
-                              size_t at)
+double tempera_learn_mirostat(const struct tempera_candidates *c, const struct tempera_stage *stage,
+                              const struct tempera_drawn *drawn)
 {
-    double mu = tempera_row_level(c->row);
-    double surprise = (tempera_candidates_depth(c, at) + tempera_candidates_lambda(c)) / LN2;
-    return mu - (double)stage->u.mirostat.eta * (surprise - (double)stage->u.mirostat.tau);
+    double bits = drawn->surprise / LN2, tau = (double)stage->u.mirostat.tau;
+    return tempera_row_level(c->row) - (double)stage->u.mirostat.eta * (bits - tau);
 }
 
 // -log2 p_i <= mu.
@@ -32,16 +31,16 @@ void tempera_apply_mirostat_2(struct tempera_candidates *c, const struct tempera
 
 // The exponent s of Zipf's law, p of rank r being about r^-s, by least squares from the first j of
 // the order. Only those are sorted: the room of the masses serves for a heap of score and place.
-static double zipf_exponent(struct tempera_candidates *c, size_t j)
+static double zipf_exponent(const struct tempera_candidates *c, size_t j)
 {
     uint64_t *heap = c->masses;
     for (size_t i = 0; i < c->n; i++)
         heap[i] = (uint64_t)~tempera_score_key(c->scores[i]) << 32 | i;
     tempera_heap_build(heap, c->n);
-    c->has_masses = false;
     double products = 0, squares = 0, x = 0;
     for (size_t i = 0; i < j; i++) {
-        double below = tempera_candidates_depth(c, (uint32_t)tempera_heap_pop(heap, c->n - i));
+        float score = c->scores[(uint32_t)tempera_heap_pop(heap, c->n - i)];
+        double below = tempera_depth(score, c->max, 1 / c->temperature);
         if (i > 0) {
             double t = tempera_log((double)(i + 1) / (double)i);
             products += t * (below - x);
@@ -83,5 +82,5 @@ void tempera_apply_mirostat_1(struct tempera_candidates *c, const struct tempera
         return;
     double s = zipf_exponent(c, m < n ? m : n);
     size_t k = s > 0 ? n_unsurprising(n, s, tempera_row_level(c->row)) : n;
-    tempera_keep_first(c, k > stage->min_keep ? k : stage->min_keep);
+    tempera_candidates_keep_first(c, k > stage->min_keep ? k : stage->min_keep);
 }

@@ -48,11 +48,17 @@ static size_t aligned(size_t nbytes)
     return (nbytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
+static size_t n_maxima(size_t cols)
+{
+    return (cols + TEMPERA_SURVEY_BLOCK - 1) / TEMPERA_SURVEY_BLOCK;
+}
+
 // Can't overflow: cols is below 2^31, and room not much more than that many floats.
 static size_t slice_nbytes(size_t cols, size_t room_nbytes)
 {
     return aligned(cols * sizeof(uint64_t)) + aligned(cols * sizeof(float)) +
-           aligned(cols * sizeof(int32_t)) + aligned(room_nbytes);
+           aligned(cols * sizeof(int32_t)) + aligned(n_maxima(cols) * sizeof(float)) +
+           aligned(TEMPERA_PATCHES * sizeof(struct tempera_patch)) + aligned(room_nbytes);
 }
 
 static struct tempera_candidates candidates_in(char *slice, size_t cols)
@@ -64,6 +70,10 @@ static struct tempera_candidates candidates_in(char *slice, size_t cols)
     slice += aligned(cols * sizeof *c.scores);
     c.ids = (int32_t *)(void *)slice;
     slice += aligned(cols * sizeof *c.ids);
+    c.maxima = (float *)(void *)slice;
+    slice += aligned(n_maxima(cols) * sizeof *c.maxima);
+    c.patches = (struct tempera_patch *)(void *)slice;
+    slice += aligned(TEMPERA_PATCHES * sizeof *c.patches);
     c.room = slice;
     return c;
 }
@@ -109,15 +119,18 @@ static float raw_logprob_of(struct allowed_scores a, int32_t token)
     return logprob;
 }
 
-// (z - max) / T - ln(W / 2^51). At most 0: the maximum alone has a mass of 2^51.
-static float logprob_of(const struct tempera_candidates *c, size_t at, tempera_u128 W)
+// -ln p = x + lambda
+static double surprise_of(const struct tempera_candidates *c, size_t place, tempera_u128 W)
 {
-    double scaled = ((double)c->scores[at] - (double)c->max) / c->temperature;
-    return (float)(scaled - tempera_log((double)W * 0x1p-51));
+    struct tempera_scale scale = tempera_scale_of(c);
+    float score = tempera_candidates_score(c, place);
+    return tempera_depth(score, c->max, 1 / c->temperature) + tempera_lambda_of(W, &scale);
 }
 
-static void write_probs(const struct tempera_candidates *c, tempera_u128 W, float *probs)
+static void write_probs(struct tempera_candidates *c, float *probs)
 {
+    tempera_candidates_gather(c);
+    tempera_u128 W = tempera_candidates_fill_masses(c);
     for (size_t i = 0; i < c->n; i++)
         probs[c->ids[i]] = (float)((double)c->masses[i] / (double)W);
 }
@@ -131,7 +144,7 @@ static struct tempera_sample_result sample_row(const struct sample_job *job, siz
     struct tempera_candidates c = candidates_in(slice, job->logits->cols);
     c.row = row;
     struct tempera_sample_result result = {
-        .status = tempera_candidates_gather(&c, allowed.z, allowed.mask, allowed.n),
+        .status = tempera_candidates_begin(&c, allowed.z, allowed.mask, allowed.n),
         .token = -1,
         .raw_logprob = -INFINITY,
         .logprob = -INFINITY,
@@ -141,24 +154,27 @@ static struct tempera_sample_result sample_row(const struct sample_job *job, siz
         return result;
     for (size_t i = 0; i < row->sampler->n_stages && c.n > 0; i++) {
         const struct tempera_stage *stage = &row->sampler->stages[i];
-        tempera_stage_type_of(stage->kind)->apply(&c, stage);
+        const struct tempera_stage_type *type = tempera_stage_type_of(stage->kind);
+        if (!type->takes_whole)
+            tempera_candidates_gather(&c);
+        type->apply(&c, stage);
     }
     if (c.n == 0) { // everything was banned
         result.status = TEMPERA_ALL_MASKED;
         return result;
     }
-    tempera_u128 W = tempera_candidates_weigh(&c);
-    tempera_u128 bits = tempera_candidates_luck(&c, TEMPERA_DRAW_TOKEN);
-    size_t at = tempera_draw_index(c.masses, c.n, bits);
-    result.token = c.ids[at];
+    tempera_u128 W, bits = tempera_candidates_luck(&c, TEMPERA_DRAW_TOKEN);
+    struct tempera_drawn drawn = {.place = tempera_candidates_draw(&c, bits, &W)};
+    drawn.surprise = surprise_of(&c, drawn.place, W);
+    result.token = c.whole != NULL ? (int32_t)drawn.place : c.ids[drawn.place];
     result.raw_logprob = raw_logprob_of(allowed, result.token);
-    result.logprob = logprob_of(&c, at, W);
+    result.logprob = (float)-drawn.surprise;
     result.n_kept = c.n;
     const struct tempera_stage *learner = tempera_learning_stage(row->sampler);
     if (learner != NULL)
-        result.level = tempera_stage_type_of(learner->kind)->learn(&c, learner, at);
+        result.level = tempera_stage_type_of(learner->kind)->learn(&c, learner, &drawn);
     if (probs != NULL)
-        write_probs(&c, W, probs);
+        write_probs(&c, probs);
     return result;
 }
 

@@ -1,114 +1,125 @@
 // SPDX-License-Identifier: MIT
 // Filters by rank: top-k and top-p keep a prefix of the order (score descending, id ascending), and
-// find where it ends without sorting: by bisection over the 2^32 floats in their order, with one
-// pass over the candidates for each half, adding up counts or exact integer masses. Whatever lies
-// below a threshold that suffices can't stay, so it is dropped on the way and later passes are
-// short.
+// find where it ends without sorting. Counts, or exact integer masses, are added up by a few
+// leading bits of the scores; then the same within the bits where the end must lie.
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "sampler/sampler.h"
 
 // ------------------------------------------------------------------------------------------------
-// Prefixes
+// Where a prefix ends
 
-// The candidates with at least some score.
-struct share {
-    size_t count;
-    tempera_u128 weight; // the sum of their weights
-};
+enum { BUCKETS_LOG2 = 9, BUCKETS = 1 << BUCKETS_LOG2 };
 
-static size_t count_from(const float *scores, size_t n, float score)
+// Narrows a range to the keys that occur in it.
+static void shrink(const struct tempera_ranking *ranking, struct tempera_key_range *range)
 {
-    uint32_t count = 0;
-    for (size_t i = 0; i < n; i++)
-        count += scores[i] >= score;
-    return count;
-}
-
-// The sum without branches: 0 - 1 has all bits set. n is at most TEMPERA_MASSES_PER_SUM.
-static uint64_t sum_from(const float *scores, const uint64_t *weights, size_t n, float score)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += weights[i] & (0 - (uint64_t)(scores[i] >= score));
-    return sum;
-}
-
-// weights: the masses, or NULL for 1 each.
-static struct share share_from(const struct tempera_candidates *c, const uint64_t *weights,
-                               float score)
-{
-    struct share share = {count_from(c->scores, c->n, score), 0};
-    if (weights == NULL) {
-        share.weight = share.count;
-        return share;
+    uint64_t low = UINT64_MAX, high = 0, width = range->high - range->low;
+    for (size_t i = 0; i < ranking->n; i++) {
+        uint64_t key = tempera_ranking_key(ranking, ranking->scores[i]);
+        if (key - range->low > width)
+            continue;
+        low = key < low ? key : low;
+        high = key > high ? key : high;
     }
-    for (size_t i = 0; i < c->n; i += TEMPERA_MASSES_PER_SUM) {
-        size_t n = c->n - i < TEMPERA_MASSES_PER_SUM ? c->n - i : TEMPERA_MASSES_PER_SUM;
-        share.weight += sum_from(c->scores + i, weights + i, n, score);
-    }
-    return share;
+    range->low = low;
+    range->high = high;
 }
 
-// Of the ties at `score`, how many it takes for their weights to reach `missing`. Equal scores
-// have equal weights.
-static size_t ties_needed(const struct tempera_candidates *c, const uint64_t *weights, float score,
-                          tempera_u128 missing)
+// The part of a range, one of BUCKETS at most, in which the weights from above reach `least`.
+static void descend(const struct tempera_ranking *ranking, struct tempera_key_range *range,
+                    tempera_u128 least)
 {
-    if (missing == 0)
-        return 0;
+    tempera_u128 sums[BUCKETS];
+    uint64_t width = range->high - range->low;
+    uint32_t shift = 0;
+    while (width >> shift >= BUCKETS)
+        shift++;
+    memset(sums, 0, ((size_t)(width >> shift) + 1) * sizeof *sums);
+    for (size_t i = 0; i < ranking->n; i++) {
+        uint64_t at = tempera_ranking_key(ranking, ranking->scores[i]) - range->low;
+        if (at <= width)
+            sums[at >> shift] += ranking->weights == NULL ? 1 : ranking->weights[i];
+    }
+    uint64_t bucket = width >> shift;
+    for (; range->above + sums[bucket] < least; bucket--)
+        range->above += sums[bucket];
+    uint64_t low = range->low + (bucket << shift), high = low + ((uint64_t)1 << shift) - 1;
+    range->low = low;
+    range->high = high < range->high ? high : range->high;
+}
+
+void tempera_find_end(const struct tempera_ranking *ranking, struct tempera_key_range *range,
+                      tempera_u128 least)
+{
+    shrink(ranking, range);
+    while (range->low < range->high) {
+        descend(ranking, range, least);
+        shrink(ranking, range);
+    }
+}
+
+// Of equal scores, which have equal weights, so many are needed.
+static size_t ties_needed(const struct tempera_ranking *ranking, float score, tempera_u128 missing)
+{
     uint64_t weight = 1;
-    for (size_t i = 0; weights != NULL && i < c->n; i++)
-        if (c->scores[i] == score) {
-            weight = weights[i];
+    for (size_t i = 0; ranking->weights != NULL && i < ranking->n; i++)
+        if (ranking->scores[i] == score) {
+            weight = ranking->weights[i];
             break;
         }
     return (size_t)((missing + weight - 1) / weight);
 }
 
-// Keeps the smallest prefix whose weight is at least `least`, which is in [1, the whole weight], of
-// at least min_keep candidates, which is at most n.
-static void keep_prefix(struct tempera_candidates *c, const uint64_t *weights, tempera_u128 least,
-                        size_t min_keep)
+static size_t count_above(const struct tempera_candidates *c, float score)
 {
-    // What lies from `low` on suffices, what lies from `high` on is `above` and does not.
-    uint32_t low = tempera_score_key(-FLT_MAX), high = tempera_score_key(INFINITY);
-    struct share above = {0, 0};
+    size_t count = 0;
+    for (size_t i = 0; i < c->n; i++)
+        count += c->scores[i] > score;
+    return count;
+}
+
+void tempera_keep_prefix(struct tempera_candidates *c, const uint64_t *weights, tempera_u128 least,
+                         size_t min_keep)
+{
+    const struct tempera_ranking by_score = {.scores = c->scores, .weights = weights, .n = c->n};
+    struct tempera_key_range range = {0, UINT32_MAX, 0};
+    tempera_find_end(&by_score, &range, least);
+    float score = tempera_key_score((uint32_t)range.low);
+    size_t n_ties = ties_needed(&by_score, score, least - range.above);
+    if (min_keep > 1 && count_above(c, score) + n_ties < min_keep)
+        tempera_candidates_keep_first(c, min_keep);
+    else
+        tempera_candidates_keep_ties(c, score, n_ties);
+}
+
+float tempera_kth_largest(const float *values, size_t n, size_t k)
+{
+    // At least k reach `low`, fewer reach `high`.
+    uint32_t low = tempera_score_key(-INFINITY), high = tempera_score_key(INFINITY) + 1;
     while (high - low > 1) {
-        uint32_t middle = low + (high - low) / 2;
-        struct share share = share_from(c, weights, tempera_key_score(middle));
-        if (share.weight < least || share.count < min_keep) {
+        uint32_t middle = low + (high - low) / 2, count = 0;
+        float score = tempera_key_score(middle);
+        for (size_t i = 0; i < n; i++)
+            count += values[i] >= score;
+        if (count < k)
             high = middle;
-            above = share;
-            continue;
-        }
-        low = middle;
-        if (share.count <= c->n / 2)
-            tempera_candidates_keep_from(c, tempera_key_score(low));
+        else
+            low = middle;
     }
-    float score = tempera_key_score(low);
-    tempera_u128 missing = least > above.weight ? least - above.weight : 0;
-    size_t n_ties = ties_needed(c, weights, score, missing);
-    if (above.count + n_ties < min_keep)
-        n_ties = min_keep - above.count;
-    tempera_candidates_keep_ties(c, score, n_ties);
+    return tempera_key_score(low);
 }
 
 // ------------------------------------------------------------------------------------------------
 // Filters
 
-void tempera_keep_first(struct tempera_candidates *c, size_t k)
-{
-    if (k < c->n)
-        keep_prefix(c, NULL, k, 1);
-}
-
 void tempera_apply_top_k(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     size_t k = (size_t)stage->u.top_k;
     if (k > 0)
-        tempera_keep_first(c, k > stage->min_keep ? k : stage->min_keep);
+        tempera_candidates_keep_first(c, k > stage->min_keep ? k : stage->min_keep);
 }
 
 // P = fraction / 2^shift, with a fraction below 2^24.
@@ -151,7 +162,7 @@ void tempera_apply_top_p(struct tempera_candidates *c, const struct tempera_stag
 {
     if (stage->u.top_p == 1)
         return;
-    tempera_u128 W = tempera_candidates_weigh(c);
-    size_t min_keep = stage->min_keep < c->n ? stage->min_keep : c->n;
-    keep_prefix(c, c->masses, tempera_nucleus_weight(stage->u.top_p, W), min_keep);
+    tempera_candidates_gather(c);
+    tempera_u128 W = tempera_candidates_fill_masses(c);
+    tempera_keep_prefix(c, c->masses, tempera_nucleus_weight(stage->u.top_p, W), stage->min_keep);
 }

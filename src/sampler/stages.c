@@ -266,37 +266,41 @@ static size_t dry_room(const struct tempera_stage *stage, size_t vocab)
 #define STAGE(stem, called)                                                                        \
     .name = called, .complaint = stem##_complaint, .apply = tempera_apply_##stem
 
+#define WHOLE .takes_whole = true
+
 #define LEARNING(stem) .first_level = tempera_first_level_##stem, .learn = tempera_learn_##stem
 
 static const struct tempera_stage_type types[] = {
-    [TEMPERA_STAGE_LOGIT_BIAS] = {STAGE(logit_bias, "logit-bias"), .highest_token = highest_biased},
-    [TEMPERA_STAGE_PENALTIES] = {STAGE(penalties, "penalties"), .window = penalties_window},
-    [TEMPERA_STAGE_TEMPERATURE] = {STAGE(temperature, "temperature")},
-    [TEMPERA_STAGE_TOP_K] = {STAGE(top_k, "top-k")},
-    [TEMPERA_STAGE_TOP_P] = {STAGE(top_p, "top-p")},
-    [TEMPERA_STAGE_MIN_P] = {STAGE(min_p, "min-p")},
+    [TEMPERA_STAGE_LOGIT_BIAS] = {STAGE(logit_bias, "logit-bias"), WHOLE,
+                                  .highest_token = highest_biased},
+    [TEMPERA_STAGE_PENALTIES] = {STAGE(penalties, "penalties"), WHOLE, .window = penalties_window},
+    [TEMPERA_STAGE_TEMPERATURE] = {STAGE(temperature, "temperature"), WHOLE},
+    [TEMPERA_STAGE_TOP_K] = {STAGE(top_k, "top-k"), WHOLE},
+    [TEMPERA_STAGE_TOP_P] = {STAGE(top_p, "top-p"), WHOLE},
+    [TEMPERA_STAGE_MIN_P] = {STAGE(min_p, "min-p"), WHOLE},
     [TEMPERA_STAGE_TYPICAL] = {STAGE(typical, "typical")},
-    [TEMPERA_STAGE_EPSILON] = {STAGE(epsilon, "epsilon")},
-    [TEMPERA_STAGE_ETA] = {STAGE(eta, "eta")},
+    [TEMPERA_STAGE_EPSILON] = {STAGE(epsilon, "epsilon"), WHOLE},
+    [TEMPERA_STAGE_ETA] = {STAGE(eta, "eta"), WHOLE},
     [TEMPERA_STAGE_TAIL_FREE] = {STAGE(tail_free, "tail-free")},
-    [TEMPERA_STAGE_TOP_A] = {STAGE(top_a, "top-a")},
-    [TEMPERA_STAGE_TOP_N_SIGMA] = {STAGE(top_n_sigma, "top-n-sigma")},
+    [TEMPERA_STAGE_TOP_A] = {STAGE(top_a, "top-a"), WHOLE},
+    [TEMPERA_STAGE_TOP_N_SIGMA] = {STAGE(top_n_sigma, "top-n-sigma"), WHOLE},
     [TEMPERA_STAGE_TOP_H] = {STAGE(top_h, "top-h")},
-    [TEMPERA_STAGE_P_LESS] = {STAGE(p_less, "p-less")},
+    [TEMPERA_STAGE_P_LESS] = {STAGE(p_less, "p-less"), WHOLE},
     [TEMPERA_STAGE_XTC] = {STAGE(xtc, "xtc"), .highest_token = highest_spared},
     [TEMPERA_STAGE_ADAPTIVE_P] = {STAGE(adaptive_p, "adaptive-p"), .room = tempera_room_adaptive_p,
                                   LEARNING(adaptive_p)},
     [TEMPERA_STAGE_MIROSTAT_1] = {STAGE(mirostat_1, "mirostat-1"), LEARNING(mirostat)},
-    [TEMPERA_STAGE_MIROSTAT_2] = {STAGE(mirostat_2, "mirostat-2"), LEARNING(mirostat)},
-    [TEMPERA_STAGE_DYNAMIC_TEMPERATURE] = {STAGE(dynamic_temperature, "dynamic-temperature")},
+    [TEMPERA_STAGE_MIROSTAT_2] = {STAGE(mirostat_2, "mirostat-2"), WHOLE, LEARNING(mirostat)},
+    [TEMPERA_STAGE_DYNAMIC_TEMPERATURE] = {STAGE(dynamic_temperature, "dynamic-temperature"),
+                                           WHOLE},
     [TEMPERA_STAGE_SMOOTHING] = {STAGE(smoothing, "smoothing")},
-    [TEMPERA_STAGE_DRY] = {STAGE(dry, "dry"), .highest_token = highest_breaker,
+    [TEMPERA_STAGE_DRY] = {STAGE(dry, "dry"), WHOLE, .highest_token = highest_breaker,
                            .window = dry_window, .room = dry_room},
-    [TEMPERA_STAGE_NO_REPEAT_NGRAM] = {STAGE(no_repeat_ngram, "no-repeat-ngram"),
+    [TEMPERA_STAGE_NO_REPEAT_NGRAM] = {STAGE(no_repeat_ngram, "no-repeat-ngram"), WHOLE,
                                        .window = no_repeat_ngram_window,
                                        .room = no_repeat_ngram_room},
     [TEMPERA_STAGE_ALLOW] = {STAGE(allow, "allow"), .highest_token = highest_listed},
-    [TEMPERA_STAGE_BAN] = {STAGE(ban, "ban"), .highest_token = highest_listed},
+    [TEMPERA_STAGE_BAN] = {STAGE(ban, "ban"), WHOLE, .highest_token = highest_listed},
 };
 
 const struct tempera_stage_type *tempera_stage_type_of(enum tempera_stage_kind kind)

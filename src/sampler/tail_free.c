@@ -38,9 +38,8 @@ void tempera_apply_tail_free(struct tempera_candidates *c, const struct tempera_
 {
     if (stage->u.tail_free == 1 || c->n < 3)
         return;
-    tempera_candidates_weigh(c);
+    tempera_candidates_fill_masses(c);
     sort_descending(c->masses, c->n);
-    c->has_masses = false;
     size_t least = stage->min_keep > 1 ? stage->min_keep : 1;
-    tempera_keep_first(c, n_before_tail(c->masses, c->n, stage->u.tail_free, least));
+    tempera_candidates_keep_first(c, n_before_tail(c->masses, c->n, stage->u.tail_free, least));
 }

@@ -6,6 +6,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "kernels/scalars.h"
 #include "sampler/sampler.h"
 
 // Candidates, and what they add up to.
@@ -14,6 +15,12 @@ struct part {
     tempera_u128 mass, depth; // sums of w and of w x
 };
 
+static uint64_t weighted_depth(const struct tempera_candidates *c, size_t i)
+{
+    double depth = tempera_depth(c->scores[i], c->max, 1 / c->temperature);
+    return tempera_rounded((double)c->masses[i] * depth);
+}
+
 static struct part part_from(const struct tempera_candidates *c, float score)
 {
     struct part part = {0, 0, 0};
@@ -21,7 +28,7 @@ static struct part part_from(const struct tempera_candidates *c, float score)
         if (c->scores[i] >= score) {
             part.count++;
             part.mass += c->masses[i];
-            part.depth += tempera_candidates_weighted_depth(c, i);
+            part.depth += weighted_depth(c, i);
         }
     return part;
 }
@@ -41,7 +48,7 @@ static struct part with_ties(const struct tempera_candidates *c, struct part abo
         at++;
     above.count += n;
     above.mass += (tempera_u128)n * c->masses[at];
-    above.depth += (tempera_u128)n * tempera_candidates_weighted_depth(c, at);
+    above.depth += (tempera_u128)n * weighted_depth(c, at);
     return above;
 }
 
@@ -64,7 +71,8 @@ void tempera_apply_top_h(struct tempera_candidates *c, const struct tempera_stag
 {
     if (stage->u.top_h == 1)
         return;
-    double lambda = tempera_candidates_lambda(c);
+    struct tempera_scale scale = tempera_scale_of(c);
+    double lambda = tempera_lambda_of(tempera_candidates_fill_masses(c), &scale);
     double whole = entropy_of(part_from(c, -FLT_MAX), lambda);
     double most = ((double)stage->u.top_h + 0x1p-24) * whole;
     if (whole <= most)
@@ -83,8 +91,10 @@ void tempera_apply_top_h(struct tempera_candidates *c, const struct tempera_stag
             continue;
         }
         low = middle;
-        if (part.count <= c->n / 2)
+        if (part.count <= c->n / 2) {
             tempera_candidates_keep_from(c, tempera_key_score(low));
+            tempera_candidates_fill_masses(c);
+        }
     }
     float score = tempera_key_score(low);
     size_t n_ties = part_from(c, score).count - above.count;

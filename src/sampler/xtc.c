@@ -48,12 +48,11 @@ void tempera_apply_xtc(struct tempera_candidates *c, const struct tempera_stage 
     if (stage->u.xtc.threshold > 0.5f || !coin_says_so(c, stage))
         return;
     double least = least_difference(c, stage->u.xtc.threshold);
-    c->has_masses = false;
     size_t n_gone = mark_top_choices(c, least);
     const struct tempera_token_list *spared = &stage->u.xtc.spared;
     for (size_t i = 0; i < spared->count; i++) {
         size_t at = tempera_candidates_find(c, spared->ids[i]);
-        if (at < c->n && c->masses[at]) {
+        if (at != SIZE_MAX && c->masses[at]) {
             c->masses[at] = 0;
             n_gone--;
         }
