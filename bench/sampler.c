@@ -205,7 +205,8 @@ int bench_sampler(bool json)
 {
     struct memory m = {.z = bench_alloc(VOCAB, sizeof *m.z), .copy = bench_alloc(VOCAB, 4)};
     m.logits = tempera_matrix_const_f32(m.z, 1, VOCAB);
-    m.scratch_nbytes = tempera_sample_scratch_nbytes(&m.logits, NULL);
+    struct tempera_sampler plain = tempera_sampler_of(NULL, 0); // no chain needs more
+    m.scratch_nbytes = tempera_sample_scratch_nbytes(&m.logits, &plain, NULL);
     m.scratch = bench_alloc(1, m.scratch_nbytes);
     for (size_t i = 0; i < N_ROWS; i++)
         run_row(&m, &rows[i], json);

@@ -321,7 +321,7 @@ void tempera_candidates_keep_within(struct tempera_candidates *c, float low, flo
 
 float tempera_candidates_largest_maximum(const struct tempera_candidates *c, size_t k)
 {
-    const struct tempera_ranking by_score = {.scale = NULL};
+    const struct tempera_ranking by_score = {.counts = true};
     float *room = (float *)(void *)c->masses;
     if (k > n_blocks(c))
         return -INFINITY;
@@ -341,8 +341,9 @@ void tempera_candidates_keep_first(struct tempera_candidates *c, size_t k)
         return;
     if (c->whole != NULL)
         gather_first(c, k);
+    const struct tempera_ranking by_score = {.counts = true};
     if (k < c->n)
-        tempera_keep_prefix(c, NULL, k);
+        tempera_keep_prefix(c, &by_score, k, 1);
 }
 
 void tempera_candidates_level(struct tempera_candidates *c)

@@ -99,13 +99,14 @@ void tempera_apply_top_p(struct tempera_candidates *c, const struct tempera_stag
     if (stage->u.top_p == 1)
         return;
     const struct tempera_candidates before = *c;
-    struct tempera_scale scale = tempera_scale_of(c);
+    const struct tempera_scale scale = tempera_scale_of(c);
+    const struct tempera_ranking by_score = {.scale = &scale};
     tempera_u128 W = tempera_candidates_weigh(c);
     tempera_u128 least = tempera_nucleus_weight(stage->u.top_p, W);
-    tempera_gather_likely(c, 0.7 * (double)(W - least));
-    if (tempera_keep_prefix(c, &scale, least))
+    float floor = tempera_gather_likely(c, 0.7 * (double)(W - least));
+    if (tempera_keep_prefix(c, &by_score, least, stage->min_keep) || floor == -INFINITY)
         return;
     *c = before;
     tempera_candidates_gather(c);
-    tempera_keep_prefix(c, &scale, least);
+    tempera_keep_prefix(c, &by_score, least, stage->min_keep);
 }

@@ -98,7 +98,7 @@ static uint64_t pivot_of(const struct tempera_ranking *ranking, const struct par
 
 tempera_u128 tempera_weight_of(const struct tempera_ranking *ranking, const float *scores, size_t n)
 {
-    if (ranking->scale == NULL)
+    if (ranking->counts)
         return n;
     tempera_u128 weight = 0;
     for (size_t i = 0; i < n; i += TEMPERA_MASSES_PER_SUM) {
@@ -162,24 +162,35 @@ struct tempera_prefix_end tempera_find_end(const struct tempera_ranking *ranking
 // ------------------------------------------------------------------------------------------------
 // Top-k
 
-size_t tempera_ties_needed(const struct tempera_scale *scale, float score, tempera_u128 missing)
+size_t tempera_ties_needed(const struct tempera_ranking *ranking, float score, tempera_u128 missing)
 {
     uint64_t weight = 1; // equal scores have equal masses
-    if (scale != NULL)
-        tempera_scale_masses(scale, &score, 1, &weight);
+    if (!ranking->counts)
+        tempera_scale_masses(ranking->scale, &score, 1, &weight);
     return weight == 0 ? SIZE_MAX : (size_t)((missing + weight - 1) / weight);
 }
 
-bool tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_scale *scale,
-                         tempera_u128 least)
+static size_t count_above(const struct tempera_candidates *c, float score)
 {
-    const struct tempera_ranking by_score = {.scale = scale};
+    size_t count = 0;
+    for (size_t i = 0; i < c->n; i++)
+        count += c->scores[i] > score;
+    return count;
+}
+
+bool tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_ranking *by_score,
+                         tempera_u128 least, size_t min_keep)
+{
     struct tempera_prefix_end end =
-        tempera_find_end(&by_score, c->scores, c->n, least, (float *)(void *)c->masses);
+        tempera_find_end(by_score, c->scores, c->n, least, (float *)(void *)c->masses);
     float score = end.scores[0];
-    size_t n_ties = tempera_ties_needed(scale, score, least - end.above);
+    size_t n_ties = tempera_ties_needed(by_score, score, least - end.above);
     if (n_ties > end.n)
         return false;
+    if (min_keep > 1 && count_above(c, score) + n_ties < min_keep) {
+        tempera_candidates_keep_first(c, min_keep);
+        return c->n >= min_keep;
+    }
     if (n_ties == end.n)
         tempera_candidates_keep_from(c, score);
     else
@@ -189,6 +200,7 @@ bool tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_scal
 
 void tempera_apply_top_k(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
-    if (stage->u.top_k > 0)
-        tempera_candidates_keep_first(c, (size_t)stage->u.top_k);
+    size_t k = (size_t)stage->u.top_k;
+    if (k > 0)
+        tempera_candidates_keep_first(c, k > stage->min_keep ? k : stage->min_keep);
 }

@@ -23,43 +23,69 @@ static void cut_at_end(struct tempera_candidates *c, struct tempera_interval nea
     c->n = kept;
 }
 
+// Of those at the end, the last score that stays, and how many of its ties do.
+struct last {
+    float score;
+    size_t n_ties;
+};
+
 // At the end, where scores on both sides of the centre may be equally far from it, the order is by
-// score, then by id.
-static void keep_to(struct tempera_candidates *c, const struct tempera_ranking *ranking,
-                    struct tempera_prefix_end end, tempera_u128 least)
+// score, then by id. at_end: scores[n], of which `missing` has to stay.
+static struct last last_of(const struct tempera_ranking *ranking, const float *at_end, size_t n,
+                           tempera_u128 missing, float *room)
 {
-    const struct tempera_ranking by_score = {.scale = ranking->scale};
-    tempera_u128 missing = least - end.above;
-    memcpy(c->own, end.scores, end.n * sizeof *c->own);
-    struct tempera_prefix_end last =
-        tempera_find_end(&by_score, c->own, end.n, missing, (float *)(void *)c->masses);
-    float score = last.scores[0];
-    size_t n_ties = tempera_ties_needed(ranking->scale, score, missing - last.above);
-    if (tempera_depth(score, c->max, ranking->inverse_T) < ranking->centre)
-        cut_at_end(c, tempera_interval_of(ranking, end.key + 1), score, n_ties);
-    else // everything that comes later is lower
-        tempera_candidates_keep_ties(c, score, n_ties);
+    const struct tempera_ranking by_score = {.scale = ranking->scale, .counts = ranking->counts};
+    struct tempera_prefix_end end = tempera_find_end(&by_score, at_end, n, missing, room);
+    float score = end.scores[0];
+    return (struct last){score, tempera_ties_needed(&by_score, score, missing - end.above)};
+}
+
+static size_t count_within(const float *scores, size_t n, struct tempera_interval interval)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += (scores[i] >= interval.low) & (scores[i] <= interval.high);
+    return count;
 }
 
 // Keeps the prefix if it is among the gathered candidates, which are those from `floor` on: then it
 // ends with one that is nearer to the centre than all others. Else returns false.
 static bool keep_prefix(struct tempera_candidates *c, const struct tempera_ranking *ranking,
-                        tempera_u128 least, float floor)
+                        tempera_u128 least, size_t min_keep, float floor)
 {
-    struct tempera_prefix_end end =
-        tempera_find_end(ranking, c->scores, c->n, least, (float *)(void *)c->masses);
+    float *room = (float *)(void *)c->masses;
+    struct tempera_prefix_end end = tempera_find_end(ranking, c->scores, c->n, least, room);
     if (floor > -INFINITY) {
         float beyond = tempera_score_before(floor);
         bool is_later = tempera_depth(beyond, c->max, ranking->inverse_T) > ranking->centre &&
                         tempera_ranking_key(ranking, beyond) < end.key;
-        tempera_u128 mass = end.above + tempera_weight_of(ranking, end.scores, end.n);
-        if (!is_later || mass < least)
+        tempera_u128 weight = end.above + tempera_weight_of(ranking, end.scores, end.n);
+        if (!is_later || weight < least)
             return false;
+    }
+    memcpy(c->own, end.scores, end.n * sizeof *c->own);
+    struct last last = last_of(ranking, c->own, end.n, least - end.above, room);
+    struct tempera_interval nearer = {INFINITY, -INFINITY}; // nothing, if at the centre
+    if (end.key < UINT64_MAX)
+        nearer = tempera_interval_of(ranking, end.key + 1);
+    if (min_keep > 1) {
+        const struct tempera_interval higher = {tempera_score_after(last.score), INFINITY};
+        if (count_within(c->scores, c->n, nearer) + count_within(c->own, end.n, higher) +
+                last.n_ties <
+            min_keep) {
+            struct tempera_ranking by_count = *ranking;
+            by_count.counts = true;
+            return keep_prefix(c, &by_count, min_keep < c->n ? min_keep : c->n, 1, floor);
+        }
     }
     struct tempera_interval within = tempera_interval_of(ranking, end.key);
     tempera_candidates_keep_within(c, within.low, within.high);
-    if (end.n > 1)
-        keep_to(c, ranking, end, least);
+    if (last.n_ties == end.n)
+        return true;
+    if (tempera_depth(last.score, c->max, ranking->inverse_T) < ranking->centre)
+        cut_at_end(c, nearer, last.score, last.n_ties);
+    else // everything that comes later is lower
+        tempera_candidates_keep_ties(c, last.score, last.n_ties);
     return true;
 }
 
@@ -69,17 +95,17 @@ void tempera_apply_typical(struct tempera_candidates *c, const struct tempera_st
     if (stage->u.typical == 1)
         return;
     const struct tempera_candidates before = *c;
-    struct tempera_scale scale = tempera_scale_of(c);
+    const struct tempera_scale scale = tempera_scale_of(c);
     struct tempera_moments moments = tempera_candidates_moments(c);
     tempera_u128 least = tempera_nucleus_weight(stage->u.typical, moments.W);
     struct tempera_ranking ranking = tempera_ranking_by_distance(&scale, moments.mean_depth);
     float floor = tempera_gather_likely(c, (double)(moments.W - least) / 3);
     if (c->n == before.n)
         floor = -INFINITY;
-    if (!keep_prefix(c, &ranking, least, floor)) {
+    if (c->n < stage->min_keep || !keep_prefix(c, &ranking, least, stage->min_keep, floor)) {
         *c = before;
         tempera_candidates_gather(c);
-        keep_prefix(c, &ranking, least, -INFINITY);
+        keep_prefix(c, &ranking, least, stage->min_keep, -INFINITY);
     }
     tempera_candidates_find_max(c);
 }
