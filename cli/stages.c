@@ -71,6 +71,17 @@ static double parameter_of(const struct tempera_stage *stage)
         return (double)stage->u.top_a;
     case TEMPERA_STAGE_TOP_N_SIGMA:
         return (double)stage->u.top_n_sigma;
+    case TEMPERA_STAGE_TOP_H:
+        return (double)stage->u.top_h;
+    case TEMPERA_STAGE_MIROSTAT_1:
+    case TEMPERA_STAGE_MIROSTAT_2:
+        return (double)stage->u.mirostat.tau;
+    case TEMPERA_STAGE_ADAPTIVE_P:
+        return (double)stage->u.adaptive_p.target;
+    case TEMPERA_STAGE_DRY:
+        return (double)stage->u.dry.multiplier;
+    case TEMPERA_STAGE_NO_REPEAT_NGRAM:
+        return stage->u.no_repeat_ngram.n;
     case TEMPERA_STAGE_XTC:
         return (double)stage->u.xtc.threshold;
     case TEMPERA_STAGE_SMOOTHING:

@@ -69,7 +69,7 @@ static void check_replay(const struct tempera_generated *generated)
     const size_t vocab = generated->row->mask_nbits;
     struct tempera_matrix logits = tempera_matrix_const_f32(generated->logits, 1, vocab);
     struct tempera_sample_result result;
-    size_t nbytes = tempera_sample_scratch_nbytes(&logits, NULL);
+    size_t nbytes = tempera_sample_scratch_nbytes(&logits, generated->row->sampler, NULL);
     void *scratch = aligned_alloc(64, nbytes);
     CHECK_STATUS(tempera_sample(&logits, generated->row, &result, scratch, nbytes, NULL),
                  TEMPERA_OK);
@@ -120,7 +120,7 @@ static size_t decode(const struct setting *s, const int32_t *ids, size_t n, char
 }
 
 // A chain without filters, hot, so that every token can come.
-static struct tempera_stage hot = {TEMPERA_STAGE_TEMPERATURE, {.temperature = 3}};
+static struct tempera_stage hot = {.kind = TEMPERA_STAGE_TEMPERATURE, .u.temperature = 3};
 
 static struct tempera_generate_options hot_options(uint64_t seed, size_t max_tokens)
 {

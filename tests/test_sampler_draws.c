@@ -6,8 +6,8 @@
 
 #include <tempera/decoding.h>
 
-#include "kernels/kernels.h"
 #include "sampler/sampler.h"
+#include "test_sampler_masses.h"
 
 enum { MOST = 300 };
 
@@ -46,8 +46,7 @@ static size_t race(size_t n, const struct tempera_sample_row *row, struct runner
     for (size_t i = 0; i < n; i++)
         max = fmaxf(max, z[i]);
     for (size_t i = 0; i < n; i++) {
-        uint64_t w;
-        tempera_masses(&z[i], 1, max, 1, &w);
+        uint64_t w = mass_of(z[i], max, 1);
         uint64_t step = row->state == NULL ? 0 : row->state->step;
         uint64_t r =
             (uint64_t)tempera_draw_bits(row->seed, row->stream, step, 0x80000000u + (uint32_t)i);
@@ -69,7 +68,7 @@ static enum tempera_status draw_distinct(size_t n, const struct tempera_sample_r
 {
     struct tempera_matrix logits = tempera_matrix_f32(z, 1, n);
     size_t nbytes;
-    void *scratch = new_scratch(&logits, NULL, &nbytes);
+    void *scratch = new_scratch(&logits, row->sampler, NULL, &nbytes);
     enum tempera_status status =
         tempera_sample_distinct(&logits, row, k, results, n_drawn, scratch, nbytes);
     free(scratch);
@@ -80,7 +79,7 @@ static enum tempera_status draw_many(size_t n, const struct tempera_sample_row *
 {
     struct tempera_matrix logits = tempera_matrix_f32(z, 1, n);
     size_t nbytes;
-    void *scratch = new_scratch(&logits, NULL, &nbytes);
+    void *scratch = new_scratch(&logits, row->sampler, NULL, &nbytes);
     enum tempera_status status =
         tempera_sample_many(&logits, row, n_draws, results, scratch, nbytes);
     free(scratch);
@@ -294,7 +293,8 @@ static void many_draws(void)
         float max = -INFINITY;
         for (size_t i = 0; i < n; i++)
             max = fmaxf(max, z[i]);
-        tempera_masses(z, n, max, 1, masses);
+        for (size_t i = 0; i < n; i++)
+            masses[i] = mass_of(z[i], max, 1);
         for (uint32_t i = 0; i < 20; i++) {
             tempera_u128 bits = tempera_draw_bits(seed, 0, 0, i);
             CHECK_EQ_INT(results[i].token, (intmax_t)tempera_draw_index(masses, n, bits));
@@ -359,7 +359,7 @@ static void bad_arguments(void)
     struct tempera_matrix logits = tempera_matrix_f32(z, 1, 10), two = tempera_matrix_f32(z, 2, 10);
     struct tempera_matrix none = tempera_matrix_f32(z, 0, 10);
     size_t nbytes, n_drawn = 55;
-    char *scratch = new_scratch(&logits, NULL, &nbytes);
+    char *scratch = new_scratch(&logits, &sampler, NULL, &nbytes);
     const enum tempera_status bad = TEMPERA_INVALID_ARGUMENT;
     odd.reserved = 1;
     fill(20, 1);

@@ -144,8 +144,8 @@ static void edges(void)
     a.data = (void *)(uintptr_t)rows_u[0];
     CHECK_STATUS(tempera_guide(&a, &b, 1, &to, status, NULL), TEMPERA_NAN_INPUT);
     CHECK_STATUS(status[0], TEMPERA_NAN_INPUT);
-    // Scale 1 gives c to the bit, where u + (c - u) would be 0.
-    const float sure[2] = {50, 0}, not_so[2] = {0, 50};
+    // Scale 1 gives c to the bit, where u + (c - u) would not.
+    const float sure[2] = {20, 0}, not_so[2] = {0, 20};
     float one[2], exact[2];
     a = tempera_matrix_const_f32(sure, 1, 2);
     b = tempera_matrix_const_f32(not_so, 1, 2);

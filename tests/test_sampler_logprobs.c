@@ -217,7 +217,7 @@ static void check_refused(enum tempera_status expected, struct tempera_logprobs 
     memset(top, 0x55, 64);
     struct tempera_matrix logits = tempera_matrix_f32(z, 2, 10);
     size_t nbytes;
-    void *scratch = new_scratch(&logits, NULL, &nbytes);
+    void *scratch = new_scratch(&logits, &sampler, NULL, &nbytes);
     CHECK_STATUS(tempera_sample(&logits, rows, results, scratch, nbytes, NULL), expected);
     CHECK_MEM(results, untouched, sizeof results);
     CHECK_MEM(named, untouched, 64);

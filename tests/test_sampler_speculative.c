@@ -66,7 +66,7 @@ static void enumerate(size_t n, const uint64_t *w, const struct tempera_draft *d
     int32_t ids[MOST];
     uint64_t masses[MOST];
     tempera_u128 W = 0, V = 0;
-    struct tempera_candidates c = {.ids = ids, .masses = masses, .n = n, .has_masses = true};
+    struct tempera_candidates c = {.ids = ids, .masses = masses, .n = n};
     for (size_t i = 0; i < n; i++) {
         ids[i] = (int32_t)i;
         masses[i] = w[i];
@@ -137,7 +137,7 @@ static enum tempera_status run(const struct setting *s, size_t *n_tokens)
     struct tempera_matrix logits = tempera_matrix_f32(z, s->n_drafted + 1, s->n), one = logits;
     one.rows = 1;
     size_t nbytes;
-    void *scratch = new_scratch(&one, NULL, &nbytes);
+    void *scratch = new_scratch(&one, rows[0].sampler, NULL, &nbytes);
     memset(results, 0x55, sizeof results);
     enum tempera_status status =
         tempera_speculative_verify(&logits, rows, s->state, drafted, s->n_drafted, s->draft_probs,
@@ -485,7 +485,7 @@ static void bad_arguments(void)
     struct tempera_sampler_state *good_state = new_state(&sampler, NULL, 0);
     size_t nbytes;
     struct tempera_matrix one = tempera_matrix_f32(good_z, 1, N);
-    void *scratch = new_scratch(&one, NULL, &nbytes);
+    void *scratch = new_scratch(&one, &sampler, NULL, &nbytes);
     for (size_t i = 0; i < 2 * N; i++)
         good_q[i] = 0.1f;
     const enum tempera_status bad = TEMPERA_INVALID_ARGUMENT;

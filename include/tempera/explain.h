@@ -44,7 +44,7 @@ struct tempera_explanation {
     size_t n_tokens;
 };
 
-// Bytes of scratch for tempera_explain: about 32 * vocab, and 4 * vocab more for logits of 16 bits.
+// Bytes of scratch for tempera_explain: about 20 * vocab more than for tempera_sample.
 // 0 for an invalid sampler, no rows, or a shape that can't be sampled.
 TEMPERA_API size_t tempera_explain_scratch_nbytes(const struct tempera_matrix *logits,
                                                   const struct tempera_sampler *sampler);

@@ -13,10 +13,10 @@
 // The stages are those of sampler_stages.h. The draw takes the first token, by id, where the
 // running mass of the kept tokens passes a random share of their total, or the winner of a race.
 //
-// Masses are integers: w_i = exp((z_i - m) / T) * 2^51 rounded to nearest, m the largest score
-// that is left. Their sums are exact, so kept sets and draws do not depend on the order of
-// summation. A token can be drawn if and only if its mass is >= 1, about 2^-52 of the largest:
-// nothing rarer, everything else.
+// Masses are integers: w_i = exp((z_i - m) / T), scaled to about 2^51 for the largest score m that
+// is left, and rounded to nearest; relative error below 2^-22. Their sums are exact, so kept sets
+// and draws do not depend on the order of summation. A token can be drawn if and only if its mass
+// is >= 1, about 2^-52 of the largest: nothing rarer, everything else.
 //
 // Random numbers are Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers:
 // as easy as 1, 2, 3") of (seed, stream, step, draw): no hidden state, and the same token on
@@ -75,7 +75,7 @@ static inline struct tempera_sampler tempera_sampler_of(const struct tempera_sta
 }
 
 // OK, or INVALID_ARGUMENT with the number of the stage (the first is 0) and what is wrong with it
-// in *error, which may be NULL. Goes through all entries of a logit bias.
+// in *error, which may be NULL. Goes through all entries of biases and lists.
 TEMPERA_API enum tempera_status tempera_sampler_check(const struct tempera_sampler *sampler,
                                                       struct tempera_error *error);
 
@@ -90,12 +90,15 @@ struct tempera_sampler_state {
     uint32_t version; // of its layout
     uint64_t step;    // tokens accepted so far; counts draws apart
     uint32_t window;  // tokens remembered at most
-    uint32_t reserved;
+    uint32_t learner; // kind of the learning stage that it was made for, 0: none
+    double level;     // what such a stage has learned: mirostat's threshold in bits, adaptive-p's
+                      // mean; 0 without one
     // the block goes on: read it through the functions below only
 };
 
 // Bytes of a state for this sampler: its longest window decides. 0 if the sampler is invalid. A
-// state serves every sampler whose windows are not longer.
+// state serves every sampler whose windows are not longer and whose learning stage, if it has one,
+// is of the same kind.
 TEMPERA_API size_t tempera_sampler_state_nbytes(const struct tempera_sampler *sampler);
 
 // Makes an empty state in `nbytes` bytes of the caller's, aligned to 8. BUFFER_TOO_SMALL,
@@ -105,10 +108,10 @@ TEMPERA_API enum tempera_status tempera_sampler_state_init(struct tempera_sample
                                                            const struct tempera_sampler *sampler);
 
 // Appends a token, of the prompt or drawn, to the history. Sampling never does this by itself.
-//   drawn  what tempera_sample said of the token; NULL for one of the prompt. Stages that follow
-//          the probabilities of what was drawn learn them here; those of this version need none
-// INVALID_ARGUMENT (NULL state, negative id, a result of another token), STATE_MISMATCH (a damaged
-// block, or another version's).
+//   drawn  what sampling said of the token; NULL for one of the prompt. Learning stages learn it
+//          here, and penalties know by it what is not of the prompt
+// INVALID_ARGUMENT (NULL state, negative id, a result of another token or whose level is none),
+// STATE_MISMATCH (a damaged block, or another version's).
 TEMPERA_API enum tempera_status tempera_sampler_accept(struct tempera_sampler_state *state,
                                                        int32_t token,
                                                        const struct tempera_sample_result *drawn);
@@ -174,15 +177,18 @@ struct tempera_sample_result {
     float raw_logprob;          // NaN unless wanted
     float logprob;              // final
     uint64_t n_kept;            // candidates when it was drawn, those of mass 0 included
+    double level;               // the state's level once this token is accepted
     float tempered_logprob;     // NaN unless wanted
-    uint32_t reserved[3];
+    uint32_t reserved;
 };
 
-// Bytes of scratch for tempera_sample and tempera_sampler_probs with logits of this shape and type
-// and this executor (NULL: serial): for each thread, of which there are as many as rows at most,
-// about 16 * vocab, and 4 * vocab more for logits of 16 bits. 0 for no rows, or a shape that can't
-// be sampled. Enough for fewer rows, too.
+// Bytes of scratch for tempera_sample and tempera_sampler_probs with logits of this shape, this
+// sampler and this executor (NULL: serial): about 20 * vocab for each thread, of which there are as
+// many as rows at most; with adaptive-p 24 * vocab, with DRY or n-grams 4 * window more. Rows with
+// several samplers: the largest answer serves. 0 for no rows, a shape that can't be sampled or an
+// invalid sampler. Enough for fewer rows, too.
 TEMPERA_API size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *logits,
+                                                 const struct tempera_sampler *sampler,
                                                  const struct tempera_executor *executor);
 
 // Draws one token for each row of logits[batch, vocab].
@@ -194,9 +200,9 @@ TEMPERA_API size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *lo
 //   executor  NULL: this thread. One row is one thread's work
 // No output may overlap an input or another output (of rows, only each with its own is checked).
 // Returns the worst row's status, or INVALID_ARGUMENT (tempera_sampler_check says more about a
-// sampler; a state that remembers less than a window), UNSUPPORTED (dtype), TOKEN_OUT_OF_RANGE (a
-// bias or a report that names a token outside the vocabulary), STATE_MISMATCH, BUFFER_TOO_SMALL:
-// then nothing is written.
+// sampler; a state that remembers less than a window, or learns something else), UNSUPPORTED
+// (dtype), TOKEN_OUT_OF_RANGE (a bias, list or report that names a token outside the vocabulary),
+// STATE_MISMATCH, BUFFER_TOO_SMALL: then nothing is written.
 TEMPERA_API enum tempera_status tempera_sample(const struct tempera_matrix *logits,
                                                const struct tempera_sample_row *rows,
                                                struct tempera_sample_result *results, void *scratch,

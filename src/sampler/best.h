@@ -44,11 +44,6 @@ static inline tempera_u128 tempera_key_of_float(float value, int32_t id)
     return (tempera_u128)key << 32 | (uint32_t)~id;
 }
 
-static inline float tempera_float_of_key(tempera_u128 key)
-{
-    return tempera_key_score((uint32_t)(key >> 32));
-}
-
 static inline int32_t tempera_id_of_key(tempera_u128 key)
 {
     return (int32_t) ~(uint32_t)key;

@@ -25,10 +25,13 @@ struct tempera_call {
     const struct tempera_sample_row *rows; // [logits->rows]
     const struct tempera_matrix *other;    // NULL, or one that is sound
     bool other_is_written;                 // it must have the logits' shape, and f32
-    void *scratch;
-    size_t scratch_nbytes, needed; // needed 0: there is no call with these logits and samplers
+    char *scratch;
+    size_t scratch_nbytes;
+    size_t n_slices;     // rows that may be in work at a time
+    size_t extra_nbytes; // of scratch, behind the slices
     struct tempera_array arrays[8];
     size_t n_arrays;
+    size_t slice_nbytes; // of one row's scratch: found by the check
 };
 
 void tempera_call_add(struct tempera_call *call, const void *data, size_t count, size_t nbytes,
@@ -54,32 +57,35 @@ static inline void *tempera_scratch_take(char **scratch, size_t count, size_t nb
 // ------------------------------------------------------------------------------------------------
 // One row
 
-// A row's scores, the mask and how many of them it speaks of.
-struct tempera_allowed {
-    const float *z;
-    const uint32_t *mask;
-    size_t n;
-};
-
 struct tempera_planned {
     bool is_there;
     struct tempera_row_plan plan;
 };
 
+// The masses that are left once the stages are through.
+struct tempera_final {
+    bool is_there;
+    tempera_u128 W;
+    struct tempera_scale scale;
+    double lambda;
+};
+
 // A row on its way through the stages of its sampler.
 struct tempera_chain {
     const struct tempera_sample_row *row;
-    struct tempera_allowed allowed;
+    struct tempera_row_source source; // the scores as given, those that the mask speaks of
     struct tempera_candidates c;
-    struct tempera_planned raw, tempered; // made when asked for
+    struct tempera_final final;           // made when asked for, as all below
+    struct tempera_planned raw, tempered; // of log-probabilities
     int32_t first_maximum;                // -1: not asked for
 };
 
-// Bytes of scratch for one row of these logits, a multiple of the alignment. Can't overflow where
-// cols is below 2^31.
-size_t tempera_chain_nbytes(const struct tempera_matrix *logits);
+// Bytes of scratch for one row of so many scores, a multiple of the alignment; room_nbytes: of
+// tempera_sampler_room. Can't overflow: cols is below 2^31, and room not much more than that many
+// floats.
+size_t tempera_chain_nbytes(size_t cols, size_t room_nbytes);
 
-// Gathers the candidates of row r. scratch: tempera_chain_nbytes, aligned; used as long as the
+// Begins with the candidates of row r. scratch: tempera_chain_nbytes, aligned; used as long as the
 // chain is. OK, ALL_MASKED or NAN_INPUT.
 enum tempera_status tempera_chain_begin(struct tempera_chain *chain,
                                         const struct tempera_matrix *logits, size_t r,
@@ -91,6 +97,8 @@ void tempera_chain_apply(struct tempera_chain *chain, size_t i);
 // Lets all stages act on a chain that has begun. OK, or ALL_MASKED: nothing is left.
 enum tempera_status tempera_chain_run(struct tempera_chain *chain);
 
+const struct tempera_final *tempera_chain_final(struct tempera_chain *chain);
+
 // The place of the candidate that the row's luck of a number draws, by mass.
 size_t tempera_chain_draw(struct tempera_chain *chain, uint32_t draw);
 
@@ -98,7 +106,7 @@ size_t tempera_chain_draw(struct tempera_chain *chain, uint32_t draw);
 size_t tempera_chain_token(struct tempera_chain *chain);
 
 // What is said of the candidate at a place once the stages are through.
-struct tempera_sample_result tempera_chain_result(struct tempera_chain *chain, size_t at);
+struct tempera_sample_result tempera_chain_result(struct tempera_chain *chain, size_t place);
 
 // What is said of a row without a token.
 struct tempera_sample_result tempera_result_without_token(const struct tempera_sample_row *row,
@@ -111,8 +119,8 @@ struct tempera_sample_result tempera_result_without_token(const struct tempera_s
 float tempera_chain_raw_logprob(struct tempera_chain *chain, int32_t token);
 float tempera_chain_tempered_logprob(struct tempera_chain *chain, int32_t token);
 
-// The final one of the candidate at a place.
-float tempera_chain_logprob(struct tempera_chain *chain, size_t at);
+// The final one of the candidate at a place, SIZE_MAX for none.
+float tempera_chain_logprob(struct tempera_chain *chain, size_t place);
 
 // Fills the row's report, if it wants one.
 void tempera_chain_report(struct tempera_chain *chain);

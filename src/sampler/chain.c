@@ -2,7 +2,6 @@
 // One row through its stages: what all calls do, whatever they then draw or report.
 #include <math.h>
 
-#include "kernels/kernels.h"
 #include "sampler/best.h"
 #include "sampler/calls.h"
 #include "score/rows.h"
@@ -10,52 +9,75 @@
 // ------------------------------------------------------------------------------------------------
 // Scratch
 
-size_t tempera_chain_nbytes(const struct tempera_matrix *logits)
+static size_t n_maxima(size_t cols)
 {
-    size_t cols = logits->cols, n_floats = logits->dtype == TEMPERA_F32 ? 1 : 2;
-    return tempera_scratch_aligned(cols * sizeof(uint64_t)) +
-           n_floats * tempera_scratch_aligned(cols * sizeof(float)) +
-           tempera_scratch_aligned(cols * sizeof(int32_t));
+    return (cols + TEMPERA_SURVEY_BLOCK - 1) / TEMPERA_SURVEY_BLOCK;
+}
+
+size_t tempera_chain_nbytes(size_t cols, size_t room_nbytes)
+{
+    return 5 * tempera_scratch_aligned(TEMPERA_ROOM(cols) * sizeof(float)) +
+           tempera_scratch_aligned(n_maxima(cols) * sizeof(float)) +
+           tempera_scratch_aligned(TEMPERA_PATCHES * sizeof(struct tempera_patch)) +
+           tempera_scratch_aligned(room_nbytes);
+}
+
+static struct tempera_candidates candidates_in(char *scratch, size_t cols)
+{
+    size_t n = TEMPERA_ROOM(cols);
+    struct tempera_candidates c = {.n = 0};
+    c.masses = tempera_scratch_take(&scratch, n, sizeof *c.masses);
+    c.scores = tempera_scratch_take(&scratch, n, sizeof *c.scores);
+    c.own = tempera_scratch_take(&scratch, n, sizeof *c.own);
+    c.ids = tempera_scratch_take(&scratch, n, sizeof *c.ids);
+    c.maxima = tempera_scratch_take(&scratch, n_maxima(cols), sizeof *c.maxima);
+    c.patches = tempera_scratch_take(&scratch, TEMPERA_PATCHES, sizeof *c.patches);
+    c.room = scratch;
+    return c;
 }
 
 // ------------------------------------------------------------------------------------------------
 // Stages
 
-// A row of 16 bits becomes one of f32; there, what is masked is -inf.
-static struct tempera_allowed allowed_in(const struct tempera_matrix *logits, size_t r,
-                                         const struct tempera_sample_row *row, char **scratch)
+static struct tempera_row_source source_of(const struct tempera_matrix *logits, size_t r,
+                                           const struct tempera_sample_row *row)
 {
-    const void *z = tempera_matrix_element(logits, r, 0);
-    size_t n = logits->cols;
-    if (row->mask != NULL && row->mask_nbits < n)
-        n = row->mask_nbits;
-    if (logits->dtype == TEMPERA_F32)
-        return (struct tempera_allowed){z, row->mask, n};
-    const struct tempera_prepare how = {.dtype = logits->dtype, .mask = row->mask, .scale = 1};
-    float *wide = tempera_scratch_take(scratch, logits->cols, sizeof *wide);
-    tempera_kernels()->prepare(&how, z, 0, n, wide);
-    return (struct tempera_allowed){wide, NULL, n};
+    struct tempera_row_source source = tempera_row_source_of(tempera_kernels(), logits, r);
+    source.how.mask = row->mask;
+    source.is_plain &= row->mask == NULL;
+    if (row->mask != NULL && row->mask_nbits < source.n)
+        source.n = row->mask_nbits;
+    return source;
 }
 
+// A row of 16 bits becomes one of f32 first; there, what is masked is -inf.
 enum tempera_status tempera_chain_begin(struct tempera_chain *chain,
                                         const struct tempera_matrix *logits, size_t r,
                                         const struct tempera_sample_row *row, char *scratch)
 {
-    size_t cols = logits->cols;
+    *chain = (struct tempera_chain){
+        .row = row,
+        .source = source_of(logits, r, row),
+        .c = candidates_in(scratch, logits->cols),
+        .first_maximum = -1,
+    };
+    const struct tempera_row_source *source = &chain->source;
     struct tempera_candidates *c = &chain->c;
-    *chain = (struct tempera_chain){.row = row, .c.row = row, .first_maximum = -1};
+    c->row = row;
     c->step = row->state == NULL ? 0 : row->state->step;
-    c->masses = tempera_scratch_take(&scratch, cols, sizeof *c->masses);
-    c->scores = tempera_scratch_take(&scratch, cols, sizeof *c->scores);
-    c->ids = tempera_scratch_take(&scratch, cols, sizeof *c->ids);
-    chain->allowed = allowed_in(logits, r, row, &scratch);
-    return tempera_candidates_gather(c, chain->allowed.z, chain->allowed.mask, chain->allowed.n);
+    if (logits->dtype == TEMPERA_F32)
+        return tempera_candidates_begin(c, source->z, row->mask, source->n);
+    source->kernels->prepare(&source->how, source->z, 0, source->n, c->own);
+    return tempera_candidates_begin(c, c->own, NULL, source->n);
 }
 
 void tempera_chain_apply(struct tempera_chain *chain, size_t i)
 {
     const struct tempera_stage *stage = &chain->row->sampler->stages[i];
-    tempera_stage_type_of(stage->kind)->apply(&chain->c, stage);
+    const struct tempera_stage_type *type = tempera_stage_type_of(stage->kind);
+    if (!type->takes_whole)
+        tempera_candidates_gather(&chain->c);
+    type->apply(&chain->c, stage);
 }
 
 enum tempera_status tempera_chain_run(struct tempera_chain *chain)
@@ -65,11 +87,32 @@ enum tempera_status tempera_chain_run(struct tempera_chain *chain)
     return chain->c.n > 0 ? TEMPERA_OK : TEMPERA_ALL_MASKED; // everything was banned
 }
 
+// ------------------------------------------------------------------------------------------------
+// Draws
+
+static void set_final(struct tempera_chain *chain, tempera_u128 W)
+{
+    struct tempera_final *final = &chain->final;
+    final->is_there = true;
+    final->W = W;
+    final->scale = tempera_scale_of(&chain->c);
+    final->lambda = tempera_lambda_of(W, &final->scale);
+}
+
+const struct tempera_final *tempera_chain_final(struct tempera_chain *chain)
+{
+    if (!chain->final.is_there)
+        set_final(chain, tempera_candidates_weigh(&chain->c));
+    return &chain->final;
+}
+
 size_t tempera_chain_draw(struct tempera_chain *chain, uint32_t draw)
 {
-    struct tempera_candidates *c = &chain->c;
-    tempera_candidates_weigh(c);
-    return tempera_draw_index(c->masses, c->n, tempera_candidates_luck(c, draw));
+    tempera_u128 W, bits = tempera_candidates_luck(&chain->c, draw);
+    size_t place = tempera_candidates_draw(&chain->c, bits, &W);
+    if (!chain->final.is_there)
+        set_final(chain, W);
+    return place;
 }
 
 size_t tempera_chain_token(struct tempera_chain *chain)
@@ -85,14 +128,26 @@ size_t tempera_chain_token(struct tempera_chain *chain)
 // ------------------------------------------------------------------------------------------------
 // Results
 
-struct tempera_sample_result tempera_chain_result(struct tempera_chain *chain, size_t at)
+static double next_level(struct tempera_chain *chain, size_t place)
 {
-    int32_t token = chain->c.ids[at];
+    const struct tempera_stage *learner = tempera_learning_stage(chain->row->sampler);
+    if (learner == NULL)
+        return tempera_row_level(chain->row);
+    const struct tempera_candidates *c = &chain->c;
+    double depth = tempera_depth(tempera_candidates_score(c, place), c->max, 1 / c->temperature);
+    const struct tempera_drawn drawn = {place, depth + tempera_chain_final(chain)->lambda};
+    return tempera_stage_type_of(learner->kind)->learn(c, learner, &drawn);
+}
+
+struct tempera_sample_result tempera_chain_result(struct tempera_chain *chain, size_t place)
+{
+    int32_t token = chain->c.whole != NULL ? (int32_t)place : chain->c.ids[place];
     struct tempera_sample_result result = {
         .status = TEMPERA_OK,
         .token = token,
-        .logprob = tempera_chain_logprob(chain, at),
+        .logprob = tempera_chain_logprob(chain, place),
         .n_kept = chain->c.n,
+        .level = next_level(chain, place),
     };
     tempera_row_fill_nan(&result.raw_logprob, 1);
     tempera_row_fill_nan(&result.tempered_logprob, 1);
@@ -111,6 +166,7 @@ struct tempera_sample_result tempera_result_without_token(const struct tempera_s
         .token = -1,
         .raw_logprob = -INFINITY,
         .logprob = -INFINITY,
+        .level = tempera_row_level(row),
         .tempered_logprob = -INFINITY,
     };
     bool has_nan = status == TEMPERA_NAN_INPUT;

@@ -8,15 +8,13 @@
 // ------------------------------------------------------------------------------------------------
 // Rows
 
-static enum tempera_status check_bias_tokens(const struct tempera_sampler *sampler, size_t cols)
+static enum tempera_status check_tokens(const struct tempera_sampler *sampler, size_t cols)
 {
     for (size_t s = 0; s < sampler->n_stages; s++) {
         const struct tempera_stage *stage = &sampler->stages[s];
-        if (stage->kind != TEMPERA_STAGE_LOGIT_BIAS)
-            continue;
-        for (size_t i = 0; i < stage->u.logit_bias.count; i++)
-            TEMPERA_CHECK((size_t)stage->u.logit_bias.entries[i].token < cols,
-                          TEMPERA_TOKEN_OUT_OF_RANGE);
+        const struct tempera_stage_type *type = tempera_stage_type_of(stage->kind);
+        int32_t highest = type->highest_token == NULL ? -1 : type->highest_token(stage);
+        TEMPERA_CHECK(highest < 0 || (size_t)highest < cols, TEMPERA_TOKEN_OUT_OF_RANGE);
     }
     return TEMPERA_OK;
 }
@@ -43,7 +41,7 @@ static enum tempera_status check_row(const struct tempera_sample_row *row, size_
         status = tempera_state_check(row->state, row->sampler);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     TEMPERA_CHECK((row->want & ~wants) == 0 && row->reserved == 0, TEMPERA_INVALID_ARGUMENT);
-    status = check_bias_tokens(row->sampler, cols);
+    status = check_tokens(row->sampler, cols);
     if (status == TEMPERA_OK && row->logprobs != NULL)
         status = check_report(row->logprobs, cols);
     return status;
@@ -131,6 +129,34 @@ static enum tempera_status check_written(const struct tempera_call *call)
     return TEMPERA_OK;
 }
 
+// Finds the size of a slice, too: the sampler that needs most decides.
+static enum tempera_status check_rows(struct tempera_call *call)
+{
+    size_t cols = call->logits->cols, room = 0;
+    for (size_t r = 0; r < call->logits->rows; r++) {
+        enum tempera_status status = check_row(&call->rows[r], cols);
+        TEMPERA_CHECK(status == TEMPERA_OK, status);
+        size_t own = tempera_sampler_room(call->rows[r].sampler, cols);
+        room = own > room ? own : room;
+    }
+    call->slice_nbytes = tempera_chain_nbytes(cols, room);
+    return TEMPERA_OK;
+}
+
+static enum tempera_status check_scratch(struct tempera_call *call)
+{
+    size_t needed;
+    TEMPERA_CHECK(call->logits->rows == 0 || call->scratch != NULL, TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK((uintptr_t)call->scratch % TEMPERA_SCRATCH_ALIGNMENT == 0,
+                  TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(tempera_size_mul(call->slice_nbytes, call->n_slices, &needed) &&
+                      tempera_size_add(needed, call->extra_nbytes, &needed),
+                  TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(call->scratch_nbytes >= needed, TEMPERA_BUFFER_TOO_SMALL);
+    tempera_call_add(call, call->scratch, needed, 1, true);
+    return TEMPERA_OK;
+}
+
 enum tempera_status tempera_call_check(struct tempera_call *call)
 {
     enum tempera_status status = tempera_matrix_check(call->logits);
@@ -139,21 +165,16 @@ enum tempera_status tempera_call_check(struct tempera_call *call)
     if (call->other_is_written)
         status = check_written(call);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
-    size_t n_rows = call->logits->rows;
-    tempera_call_add(call, call->rows, n_rows, sizeof *call->rows, false);
+    tempera_call_add(call, call->rows, call->logits->rows, sizeof *call->rows, false);
     for (size_t i = 0; i < call->n_arrays; i++)
         TEMPERA_CHECK(call->arrays[i].count == 0 || call->arrays[i].data != NULL,
                       TEMPERA_INVALID_ARGUMENT);
-    TEMPERA_CHECK(n_rows == 0 || call->scratch != NULL, TEMPERA_INVALID_ARGUMENT);
-    TEMPERA_CHECK((uintptr_t)call->scratch % TEMPERA_SCRATCH_ALIGNMENT == 0,
-                  TEMPERA_INVALID_ARGUMENT);
-    TEMPERA_CHECK(call->needed > 0 || n_rows == 0, TEMPERA_INVALID_ARGUMENT);
-    TEMPERA_CHECK(call->scratch_nbytes >= call->needed, TEMPERA_BUFFER_TOO_SMALL);
-    tempera_call_add(call, call->scratch, call->needed, 1, true);
+    status = check_rows(call);
+    if (status == TEMPERA_OK)
+        status = check_scratch(call);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
     TEMPERA_CHECK(arrays_are_apart(call), TEMPERA_INVALID_ARGUMENT);
-    for (size_t r = 0; r < n_rows; r++) {
-        status = check_row(&call->rows[r], call->logits->cols);
-        TEMPERA_CHECK(status == TEMPERA_OK, status);
+    for (size_t r = 0; r < call->logits->rows; r++) {
         const struct tempera_logprobs *report = call->rows[r].logprobs;
         TEMPERA_CHECK(report == NULL || report_is_apart(call, report), TEMPERA_INVALID_ARGUMENT);
     }

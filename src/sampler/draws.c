@@ -18,23 +18,21 @@ static enum tempera_status check(const struct tempera_matrix *logits,
                                 .rows = row,
                                 .scratch = scratch,
                                 .scratch_nbytes = scratch_nbytes,
-                                .needed = tempera_sample_scratch_nbytes(logits, NULL)};
+                                .n_slices = 1};
     tempera_call_add(&call, results, n, sizeof *results, true);
     if (n_drawn != NULL)
         tempera_call_add(&call, n_drawn, 1, sizeof *n_drawn, true);
     return tempera_call_check(&call);
 }
 
-// Through the stages and the report. OK, or why there is no token.
+// Through the stages. OK, or why there is no token.
 static enum tempera_status begin(struct tempera_chain *chain, const struct tempera_matrix *logits,
                                  const struct tempera_sample_row *row, void *scratch)
 {
     enum tempera_status status = tempera_chain_begin(chain, logits, 0, row, scratch);
     if (status == TEMPERA_OK)
         status = tempera_chain_run(chain);
-    if (status == TEMPERA_OK)
-        tempera_chain_report(chain);
-    else
+    if (status != TEMPERA_OK)
         tempera_report_without_token(row->logprobs, status);
     return status;
 }
@@ -56,6 +54,8 @@ static enum tempera_status draw_many(const struct tempera_matrix *logits,
         size_t at = tempera_chain_draw(&chain, TEMPERA_DRAW_TOKEN + (uint32_t)i);
         results[i] = tempera_chain_result(&chain, at);
     }
+    if (status == TEMPERA_OK)
+        tempera_chain_report(&chain);
     return status;
 }
 
@@ -94,6 +94,8 @@ static enum tempera_status draw_distinct(const struct tempera_matrix *logits,
         int32_t id = tempera_id_of_key(tempera_best_key(&best, i));
         results[i] = tempera_chain_result(&chain, tempera_candidates_find(&chain.c, id));
     }
+    if (status == TEMPERA_OK)
+        tempera_chain_report(&chain);
     *n_drawn = best.count;
     return status;
 }

@@ -24,19 +24,26 @@ struct explained {
     struct tempera_chain chain;
     const struct tempera_explanation *to;
     struct snapshot before;
+    float *raw;                 // the row as given, as f32, -inf where masked
     double raw_max, raw_lambda; // of the row before any stage
 };
+
+// Of the snapshot and the row as given.
+static size_t extra_nbytes(size_t cols)
+{
+    return tempera_scratch_aligned(cols * sizeof(uint64_t)) +
+           2 * tempera_scratch_aligned(cols * sizeof(float)) +
+           tempera_scratch_aligned(cols * sizeof(int32_t));
+}
 
 size_t tempera_explain_scratch_nbytes(const struct tempera_matrix *logits,
                                       const struct tempera_sampler *sampler)
 {
-    if (tempera_sample_scratch_nbytes(logits, NULL) == 0 ||
-        tempera_sampler_check(sampler, NULL) != TEMPERA_OK)
-        return 0;
-    size_t cols = logits->cols;
-    return tempera_chain_nbytes(logits) + tempera_scratch_aligned(cols * sizeof(uint64_t)) +
-           tempera_scratch_aligned(cols * sizeof(float)) +
-           tempera_scratch_aligned(cols * sizeof(int32_t));
+    size_t nbytes = 0;
+    if (tempera_sample_scratch_nbytes(logits, sampler, NULL) > 0)
+        nbytes = tempera_chain_nbytes(logits->cols, tempera_sampler_room(sampler, logits->cols)) +
+                 extra_nbytes(logits->cols);
+    return nbytes;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -46,7 +53,8 @@ static void take_snapshot(struct explained *e)
 {
     struct tempera_candidates *c = &e->chain.c;
     struct snapshot *before = &e->before;
-    tempera_candidates_weigh(c);
+    tempera_candidates_gather(c);
+    tempera_candidates_fill_masses(c);
     memcpy(before->ids, c->ids, c->n * sizeof *c->ids);
     memcpy(before->scores, c->scores, c->n * sizeof *c->scores);
     memcpy(before->masses, c->masses, c->n * sizeof *c->masses);
@@ -57,19 +65,19 @@ static void take_snapshot(struct explained *e)
 // How far a token lay below the maximum before any stage. Scores of +inf are all there is then.
 static double raw_depth(const struct explained *e, int32_t id)
 {
-    float z = e->chain.allowed.z[id];
+    float z = e->raw[id];
     double x = z == INFINITY ? 0 : e->raw_max - (double)z;
     return x < 1024 ? x : 1024;
 }
 
-// KL(now || raw), in the lanes of the kernels.
-static double divergence(struct explained *e)
+// KL(now || raw), in the lanes of the kernels, of gathered candidates.
+static double divergence(struct explained *e, double lambda)
 {
     struct tempera_candidates *c = &e->chain.c;
-    double W = (double)tempera_candidates_weigh(c), lambda = tempera_candidates_lambda(c);
+    double W = (double)tempera_candidates_fill_masses(c), inverse_T = 1 / c->temperature;
     double lanes[16] = {0};
     for (size_t i = 0; i < c->n; i++) {
-        double ln_p = -(tempera_candidates_depth(c, i) + lambda);
+        double ln_p = -(tempera_depth(c->scores[i], c->max, inverse_T) + lambda);
         double ln_raw = -(raw_depth(e, c->ids[i]) + e->raw_lambda);
         lanes[c->ids[i] % 16] += (double)c->masses[i] / W * (ln_p - ln_raw);
     }
@@ -81,10 +89,12 @@ static struct tempera_stage_report report_now(struct explained *e)
 {
     struct tempera_candidates *c = &e->chain.c;
     struct tempera_stage_report report = {.n_left = c->n, .temperature = c->chain_temperature};
-    if (c->n > 0) {
-        report.entropy = tempera_candidates_lambda(c) + tempera_candidates_mean_depth(c);
-        report.divergence = divergence(e);
-    }
+    if (c->n == 0)
+        return report;
+    tempera_candidates_gather(c);
+    struct tempera_moments moments = tempera_candidates_moments(c);
+    report.entropy = moments.lambda + moments.mean_depth;
+    report.divergence = divergence(e, moments.lambda);
     return report;
 }
 
@@ -106,30 +116,30 @@ static double mass_removed(const struct explained *e)
 // ------------------------------------------------------------------------------------------------
 // Tokens
 
-static uint64_t raw_rank(const struct tempera_allowed *a, int32_t token)
+static uint64_t raw_rank(const struct explained *e, int32_t token)
 {
-    float z = a->z[token];
+    float z = e->raw[token];
     uint64_t rank = 1;
-    for (size_t i = 0; i < a->n; i++)
-        if (tempera_mask_allows(a->mask, i))
-            rank += a->z[i] > z || (a->z[i] == z && i < (size_t)token);
+    for (size_t i = 0; i < e->chain.source.n; i++)
+        rank += e->raw[i] > z || (e->raw[i] == z && i < (size_t)token);
     return rank;
 }
 
 static void begin_token(struct explained *e, struct tempera_token_report *token)
 {
     struct tempera_chain *chain = &e->chain;
-    bool is_there = tempera_candidates_find(&chain->c, token->token) < chain->c.n;
+    bool is_there = tempera_candidates_find(&chain->c, token->token) != SIZE_MAX;
     token->removed_by = is_there ? TEMPERA_TOKEN_STAYED : TEMPERA_TOKEN_MASKED;
     token->missed_by = 0;
-    token->raw_rank = is_there ? raw_rank(&chain->allowed, token->token) : 0;
+    token->raw_rank = is_there ? raw_rank(e, token->token) : 0;
     token->raw_logprob = tempera_chain_raw_logprob(chain, token->token);
     token->final_logprob = -INFINITY;
 }
 
 static bool is_ban(const struct tempera_stage *stage)
 {
-    return stage->kind == TEMPERA_STAGE_LOGIT_BIAS;
+    return stage->kind == TEMPERA_STAGE_LOGIT_BIAS || stage->kind == TEMPERA_STAGE_ALLOW ||
+           stage->kind == TEMPERA_STAGE_BAN || stage->kind == TEMPERA_STAGE_NO_REPEAT_NGRAM;
 }
 
 // The distance to the nearest score that stayed.
@@ -156,7 +166,7 @@ static void follow_token(const struct explained *e, size_t s, struct tempera_tok
 {
     const struct tempera_candidates *c = &e->chain.c;
     if (token->removed_by != TEMPERA_TOKEN_STAYED ||
-        tempera_candidates_find(c, token->token) < c->n)
+        tempera_candidates_find(c, token->token) != SIZE_MAX)
         return;
     token->removed_by = (int32_t)s;
     token->missed_by =
@@ -165,9 +175,8 @@ static void follow_token(const struct explained *e, size_t s, struct tempera_tok
 
 static void end_token(struct explained *e, struct tempera_token_report *token)
 {
-    size_t at = tempera_candidates_find(&e->chain.c, token->token);
-    if (at < e->chain.c.n)
-        token->final_logprob = tempera_chain_logprob(&e->chain, at);
+    size_t place = tempera_candidates_find(&e->chain.c, token->token);
+    token->final_logprob = tempera_chain_logprob(&e->chain, place);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -212,6 +221,8 @@ static struct tempera_sample_result explain_row(struct explained *e,
         tempera_report_without_token(row->logprobs, status);
         return tempera_result_without_token(row, status);
     }
+    const struct tempera_row_source *source = &chain->source;
+    source->kernels->prepare(&source->how, source->z, 0, source->n, e->raw);
     e->raw_max = (double)chain->c.max;
     e->raw_lambda = tempera_candidates_lambda(&chain->c);
     to->stages[0] = report_now(e);
@@ -227,8 +238,9 @@ static struct tempera_sample_result explain_row(struct explained *e,
     }
     for (size_t i = 0; i < to->n_tokens; i++)
         end_token(e, &to->tokens[i]);
+    struct tempera_sample_result result = tempera_chain_result(chain, tempera_chain_token(chain));
     tempera_chain_report(chain);
-    return tempera_chain_result(chain, tempera_chain_token(chain));
+    return result;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -238,7 +250,7 @@ static enum tempera_status check(const struct tempera_matrix *logits,
                                  const struct tempera_sample_row *row,
                                  const struct tempera_explanation *to,
                                  struct tempera_sample_result *result, void *scratch,
-                                 size_t scratch_nbytes)
+                                 size_t scratch_nbytes, size_t *slice_nbytes)
 {
     TEMPERA_CHECK(logits != NULL && logits->rows == 1 && row != NULL, TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK(to != NULL && to->struct_size >= sizeof *to, TEMPERA_INVALID_ARGUMENT);
@@ -246,7 +258,8 @@ static enum tempera_status check(const struct tempera_matrix *logits,
                                 .rows = row,
                                 .scratch = scratch,
                                 .scratch_nbytes = scratch_nbytes,
-                                .needed = tempera_explain_scratch_nbytes(logits, row->sampler)};
+                                .n_slices = 1,
+                                .extra_nbytes = extra_nbytes(logits->cols)};
     tempera_call_add(&call, result, 1, sizeof *result, true);
     tempera_call_add(&call, to, 1, sizeof *to, false);
     tempera_call_add(&call, to->stages, to->n_stages, sizeof *to->stages, true);
@@ -257,6 +270,7 @@ static enum tempera_status check(const struct tempera_matrix *logits,
     TEMPERA_CHECK(to->n_stages == row->sampler->n_stages + 1, TEMPERA_INVALID_ARGUMENT);
     for (size_t i = 0; i < to->n_tokens; i++)
         TEMPERA_CHECK((size_t)to->token_ids[i] < logits->cols, TEMPERA_TOKEN_OUT_OF_RANGE);
+    *slice_nbytes = call.slice_nbytes;
     return TEMPERA_OK;
 }
 
@@ -266,12 +280,15 @@ enum tempera_status tempera_explain(const struct tempera_matrix *logits,
                                     struct tempera_sample_result *result, void *scratch,
                                     size_t scratch_nbytes)
 {
-    enum tempera_status status = check(logits, row, explanation, result, scratch, scratch_nbytes);
+    size_t slice_nbytes;
+    enum tempera_status status =
+        check(logits, row, explanation, result, scratch, scratch_nbytes, &slice_nbytes);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     struct explained e = {.to = explanation};
-    char *rest = (char *)scratch + tempera_chain_nbytes(logits);
+    char *rest = (char *)scratch + slice_nbytes;
     e.before.masses = tempera_scratch_take(&rest, logits->cols, sizeof *e.before.masses);
     e.before.scores = tempera_scratch_take(&rest, logits->cols, sizeof *e.before.scores);
+    e.raw = tempera_scratch_take(&rest, logits->cols, sizeof *e.raw);
     e.before.ids = tempera_scratch_take(&rest, logits->cols, sizeof *e.before.ids);
     struct tempera_fpenv env = tempera_fpenv_enter();
     *result = explain_row(&e, logits, row, scratch);

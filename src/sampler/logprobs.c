@@ -10,28 +10,21 @@
 // ------------------------------------------------------------------------------------------------
 // Raw and tempered
 
-static struct tempera_row_source source_of(const struct tempera_allowed *a)
-{
-    return (struct tempera_row_source){
-        .kernels = tempera_kernels(),
-        .how = {.dtype = TEMPERA_F32, .mask = a->mask, .scale = 1},
-        .z = a->z,
-        .n = a->n,
-        .is_plain = a->mask == NULL,
-    };
-}
-
 // Made once for a row, however many tokens are asked for.
 static const struct tempera_row_plan *plan_of(struct tempera_chain *chain,
                                               struct tempera_planned *planned, float T)
 {
     if (!planned->is_there) {
-        struct tempera_row_source source = source_of(&chain->allowed);
         struct tempera_heat heat = tempera_heat_of((double)T);
-        planned->plan = tempera_row_plan_of(&source, &heat);
+        planned->plan = tempera_row_plan_of(&chain->source, &heat);
         planned->is_there = true;
     }
     return &planned->plan;
+}
+
+static size_t length_from(const struct tempera_row_source *source, size_t at)
+{
+    return source->n - at < TEMPERA_PIECE ? source->n - at : TEMPERA_PIECE;
 }
 
 static const struct tempera_row_plan *raw_plan(struct tempera_chain *chain)
@@ -39,29 +32,33 @@ static const struct tempera_row_plan *raw_plan(struct tempera_chain *chain)
     return plan_of(chain, &chain->raw, 1);
 }
 
-static float logprob_in(const struct tempera_row_plan *plan, const struct tempera_allowed *a,
-                        int32_t token)
+static float logprob_in(const struct tempera_row_plan *plan,
+                        const struct tempera_row_source *source, int32_t token)
 {
-    float logprob = -INFINITY;
-    if ((size_t)token < a->n && tempera_mask_allows(a->mask, (size_t)token))
-        tempera_row_plan_log_softmax(plan, tempera_kernels(), &a->z[token], 1, &logprob);
+    float buffer, logprob = -INFINITY;
+    if ((size_t)token >= source->n || !tempera_mask_allows(source->how.mask, (size_t)token))
+        return logprob;
+    const float *x = tempera_row_piece(source, (size_t)token, 1, &buffer);
+    tempera_row_plan_log_softmax(plan, source->kernels, x, 1, &logprob);
     return logprob;
 }
 
 // The token that T = 0 leaves, were it the only stage.
 static int32_t first_maximum(struct tempera_chain *chain)
 {
-    const struct tempera_allowed *a = &chain->allowed;
-    float max = raw_plan(chain)->max;
-    size_t i = 0;
-    while (!tempera_mask_allows(a->mask, i) || a->z[i] != max)
-        i++;
-    return (int32_t)i;
+    float buffer[TEMPERA_PIECE], max = raw_plan(chain)->max;
+    for (size_t at = 0;; at += TEMPERA_PIECE) {
+        size_t n = length_from(&chain->source, at);
+        const float *x = tempera_row_piece(&chain->source, at, n, buffer);
+        for (size_t i = 0; i < n; i++)
+            if (x[i] == max)
+                return (int32_t)(at + i);
+    }
 }
 
 float tempera_chain_raw_logprob(struct tempera_chain *chain, int32_t token)
 {
-    return logprob_in(raw_plan(chain), &chain->allowed, token);
+    return logprob_in(raw_plan(chain), &chain->source, token);
 }
 
 float tempera_chain_tempered_logprob(struct tempera_chain *chain, int32_t token)
@@ -70,7 +67,7 @@ float tempera_chain_tempered_logprob(struct tempera_chain *chain, int32_t token)
     if (T == 1)
         return tempera_chain_raw_logprob(chain, token);
     if (T > 0)
-        return logprob_in(plan_of(chain, &chain->tempered, T), &chain->allowed, token);
+        return logprob_in(plan_of(chain, &chain->tempered, T), &chain->source, token);
     if (chain->first_maximum < 0)
         chain->first_maximum = first_maximum(chain);
     return token == chain->first_maximum ? 0 : -INFINITY;
@@ -79,14 +76,17 @@ float tempera_chain_tempered_logprob(struct tempera_chain *chain, int32_t token)
 // ------------------------------------------------------------------------------------------------
 // Final
 
-float tempera_chain_logprob(struct tempera_chain *chain, size_t at)
+float tempera_chain_logprob(struct tempera_chain *chain, size_t place)
 {
-    struct tempera_candidates *c = &chain->c;
-    double lambda = tempera_candidates_lambda(c);
-    if (c->masses[at] == 0)
+    if (place == SIZE_MAX)
         return -INFINITY;
+    const struct tempera_final *final = tempera_chain_final(chain);
+    float score = tempera_candidates_score(&chain->c, place);
+    uint64_t mass;
+    tempera_scale_masses(&final->scale, &score, 1, &mass);
+    double depth = tempera_depth(score, final->scale.max, 1 / final->scale.T);
     // 0 - 0 where it is certain, not -0
-    return (float)(0 - (tempera_candidates_depth(c, at) + lambda));
+    return mass == 0 ? -INFINITY : (float)(0 - (depth + final->lambda));
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -94,24 +94,23 @@ float tempera_chain_logprob(struct tempera_chain *chain, size_t at)
 
 static struct tempera_token_logprob logprobs_of(struct tempera_chain *chain, int32_t token)
 {
-    size_t at = tempera_candidates_find(&chain->c, token);
     return (struct tempera_token_logprob){
         .token = token,
         .raw = tempera_chain_raw_logprob(chain, token),
         .tempered = tempera_chain_tempered_logprob(chain, token),
-        .final = at < chain->c.n ? tempera_chain_logprob(chain, at) : -INFINITY,
+        .final = tempera_chain_logprob(chain, tempera_candidates_find(&chain->c, token)),
     };
 }
 
 static void offer_raw(struct tempera_chain *chain, struct tempera_best *best)
 {
-    struct tempera_row_source source = source_of(&chain->allowed);
+    const struct tempera_row_source *source = &chain->source;
     const struct tempera_row_plan *plan = raw_plan(chain);
     float buffer[TEMPERA_PIECE], logprobs[TEMPERA_PIECE];
-    for (size_t at = 0; at < source.n; at += TEMPERA_PIECE) {
-        size_t n = source.n - at < TEMPERA_PIECE ? source.n - at : TEMPERA_PIECE;
-        const float *x = tempera_row_piece(&source, at, n, buffer);
-        tempera_row_plan_log_softmax(plan, source.kernels, x, n, logprobs);
+    for (size_t at = 0; at < source->n; at += TEMPERA_PIECE) {
+        size_t n = length_from(source, at);
+        const float *x = tempera_row_piece(source, at, n, buffer);
+        tempera_row_plan_log_softmax(plan, source->kernels, x, n, logprobs);
         for (size_t i = 0; i < n; i++)
             if (logprobs[i] > -INFINITY)
                 tempera_best_offer(best, tempera_key_of_float(logprobs[i], (int32_t)(at + i)));
@@ -120,10 +119,12 @@ static void offer_raw(struct tempera_chain *chain, struct tempera_best *best)
 
 static void offer_final(struct tempera_chain *chain, struct tempera_best *best)
 {
-    for (size_t i = 0; i < chain->c.n; i++) {
+    struct tempera_candidates *c = &chain->c;
+    tempera_candidates_gather(c);
+    for (size_t i = 0; i < c->n; i++) {
         float logprob = tempera_chain_logprob(chain, i);
         if (logprob > -INFINITY)
-            tempera_best_offer(best, tempera_key_of_float(logprob, chain->c.ids[i]));
+            tempera_best_offer(best, tempera_key_of_float(logprob, c->ids[i]));
     }
 }
 

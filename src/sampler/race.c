@@ -33,7 +33,8 @@ static tempera_u128 race_key(const struct tempera_candidates *c, size_t i)
 
 void tempera_race(struct tempera_candidates *c, struct tempera_best *best)
 {
-    tempera_candidates_weigh(c);
+    tempera_candidates_gather(c);
+    tempera_candidates_fill_masses(c);
     for (size_t i = 0; i < c->n; i++)
         if (c->masses[i] > 0)
             tempera_best_offer(best, race_key(c, i));

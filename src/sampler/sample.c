@@ -14,6 +14,7 @@ struct sample_job {
     struct tempera_sample_result *results;
     const struct tempera_matrix *probs; // NULL: tokens only
     char *scratch;
+    size_t slice_nbytes;
     atomic_size_t next_row;
     atomic_int worst;
 };
@@ -28,13 +29,15 @@ static size_t n_slices(size_t n_rows, const struct tempera_executor *executor)
 }
 
 size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *logits,
+                                     const struct tempera_sampler *sampler,
                                      const struct tempera_executor *executor)
 {
     size_t nbytes;
     if (logits == NULL || logits->cols > INT32_MAX || tempera_dtype_nbytes(logits->dtype) == 0 ||
-        !tempera_size_mul(tempera_chain_nbytes(logits), n_slices(logits->rows, executor), &nbytes))
+        tempera_sampler_check(sampler, NULL) != TEMPERA_OK)
         return 0;
-    return nbytes;
+    size_t slice = tempera_chain_nbytes(logits->cols, tempera_sampler_room(sampler, logits->cols));
+    return tempera_size_mul(slice, n_slices(logits->rows, executor), &nbytes) ? nbytes : 0;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -42,7 +45,8 @@ size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *logits,
 
 static void write_probs(struct tempera_candidates *c, float *probs)
 {
-    double W = (double)tempera_candidates_weigh(c);
+    tempera_candidates_gather(c);
+    double W = (double)tempera_candidates_fill_masses(c);
     for (size_t i = 0; i < c->n; i++)
         probs[c->ids[i]] = (float)((double)c->masses[i] / W);
 }
@@ -51,20 +55,22 @@ static void write_probs(struct tempera_candidates *c, float *probs)
 static struct tempera_sample_result sample_row(const struct sample_job *job, size_t r, char *slice,
                                                float *probs)
 {
+    const struct tempera_sample_row *row = &job->rows[r];
     struct tempera_chain chain;
-    enum tempera_status status = tempera_chain_begin(&chain, job->logits, r, &job->rows[r], slice);
+    enum tempera_status status = tempera_chain_begin(&chain, job->logits, r, row, slice);
     if (status == TEMPERA_OK)
         status = tempera_chain_run(&chain);
     if (probs != NULL)
         tempera_row_fill(probs, TEMPERA_F32, job->logits->cols, status == TEMPERA_NAN_INPUT);
     if (status != TEMPERA_OK) {
-        tempera_report_without_token(job->rows[r].logprobs, status);
-        return tempera_result_without_token(&job->rows[r], status);
+        tempera_report_without_token(row->logprobs, status);
+        return tempera_result_without_token(row, status);
     }
+    struct tempera_sample_result result = tempera_chain_result(&chain, tempera_chain_token(&chain));
+    tempera_chain_report(&chain);
     if (probs != NULL)
         write_probs(&chain.c, probs);
-    tempera_chain_report(&chain);
-    return tempera_chain_result(&chain, tempera_chain_token(&chain));
+    return result;
 }
 
 // A task owns a slice and takes rows until there are none left. Which task does a row can't be
@@ -72,7 +78,7 @@ static struct tempera_sample_result sample_row(const struct sample_job *job, siz
 static void run_task(void *context, size_t slice)
 {
     struct sample_job *job = context;
-    char *scratch = job->scratch + slice * tempera_chain_nbytes(job->logits);
+    char *scratch = job->scratch + slice * job->slice_nbytes;
     int worst = TEMPERA_OK;
     struct tempera_fpenv env = tempera_fpenv_enter();
     for (;;) {
@@ -96,20 +102,21 @@ static void run_task(void *context, size_t slice)
 static enum tempera_status run(struct sample_job *job, size_t scratch_nbytes,
                                const struct tempera_executor *executor)
 {
+    TEMPERA_CHECK(job->logits != NULL, TEMPERA_INVALID_ARGUMENT);
     struct tempera_call call = {.logits = job->logits,
                                 .rows = job->rows,
                                 .other = job->probs,
                                 .other_is_written = job->probs != NULL,
                                 .scratch = job->scratch,
                                 .scratch_nbytes = scratch_nbytes,
-                                .needed = tempera_sample_scratch_nbytes(job->logits, executor)};
-    TEMPERA_CHECK(job->logits != NULL, TEMPERA_INVALID_ARGUMENT);
+                                .n_slices = n_slices(job->logits->rows, executor)};
     tempera_call_add(&call, job->results, job->logits->rows, sizeof *job->results, true);
     enum tempera_status status = tempera_call_check(&call);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
+    job->slice_nbytes = call.slice_nbytes;
     atomic_init(&job->next_row, 0);
     atomic_init(&job->worst, TEMPERA_OK);
-    tempera_parallel_for(executor, n_slices(job->logits->rows, executor), run_task, job);
+    tempera_parallel_for(executor, call.n_slices, run_task, job);
     return (enum tempera_status)atomic_load(&job->worst);
 }
 

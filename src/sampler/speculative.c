@@ -132,42 +132,34 @@ static struct tempera_draft draft_at(const struct verification *v, size_t i)
 }
 
 static bool accepts(struct tempera_chain *chain, const struct tempera_shares *shares,
-                    const struct tempera_draft *draft)
+                    const struct tempera_draft *draft, size_t place)
 {
     struct tempera_candidates *c = &chain->c;
-    size_t at = tempera_candidates_find(c, draft->token);
     uint64_t r = (uint64_t)tempera_candidates_luck(c, TEMPERA_DRAW_ACCEPT);
-    return at < c->n &&
-           tempera_is_accepted(shares, c->masses[at], tempera_draft_mass(draft, draft->token), r);
-}
-
-// The place of the token that comes instead of the drafted one; with nothing left of p - q, or
-// no draft at all, that of a draw from p. The masses are then again what they were.
-static size_t draw_instead(struct tempera_chain *chain, const struct tempera_shares *shares,
-                           const struct tempera_draft *draft)
-{
-    struct tempera_candidates *c = &chain->c;
-    bool changed = shares != NULL && tempera_take_residuals(shares, draft, c);
-    tempera_u128 bits = tempera_candidates_luck(c, TEMPERA_DRAW_RESIDUAL);
-    size_t at = tempera_draw_index(c->masses, c->n, bits);
-    c->has_masses &= !changed;
-    tempera_candidates_weigh(c);
-    return at;
+    return place != SIZE_MAX && tempera_is_accepted(shares, c->masses[place],
+                                                    tempera_draft_mass(draft, draft->token), r);
 }
 
 // The place of the token at a position with a draft; *accepted says whether it is the drafted one.
+// With nothing left of p - q, or no draft at all, it is drawn from p.
 static size_t verify(const struct verification *v, size_t i, struct tempera_chain *chain,
                      bool *accepted)
 {
+    struct tempera_candidates *c = &chain->c;
     struct tempera_draft draft = draft_at(v, i);
-    tempera_u128 W = tempera_candidates_weigh(&chain->c);
+    tempera_candidates_gather(c);
+    tempera_u128 W = tempera_candidates_fill_masses(c);
     tempera_u128 V = draft_total(&draft, v->logits->cols);
-    if (V == 0)
-        return draw_instead(chain, NULL, &draft);
-    struct tempera_shares shares = tempera_shares_of(W, V);
-    *accepted = accepts(chain, &shares, &draft);
-    return *accepted ? tempera_candidates_find(&chain->c, draft.token)
-                     : draw_instead(chain, &shares, &draft);
+    if (V > 0) {
+        struct tempera_shares shares = tempera_shares_of(W, V);
+        size_t place = tempera_candidates_find(c, draft.token);
+        *accepted = accepts(chain, &shares, &draft, place);
+        if (*accepted)
+            return place;
+        tempera_take_residuals(&shares, &draft, c);
+    }
+    tempera_u128 bits = tempera_candidates_luck(c, TEMPERA_DRAW_RESIDUAL);
+    return tempera_draw_index(c->masses, c->n, bits);
 }
 
 static enum tempera_status do_position(const struct verification *v, size_t i, bool *goes_on)
@@ -184,10 +176,10 @@ static enum tempera_status do_position(const struct verification *v, size_t i, b
         tempera_report_without_token(row.logprobs, status);
         return status;
     }
-    tempera_chain_report(&chain);
     *goes_on = false;
-    size_t at = i < v->n_drafted ? verify(v, i, &chain, goes_on) : tempera_chain_token(&chain);
-    v->results[i] = tempera_chain_result(&chain, at);
+    size_t place = i < v->n_drafted ? verify(v, i, &chain, goes_on) : tempera_chain_token(&chain);
+    v->results[i] = tempera_chain_result(&chain, place);
+    tempera_chain_report(&chain);
     return v->state == NULL ? TEMPERA_OK
                             : tempera_sampler_accept(v->state, v->results[i].token, &v->results[i]);
 }
@@ -268,14 +260,12 @@ static enum tempera_status check(const struct verification *v, size_t scratch_nb
     if (status == TEMPERA_OK)
         status = check_draft_matrix(v);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
-    struct tempera_matrix one = *v->logits;
-    one.rows = 1;
     struct tempera_call call = {.logits = v->logits,
                                 .rows = v->rows,
                                 .other = v->draft_probs,
                                 .scratch = v->scratch,
                                 .scratch_nbytes = scratch_nbytes,
-                                .needed = tempera_sample_scratch_nbytes(&one, NULL)};
+                                .n_slices = 1};
     tempera_call_add(&call, v->results, v->n_drafted + 1, sizeof *v->results, true);
     tempera_call_add(&call, v->n_tokens, 1, sizeof *v->n_tokens, true);
     tempera_call_add(&call, v->drafted, v->n_drafted, sizeof *v->drafted, false);
