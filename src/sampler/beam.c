@@ -73,7 +73,9 @@ static enum tempera_status offer_row(struct beam_step *step, size_t r)
     return status;
 }
 
-static enum tempera_status do_step(struct beam_step *step, struct tempera_beam *beams)
+// Not inlined, so that no arithmetic can move out of the guarded environment.
+__attribute__((noinline)) static enum tempera_status do_step(struct beam_step *step,
+                                                             struct tempera_beam *beams)
 {
     enum tempera_status worst = TEMPERA_OK;
     for (size_t r = 0; r < step->logits->rows; r++) {
@@ -102,12 +104,16 @@ static bool are_apart(const struct beam_step *step, const struct tempera_beam *b
            tempera_ranges_are_apart(n_found, sizeof *n_found, step->logprobs, n * sizeof(double));
 }
 
-// Not inlined, so that no comparison can move out of the guarded environment.
-__attribute__((noinline)) static bool are_logprobs(const double *logprobs, size_t n)
+// Below +inf, by their bits: the caller's floating-point modes hold here.
+static bool are_logprobs(const double *logprobs, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        if (!(logprobs[i] < INFINITY))
+    const uint64_t infinity = (uint64_t)0x7FF << 52, sign = (uint64_t)1 << 63;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t bits;
+        memcpy(&bits, &logprobs[i], sizeof bits);
+        if ((bits & ~sign) >= infinity && bits != (infinity | sign))
             return false;
+    }
     return true;
 }
 
@@ -123,10 +129,8 @@ static enum tempera_status check(const struct beam_step *step, const struct temp
                       n_found != NULL && tempera_size_mul(width, sizeof *beams, &nbytes),
                   TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK(are_apart(step, beams, width, n_found), TEMPERA_INVALID_ARGUMENT);
-    struct tempera_fpenv env = tempera_fpenv_enter();
-    bool sound = are_logprobs(step->logprobs, n);
-    tempera_fpenv_leave(env);
-    return sound ? TEMPERA_OK : TEMPERA_INVALID_ARGUMENT;
+    TEMPERA_CHECK(are_logprobs(step->logprobs, n), TEMPERA_INVALID_ARGUMENT);
+    return TEMPERA_OK;
 }
 
 enum tempera_status tempera_beam_step(const struct tempera_matrix *logits, const double *logprobs,
@@ -143,8 +147,7 @@ enum tempera_status tempera_beam_step(const struct tempera_matrix *logits, const
     return status;
 }
 
-// Not inlined, so that nothing can move out of the guarded environment.
-__attribute__((noinline)) static double score_of(double logprob, size_t length, double penalty)
+static double score_of(double logprob, size_t length, double penalty)
 {
     if (length == 0 || !(penalty >= -8 && penalty <= 8))
         return NAN;
@@ -152,10 +155,12 @@ __attribute__((noinline)) static double score_of(double logprob, size_t length, 
     return y > 0 ? logprob * tempera_exp(-y) : logprob / tempera_exp(y);
 }
 
+// Volatile, so that nothing of it moves out of the guarded environment.
 double tempera_beam_score(double logprob, size_t length, double penalty)
 {
     struct tempera_fpenv env = tempera_fpenv_enter();
-    double score = score_of(logprob, length, penalty);
+    volatile size_t n = length;
+    volatile double exponent = penalty, score = score_of(logprob, n, exponent);
     tempera_fpenv_leave(env);
     return score;
 }

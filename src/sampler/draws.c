@@ -40,9 +40,10 @@ static enum tempera_status begin(struct tempera_chain *chain, const struct tempe
 // ------------------------------------------------------------------------------------------------
 // With replacement
 
-static enum tempera_status draw_many(const struct tempera_matrix *logits,
-                                     const struct tempera_sample_row *row, size_t n_draws,
-                                     struct tempera_sample_result *results, void *scratch)
+// Not inlined, nor is the other one, so that no arithmetic can move out of the guarded environment.
+__attribute__((noinline)) static enum tempera_status
+draw_many(const struct tempera_matrix *logits, const struct tempera_sample_row *row, size_t n_draws,
+          struct tempera_sample_result *results, void *scratch)
 {
     struct tempera_chain chain;
     enum tempera_status status = begin(&chain, logits, row, scratch);
@@ -80,10 +81,9 @@ enum tempera_status tempera_sample_many(const struct tempera_matrix *logits,
 // Without
 
 // The results hold the keys of the first k until the race is over.
-static enum tempera_status draw_distinct(const struct tempera_matrix *logits,
-                                         const struct tempera_sample_row *row, size_t k,
-                                         struct tempera_sample_result *results, size_t *n_drawn,
-                                         void *scratch)
+__attribute__((noinline)) static enum tempera_status
+draw_distinct(const struct tempera_matrix *logits, const struct tempera_sample_row *row, size_t k,
+              struct tempera_sample_result *results, size_t *n_drawn, void *scratch)
 {
     struct tempera_chain chain;
     struct tempera_best best = {(char *)results, sizeof *results, k, 0};
