@@ -20,6 +20,7 @@ struct beam_step {
     const double *logprobs;
     const uint32_t *const *masks;
     struct tempera_best best;
+    double least; // what a logprob has to exceed to be among the best
 };
 
 // ------------------------------------------------------------------------------------------------
@@ -47,6 +48,18 @@ static struct tempera_beam beam_of(tempera_u128 key)
 // ------------------------------------------------------------------------------------------------
 // Rows
 
+// Parents and tokens come in order, so that a tie with the last of the best comes behind it.
+static void offer(struct beam_step *step, size_t parent, size_t token, double logprob)
+{
+    if (!(logprob > step->least))
+        return;
+    struct tempera_best *best = &step->best;
+    struct tempera_beam beam = {logprob, (int32_t)token, (uint32_t)parent};
+    tempera_best_offer(best, key_of(beam));
+    if (best->count == best->capacity)
+        step->least = beam_of(tempera_best_key(best, 0)).logprob;
+}
+
 static enum tempera_status offer_row(struct beam_step *step, size_t r)
 {
     struct tempera_row_source source = tempera_row_source_of(tempera_kernels(), step->logits, r);
@@ -62,13 +75,8 @@ static enum tempera_status offer_row(struct beam_step *step, size_t r)
         size_t n = source.n - at < TEMPERA_PIECE ? source.n - at : TEMPERA_PIECE;
         const float *x = tempera_row_piece(&source, at, n, buffer);
         tempera_row_plan_log_softmax(&plan, source.kernels, x, n, raw);
-        for (size_t i = 0; i < n; i++) {
-            struct tempera_beam beam = {.logprob = step->logprobs[r] + (double)raw[i],
-                                        .token = (int32_t)(at + i),
-                                        .parent = (uint32_t)r};
-            if (beam.logprob > -INFINITY)
-                tempera_best_offer(&step->best, key_of(beam));
-        }
+        for (size_t i = 0; i < n; i++)
+            offer(step, r, at + i, step->logprobs[r] + (double)raw[i]);
     }
     return status;
 }
@@ -137,7 +145,11 @@ enum tempera_status tempera_beam_step(const struct tempera_matrix *logits, const
                                       const uint32_t *const *masks, struct tempera_beam *beams,
                                       size_t width, size_t *n_found)
 {
-    struct beam_step step = {logits, logprobs, masks, {(char *)beams, sizeof *beams, width, 0}};
+    struct beam_step step = {.logits = logits,
+                             .logprobs = logprobs,
+                             .masks = masks,
+                             .best = {(char *)beams, sizeof *beams, width, 0},
+                             .least = width > 0 ? -INFINITY : INFINITY};
     enum tempera_status status = check(&step, beams, width, n_found);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     struct tempera_fpenv env = tempera_fpenv_enter();

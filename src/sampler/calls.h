@@ -67,7 +67,7 @@ struct tempera_final {
     bool is_there;
     tempera_u128 W;
     struct tempera_scale scale;
-    double lambda;
+    double inverse_T, lambda;
 };
 
 // A row on its way through the stages of its sampler.

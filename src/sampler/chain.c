@@ -96,6 +96,7 @@ static void set_final(struct tempera_chain *chain, tempera_u128 W)
     final->is_there = true;
     final->W = W;
     final->scale = tempera_scale_of(&chain->c);
+    final->inverse_T = 1 / chain->c.temperature;
     final->lambda = tempera_lambda_of(W, &final->scale);
 }
 
