@@ -47,16 +47,18 @@ draw_many(const struct tempera_matrix *logits, const struct tempera_sample_row *
 {
     struct tempera_chain chain;
     enum tempera_status status = begin(&chain, logits, row, scratch);
-    for (size_t i = 0; i < n_draws; i++) {
-        if (status != TEMPERA_OK) {
+    if (status != TEMPERA_OK) {
+        for (size_t i = 0; i < n_draws; i++)
             results[i] = tempera_result_without_token(row, status);
-            continue;
-        }
-        size_t at = tempera_chain_draw(&chain, TEMPERA_DRAW_TOKEN + (uint32_t)i);
-        results[i] = tempera_chain_result(&chain, at);
+        return status;
     }
-    if (status == TEMPERA_OK)
-        tempera_chain_report(&chain);
+    struct tempera_sums sums = tempera_chain_sums(&chain);
+    for (size_t i = 0; i < n_draws; i++) {
+        uint32_t draw = TEMPERA_DRAW_TOKEN + (uint32_t)i;
+        size_t place = tempera_sums_draw(&sums, tempera_candidates_luck(&chain.c, draw));
+        results[i] = tempera_chain_result(&chain, place);
+    }
+    tempera_chain_report(&chain);
     return status;
 }
 
