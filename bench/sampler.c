@@ -57,7 +57,7 @@ static void fill_geometric(float *z)
 static void fill_scattered(float *z)
 {
     for (size_t i = 0; i < VOCAB; i++)
-        z[i] = ldexpf(1 + (float)(i % 997) / 997, (int)(i * 40503u % 68) - 64) * (i % 2 ? 1 : -1);
+        z[i] = ldexpf(1 + (float)(i % 997) / 997, (int)(i * 40503u % 24) - 20) * (i % 2 ? 1 : -1);
 }
 
 static const struct row_kind {

@@ -636,11 +636,28 @@ static void large_vocabularies(void)
 static void filters_on_large_rows(void)
 {
     const struct tempera_stage stages[] = {
-        tempera_stage_top_k(40),       tempera_stage_top_k(20000),   tempera_stage_top_p(0.5f),
-        tempera_stage_top_p(0.999f),   tempera_stage_min_p(0.001f),  tempera_stage_typical(0.2f),
-        tempera_stage_typical(0.95f),  tempera_stage_epsilon(3e-5f), tempera_stage_eta(1e-3f),
-        tempera_stage_tail_free(0.9f), tempera_stage_top_a(0.2f),    tempera_stage_top_n_sigma(1),
-        tempera_stage_p_less(),        tempera_stage_top_h(0.4f)};
+        tempera_stage_top_k(40),
+        tempera_stage_top_k(20000),
+        tempera_stage_top_p(0.5f),
+        tempera_stage_top_p(0.999f),
+        tempera_stage_min_p(0.001f),
+        tempera_stage_typical(0.2f),
+        tempera_stage_typical(0.95f),
+        tempera_stage_epsilon(3e-5f),
+        tempera_stage_eta(1e-3f),
+        tempera_stage_tail_free(0.9f),
+        tempera_stage_top_a(0.2f),
+        tempera_stage_top_n_sigma(1),
+        tempera_stage_p_less(),
+        tempera_stage_top_h(0.4f),
+        tempera_stage_keeping(tempera_stage_top_p(0.5f), 25000),
+        tempera_stage_keeping(tempera_stage_top_p(0.5f), 20),
+        tempera_stage_keeping(tempera_stage_typical(0.2f), 25000),
+        tempera_stage_keeping(tempera_stage_typical(0.2f), 20),
+        tempera_stage_keeping(tempera_stage_min_p(0.9f), 5000),
+        tempera_stage_keeping(tempera_stage_top_n_sigma(0), 300),
+        tempera_stage_keeping(tempera_stage_tail_free(0.1f), 700),
+        tempera_stage_keeping(tempera_stage_top_h(0.1f), 15000)};
     const enum row_kind kinds[] = {SMOOTH, QUANTISED, NEIGHBOURS};
     for (size_t s = 0; s < COUNT_OF(stages); s++)
         for (size_t k = 0; k < COUNT_OF(kinds); k++) {

@@ -132,8 +132,8 @@ struct tempera_sample_result {
 };
 
 // Bytes of scratch for tempera_sample and tempera_sampler_probs with logits of this shape, this
-// sampler and this executor (NULL: serial): about 16 * vocab for each thread, of which there are as
-// many as rows at most; with adaptive-p 20 * vocab, with DRY or n-grams 4 * window more. Rows with
+// sampler and this executor (NULL: serial): about 20 * vocab for each thread, of which there are as
+// many as rows at most; with adaptive-p 24 * vocab, with DRY or n-grams 4 * window more. Rows with
 // several samplers: the largest answer serves. 0 for no rows, a shape that can't be sampled or an
 // invalid sampler. Enough for fewer rows, too.
 TEMPERA_API size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *logits,

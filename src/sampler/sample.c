@@ -56,26 +56,23 @@ static size_t n_maxima(size_t cols)
 // Can't overflow: cols is below 2^31, and room not much more than that many floats.
 static size_t slice_nbytes(size_t cols, size_t room_nbytes)
 {
-    return aligned(cols * sizeof(uint64_t)) + aligned(cols * sizeof(float)) +
-           aligned(cols * sizeof(int32_t)) + aligned(n_maxima(cols) * sizeof(float)) +
+    return 5 * TEMPERA_ROOM(cols) * sizeof(float) + aligned(n_maxima(cols) * sizeof(float)) +
            aligned(TEMPERA_PATCHES * sizeof(struct tempera_patch)) + aligned(room_nbytes);
 }
 
 static struct tempera_candidates candidates_in(char *slice, size_t cols)
 {
-    struct tempera_candidates c = {.n = 0};
-    c.masses = (uint64_t *)(void *)slice;
-    slice += aligned(cols * sizeof *c.masses);
-    c.scores = (float *)(void *)slice;
-    slice += aligned(cols * sizeof *c.scores);
-    c.ids = (int32_t *)(void *)slice;
-    slice += aligned(cols * sizeof *c.ids);
-    c.maxima = (float *)(void *)slice;
-    slice += aligned(n_maxima(cols) * sizeof *c.maxima);
-    c.patches = (struct tempera_patch *)(void *)slice;
-    slice += aligned(TEMPERA_PATCHES * sizeof *c.patches);
-    c.room = slice;
-    return c;
+    size_t row = TEMPERA_ROOM(cols) * sizeof(float); // a multiple of ALIGNMENT
+    char *maxima = slice + 5 * row, *patches = maxima + aligned(n_maxima(cols) * sizeof(float));
+    return (struct tempera_candidates){
+        .masses = (uint64_t *)(void *)slice,
+        .scores = (float *)(void *)(slice + 2 * row),
+        .own = (float *)(void *)(slice + 3 * row),
+        .ids = (int32_t *)(void *)(slice + 4 * row),
+        .maxima = (float *)(void *)maxima,
+        .patches = (struct tempera_patch *)(void *)patches,
+        .room = patches + aligned(TEMPERA_PATCHES * sizeof(struct tempera_patch)),
+    };
 }
 
 size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *logits,

@@ -35,6 +35,9 @@ struct tempera_patch {
 
 enum { TEMPERA_PATCHES = 256 };
 
+// Floats that an array for n of them has room for: kernels write whole vectors.
+#define TEMPERA_ROOM(n) (((n) + 31) / 16 * 16)
+
 // As long as no token was removed by its score, a row stays where it lies, or where it was unpacked
 // to, with a few patches: most chains then need a fraction of it only. A stage that says so in the
 // table works on whole rows, too; for the others what is left is gathered first.
@@ -47,10 +50,11 @@ struct tempera_candidates {
     float *maxima; // of the whole row's blocks of TEMPERA_SURVEY_BLOCK, patches included
     struct tempera_patch *patches; // [n_patches], of n_patches <= TEMPERA_PATCHES different tokens
     size_t n_patches;
+    float *own; // room for a whole row
 
     int32_t *ids;     // [n], ascending, once gathered; room for all tokens
-    float *scores;    // [n], finite, once gathered; room for all tokens. May be `whole`
-    uint64_t *masses; // room for all tokens, for whoever needs it
+    float *scores;    // [n], finite, once gathered; room for all tokens
+    uint64_t *masses; // room for all tokens, for whoever needs it, of two whole rows of floats
     size_t n;
     float max;                            // the largest score
     double temperature;                   // T, the product so far, in [2^-1000, 2^1000]
@@ -98,8 +102,10 @@ static inline void tempera_candidates_move(struct tempera_candidates c, size_t f
 // Keeps the candidates with scores of `score` or more.
 void tempera_candidates_keep_from(struct tempera_candidates *c, float score);
 
-// Keeps the candidates with scores above `score`, and the first n_ties of those equal to it. Not
-// for whole rows.
+// Keeps the scores in [low, high], of gathered candidates.
+void tempera_candidates_keep_within(struct tempera_candidates *c, float low, float high);
+
+// Keeps the scores above `score` and the first n_ties of those equal to it, of gathered candidates.
 void tempera_candidates_keep_ties(struct tempera_candidates *c, float score, size_t n_ties);
 
 // Keeps the first min(k, n) of the order (score descending, id ascending); k > 0.
@@ -274,47 +280,70 @@ static inline float tempera_key_score(uint32_t key)
     return tempera_bits_float(key >> 31 ? key & 0x7FFFFFFFu : ~key);
 }
 
-// An order of candidates, the first with the largest key: by score, or by how near the depth lies
-// to a centre.
+// An order of scores, the first with the largest key: by score, or by how near the depth lies to a
+// centre.
 struct tempera_ranking {
-    const float *scores;     // [n]
-    const uint64_t *weights; // [n]; NULL: 1 each
-    size_t n;
-    bool by_distance;
-    float max;
+    const struct tempera_scale *scale; // of the masses; NULL: each score weighs 1
+    bool counts;                       // each score weighs 1, too, whatever the scale
+    bool by_distance;                  // the rest is for this
     double inverse_T, centre;
+    uint32_t nearest; // the score key of the first of all floats
 };
 
-// The bits of a positive double lie in the order of its values. Adding 0 makes the zeros one: -0
-// and +0 are the same score, and -0 - (+0) is -0.
-static inline uint64_t tempera_ranking_key(const struct tempera_ranking *ranking, float score)
-{
-    if (!ranking->by_distance)
-        return tempera_score_key(score + 0.0f);
-    double x = tempera_depth(score, ranking->max, ranking->inverse_T);
-    double distance = (x < ranking->centre ? ranking->centre - x : x - ranking->centre) + 0.0;
-    uint64_t bits;
-    memcpy(&bits, &distance, sizeof bits);
-    return ~bits;
-}
+struct tempera_ranking tempera_ranking_by_distance(const struct tempera_scale *scale,
+                                                   double centre);
 
-// Keys in [low, high]; what has a larger one weighs `above`.
-struct tempera_key_range {
-    uint64_t low, high;
+// The scores at which a prefix ends: all have the same key. Those with a larger one weigh `above`.
+struct tempera_prefix_end {
+    uint64_t key;
+    const float *scores; // [n], in the room or where they were
+    size_t n;
     tempera_u128 above;
 };
 
-// Narrows a range to the one key at which the weights from above reach `least`, which they do.
-void tempera_find_end(const struct tempera_ranking *ranking, struct tempera_key_range *range,
-                      tempera_u128 least);
+// Finds where the weights of scores[n], from the first in the order on, reach `least`, which they
+// do. room: two arrays of n floats, with room.
+struct tempera_prefix_end tempera_find_end(const struct tempera_ranking *ranking,
+                                           const float *scores, size_t n, tempera_u128 least,
+                                           float *room);
 
-// The k-th largest of values[n]; k in [1, n].
-float tempera_kth_largest(const float *values, size_t n, size_t k);
+uint64_t tempera_ranking_key(const struct tempera_ranking *ranking, float score);
 
-// Keeps the smallest prefix of gathered candidates whose weight is at least `least`, which is in
-// [1, the whole weight], and that are at least min_keep. weights: their masses, or NULL for 1 each.
-void tempera_keep_prefix(struct tempera_candidates *c, const uint64_t *weights, tempera_u128 least,
-                         size_t min_keep);
+// The sum of the weights of scores[n].
+tempera_u128 tempera_weight_of(const struct tempera_ranking *ranking, const float *scores,
+                               size_t n);
+
+// The interval of the scores that come no later than those with this key.
+struct tempera_interval {
+    float low, high;
+};
+
+struct tempera_interval tempera_interval_of(const struct tempera_ranking *ranking, uint64_t key);
+
+// How many of equal scores are needed for their weights to reach `missing`.
+size_t tempera_ties_needed(const struct tempera_scale *scale, float score, tempera_u128 missing);
+
+// Keeps the smallest prefix of the order by score that weighs `least` or more; of gathered
+// candidates, whose room for masses it uses. scale: NULL for 1 each. If that is less than min_keep
+// candidates, keeps all and returns false.
+bool tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_scale *scale,
+                         tempera_u128 least, size_t min_keep);
+
+// Gathers the scores from some one on, which it returns, such that about `tail` of the mass lies
+// below: a guess from a sample, so whoever uses it has to find out whether that is enough.
+// -infinity: all were gathered.
+float tempera_gather_likely(struct tempera_candidates *c, double tail);
+
+// The next float below or above, the zeros being one.
+static inline float tempera_score_before(float score)
+{
+    return score == 0 ? -0x1p-149f : tempera_key_score(tempera_score_key(score) - 1);
+}
+
+static inline float tempera_score_after(float score)
+{
+    return score == 0 ? 0x1p-149f : tempera_key_score(tempera_score_key(score) + 1);
+}
 
 // The mass that top-p has to keep of W: max(1, ceil(P W) - floor(W / 2^24)), exactly.
 tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W);
