@@ -148,6 +148,9 @@ static bool stage_cuts(const struct tempera_stage *stage, double *parameter)
     case TEMPERA_STAGE_TOP_N_SIGMA:
         *parameter = (double)stage->u.top_n_sigma;
         return true;
+    case TEMPERA_STAGE_TOP_H:
+        *parameter = (double)stage->u.top_h;
+        return true;
     case TEMPERA_STAGE_XTC:
         *parameter = (double)stage->u.xtc.threshold;
         return true;
@@ -364,10 +367,13 @@ static int run(int argc, char **argv)
         struct cli_session session;
         exit_code = CLI_FAILED;
         if (cli_session_open(&session, "explain", model, threads)) {
-            exit_code = explain(&session, prompt, &temperatures, &sampling, (size_t)top, json);
+            exit_code = CLI_USAGE;
+            if (cli_sampling_open(&sampling, "explain", session.tokenizer))
+                exit_code = explain(&session, prompt, &temperatures, &sampling, (size_t)top, json);
             cli_session_close(&session);
         }
     }
+    cli_sampling_close(&sampling);
     cli_options_free(options, n_options, &words);
     return exit_code;
 }
