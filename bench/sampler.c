@@ -86,7 +86,7 @@ struct chain {
             sizeof((struct tempera_stage[]){__VA_ARGS__}) / sizeof(struct tempera_stage)           \
     }
 
-enum { N_CHAINS = 8 };
+enum { N_CHAINS = 9 };
 
 static size_t fill_chains(struct chain *chains)
 {
@@ -103,6 +103,7 @@ static size_t fill_chains(struct chain *chains)
         CHAIN("top-p", tempera_stage_top_p(0.95f), cool),
         CHAIN("typical", tempera_stage_typical(0.95f), cool),
         CHAIN("top-n-sigma", tempera_stage_top_n_sigma(1), cool),
+        CHAIN("mirostat-2", cool, tempera_stage_mirostat_2(5, 0.1f)),
     };
     size_t n = sizeof all / sizeof *all;
     for (size_t i = 0; i < n; i++)

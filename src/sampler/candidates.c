@@ -246,12 +246,18 @@ static void survey_patches(struct tempera_candidates *c)
     c->max = kernels->max(c->maxima, n_blocks(c), &has_nan);
 }
 
+void tempera_candidates_find_max(struct tempera_candidates *c)
+{
+    bool has_nan;
+    c->max = c->n == 0 ? -INFINITY : tempera_kernels()->max(c->scores, c->n, &has_nan);
+}
+
 void tempera_candidates_settle(struct tempera_candidates *c)
 {
     bool ignored;
     if (c->whole == NULL) {
         tempera_candidates_keep_from(c, -FLT_MAX);
-        c->max = c->n == 0 ? -INFINITY : tempera_kernels()->max(c->scores, c->n, &ignored);
+        tempera_candidates_find_max(c);
     } else if (c->whole == c->own) {
         c->max = tempera_kernels()->survey(c->whole, c->n_whole, c->maxima, &ignored);
     } else {
@@ -313,15 +319,19 @@ void tempera_candidates_keep_within(struct tempera_candidates *c, float low, flo
     c->n = tempera_kernels()->gather(c->scores, c->ids, c->n, 0, low, high, c->scores, c->ids);
 }
 
+float tempera_candidates_largest_maximum(const struct tempera_candidates *c, size_t k)
+{
+    const struct tempera_ranking by_score = {.counts = true};
+    float *room = (float *)(void *)c->masses;
+    if (k > n_blocks(c))
+        return -INFINITY;
+    return tempera_find_end(&by_score, c->maxima, n_blocks(c), k, room).scores[0];
+}
+
 // At least k scores reach the k-th largest of the blocks' maxima.
 static void gather_first(struct tempera_candidates *c, size_t k)
 {
-    const struct tempera_ranking by_score = {.scale = NULL};
-    size_t blocks = n_blocks(c);
-    float floor = -FLT_MAX;
-    if (k <= blocks)
-        floor =
-            tempera_find_end(&by_score, c->maxima, blocks, k, (float *)(void *)c->masses).scores[0];
+    float floor = tempera_candidates_largest_maximum(c, k);
     gather_from(c, floor > -FLT_MAX ? floor : -FLT_MAX, k);
 }
 
@@ -331,8 +341,9 @@ void tempera_candidates_keep_first(struct tempera_candidates *c, size_t k)
         return;
     if (c->whole != NULL)
         gather_first(c, k);
+    const struct tempera_ranking by_score = {.counts = true};
     if (k < c->n)
-        tempera_keep_prefix(c, NULL, k, 1);
+        tempera_keep_prefix(c, &by_score, k, 1);
 }
 
 void tempera_candidates_level(struct tempera_candidates *c)

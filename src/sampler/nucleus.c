@@ -49,7 +49,7 @@ tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W)
 // ------------------------------------------------------------------------------------------------
 // The guess
 
-enum { SAMPLE = 2048, STEP = 16, DEPTHS = 512, SMALL = 4 * SAMPLE };
+enum { SAMPLE = 2048, STEP = 16, DEPTHS = 512, SMALL = 4 * SAMPLE, FEW = 64 };
 
 // A vector's worth of scores here and there, SAMPLE at most; returns how many.
 static size_t take_sample(struct tempera_scores scores, float sample[SAMPLE])
@@ -60,9 +60,9 @@ static size_t take_sample(struct tempera_scores scores, float sample[SAMPLE])
     return n;
 }
 
-// The masses of the sample are added by how far they lie below the maximum, in sixteenths of a nat,
-// until they stand for the tail. Few tokens are as heavy as those around the place, so that a
-// sample knows the mass below it to some ten per cent.
+// The sampled masses are added by how far they lie below the maximum, in sixteenths of a nat, until
+// they stand for the tail. Where scores are many, a sample knows their mass to some per cent; of
+// the few that are larger than most blocks' maxima it knows nothing, so those are all taken.
 float tempera_gather_likely(struct tempera_candidates *c, double tail)
 {
     float sample[SAMPLE] = {0};
@@ -73,19 +73,20 @@ float tempera_gather_likely(struct tempera_candidates *c, double tail)
     }
     struct tempera_scores scores = tempera_candidates_scores(c);
     struct tempera_scale scale = tempera_scale_of(c);
-    size_t n = take_sample(scores, sample), first = DEPTHS;
+    float few = tempera_candidates_largest_maximum(c, FEW);
+    size_t n = take_sample(scores, sample);
     tempera_scale_masses(&scale, sample, n, masses);
     for (size_t i = 0; i < n; i++) {
         double depth = ((double)scale.max - (double)sample[i]) / scale.T * 16;
         size_t at = depth < DEPTHS - 1 ? (size_t)depth : DEPTHS - 1;
-        sums[at] += masses[i];
-        first = at < first ? at : first;
+        sums[at] += sample[i] < few ? masses[i] : 0;
     }
     double each = (double)scores.n / (double)n, mass = 0;
     size_t at = DEPTHS;
-    while (at > first && mass <= tail)
+    while (at > 0 && mass <= tail)
         mass += (double)sums[--at] * each;
     float floor = (float)((double)scale.max - (double)(at + 1) / 16 * scale.T);
+    floor = floor < few ? floor : few;
     tempera_candidates_keep_from(c, floor);
     return floor;
 }
@@ -98,17 +99,14 @@ void tempera_apply_top_p(struct tempera_candidates *c, const struct tempera_stag
     if (stage->u.top_p == 1)
         return;
     const struct tempera_candidates before = *c;
-    struct tempera_scale scale = tempera_scale_of(c);
+    const struct tempera_scale scale = tempera_scale_of(c);
+    const struct tempera_ranking by_score = {.scale = &scale};
     tempera_u128 W = tempera_candidates_weigh(c);
     tempera_u128 least = tempera_nucleus_weight(stage->u.top_p, W);
-    float floor = tempera_gather_likely(c, (double)(W - least) / 2);
-    if (floor > -INFINITY && tempera_candidates_weigh(c) < least) {
-        *c = before;
-        tempera_candidates_gather(c);
-    }
-    if (tempera_keep_prefix(c, &scale, least, stage->min_keep))
+    float floor = tempera_gather_likely(c, 0.7 * (double)(W - least));
+    if (tempera_keep_prefix(c, &by_score, least, stage->min_keep) || floor == -INFINITY)
         return;
-    if (before.whole != NULL)
-        *c = before;
-    tempera_candidates_keep_first(c, stage->min_keep);
+    *c = before;
+    tempera_candidates_gather(c);
+    tempera_keep_prefix(c, &by_score, least, stage->min_keep);
 }

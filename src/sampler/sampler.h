@@ -91,6 +91,9 @@ void tempera_candidates_change(struct tempera_candidates *c, size_t place, float
 // To be called after changing scores: drops those that became -inf, finds the maximum.
 void tempera_candidates_settle(struct tempera_candidates *c);
 
+// To be called after removing the maximum from gathered candidates.
+void tempera_candidates_find_max(struct tempera_candidates *c);
+
 // Copies candidate `from` to place `to`, once gathered. By value, so that a loop has the pointers
 // in registers.
 static inline void tempera_candidates_move(struct tempera_candidates c, size_t from, size_t to)
@@ -110,6 +113,10 @@ void tempera_candidates_keep_ties(struct tempera_candidates *c, float score, siz
 
 // Keeps the first min(k, n) of the order (score descending, id ascending); k > 0.
 void tempera_candidates_keep_first(struct tempera_candidates *c, size_t k);
+
+// The k-th largest of the maxima of a whole row's blocks, which at least k scores reach; -infinity
+// if there are fewer blocks.
+float tempera_candidates_largest_maximum(const struct tempera_candidates *c, size_t k);
 
 // Makes all scores equal.
 void tempera_candidates_level(struct tempera_candidates *c);
@@ -283,9 +290,9 @@ static inline float tempera_key_score(uint32_t key)
 // An order of scores, the first with the largest key: by score, or by how near the depth lies to a
 // centre.
 struct tempera_ranking {
-    const struct tempera_scale *scale; // of the masses; NULL: each score weighs 1
-    bool counts;                       // each score weighs 1, too, whatever the scale
-    bool by_distance;                  // the rest is for this
+    const struct tempera_scale *scale; // of the masses
+    bool counts;                       // each score weighs 1, not its mass
+    bool by_distance;                  // the rest is for this, and scale
     double inverse_T, centre;
     uint32_t nearest; // the score key of the first of all floats
 };
@@ -301,8 +308,8 @@ struct tempera_prefix_end {
     tempera_u128 above;
 };
 
-// Finds where the weights of scores[n], from the first in the order on, reach `least`, which they
-// do. room: two arrays of n floats, with room.
+// Finds where the weights of scores[n], n > 0, from the first in the order on, reach `least`. If
+// they don't, the end is the last of them. room: two arrays of n floats, with room.
 struct tempera_prefix_end tempera_find_end(const struct tempera_ranking *ranking,
                                            const float *scores, size_t n, tempera_u128 least,
                                            float *room);
@@ -320,13 +327,14 @@ struct tempera_interval {
 
 struct tempera_interval tempera_interval_of(const struct tempera_ranking *ranking, uint64_t key);
 
-// How many of equal scores are needed for their weights to reach `missing`.
-size_t tempera_ties_needed(const struct tempera_scale *scale, float score, tempera_u128 missing);
+// How many of equal scores are needed for their weights to reach `missing`, which isn't 0. SIZE_MAX
+// if they have none.
+size_t tempera_ties_needed(const struct tempera_ranking *ranking, float score,
+                           tempera_u128 missing);
 
-// Keeps the smallest prefix of the order by score that weighs `least` or more; of gathered
-// candidates, whose room for masses it uses. scale: NULL for 1 each. If that is less than min_keep
-// candidates, keeps all and returns false.
-bool tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_scale *scale,
+// Keeps the smallest prefix of the order by score that weighs `least` or more and has min_keep
+// candidates; of gathered ones, whose room for masses it uses. False if these aren't enough.
+bool tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_ranking *by_score,
                          tempera_u128 least, size_t min_keep);
 
 // Gathers the scores from some one on, which it returns, such that about `tail` of the mass lies

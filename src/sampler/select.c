@@ -98,7 +98,7 @@ static uint64_t pivot_of(const struct tempera_ranking *ranking, const struct par
 
 tempera_u128 tempera_weight_of(const struct tempera_ranking *ranking, const float *scores, size_t n)
 {
-    if (ranking->scale == NULL || ranking->counts)
+    if (ranking->counts)
         return n;
     tempera_u128 weight = 0;
     for (size_t i = 0; i < n; i += TEMPERA_MASSES_PER_SUM) {
@@ -137,11 +137,17 @@ struct tempera_prefix_end tempera_find_end(const struct tempera_ranking *ranking
         uint64_t pivot = pivot_of(ranking, &part, round);
         struct tempera_interval interval = tempera_interval_of(ranking, pivot);
         size_t n_next = take_inside(&part, interval, next);
+        if (n_next == part.n) {
+            part.low = pivot;
+            continue;
+        }
         tempera_u128 weight = tempera_weight_of(ranking, next, n_next);
         if (above + weight >= least) {
             part.low = pivot;
         } else {
             part.high = pivot - 1;
+            if (n_next == 0)
+                continue;
             above += weight;
             n_next = take_outside(&part, interval, next);
         }
@@ -156,12 +162,12 @@ struct tempera_prefix_end tempera_find_end(const struct tempera_ranking *ranking
 // ------------------------------------------------------------------------------------------------
 // Top-k
 
-size_t tempera_ties_needed(const struct tempera_scale *scale, float score, tempera_u128 missing)
+size_t tempera_ties_needed(const struct tempera_ranking *ranking, float score, tempera_u128 missing)
 {
     uint64_t weight = 1; // equal scores have equal masses
-    if (scale != NULL)
-        tempera_scale_masses(scale, &score, 1, &weight);
-    return (size_t)((missing + weight - 1) / weight);
+    if (!ranking->counts)
+        tempera_scale_masses(ranking->scale, &score, 1, &weight);
+    return weight == 0 ? SIZE_MAX : (size_t)((missing + weight - 1) / weight);
 }
 
 static size_t count_above(const struct tempera_candidates *c, float score)
@@ -172,16 +178,19 @@ static size_t count_above(const struct tempera_candidates *c, float score)
     return count;
 }
 
-bool tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_scale *scale,
+bool tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_ranking *by_score,
                          tempera_u128 least, size_t min_keep)
 {
-    const struct tempera_ranking by_score = {.scale = scale};
     struct tempera_prefix_end end =
-        tempera_find_end(&by_score, c->scores, c->n, least, (float *)(void *)c->masses);
+        tempera_find_end(by_score, c->scores, c->n, least, (float *)(void *)c->masses);
     float score = end.scores[0];
-    size_t n_ties = tempera_ties_needed(scale, score, least - end.above);
-    if (min_keep > 1 && count_above(c, score) + n_ties < min_keep)
+    size_t n_ties = tempera_ties_needed(by_score, score, least - end.above);
+    if (n_ties > end.n)
         return false;
+    if (min_keep > 1 && count_above(c, score) + n_ties < min_keep) {
+        tempera_candidates_keep_first(c, min_keep);
+        return c->n >= min_keep;
+    }
     if (n_ties == end.n)
         tempera_candidates_keep_from(c, score);
     else

@@ -6,115 +6,106 @@
 
 #include "sampler/sampler.h"
 
-// Of scores from `floor` on, keeps those nearer to the centre than all that were left out. True if
-// there are `least` of mass, so that the prefix is among them.
-static bool keep_near(struct tempera_candidates *c, const struct tempera_ranking *ranking,
-                      float floor, tempera_u128 least)
-{
-    float beyond = tempera_score_before(floor);
-    if (tempera_depth(beyond, ranking->scale->max, ranking->inverse_T) <= ranking->centre)
-        return false;
-    uint64_t key = tempera_ranking_key(ranking, beyond) + 1;
-    struct tempera_interval near = tempera_interval_of(ranking, key);
-    tempera_candidates_keep_within(c, near.low, near.high);
-    return c->n > 0 && tempera_weight_of(ranking, c->scores, c->n) >= least;
-}
-
-// Of candidates at the end or before it, drops what is at the end but comes after the first n_ties
-// with a score.
-static void cut_at_end(struct tempera_candidates *c, const struct tempera_ranking *ranking,
-                       uint64_t end, float score, size_t n_ties)
+// Keeps the scores nearer than those at the end, those above `score`, and the first n_ties equal to
+// it.
+static void cut_at_end(struct tempera_candidates *c, struct tempera_interval nearer, float score,
+                       size_t n_ties)
 {
     const struct tempera_candidates all = *c;
     size_t kept = 0;
     for (size_t i = 0; i < all.n; i++) {
         float s = all.scores[i];
         tempera_candidates_move(all, i, kept);
-        bool tie = s == score && n_ties > 0;
+        bool tie = (s == score) & (n_ties > 0);
         n_ties -= tie;
-        kept += tie || s > score || tempera_ranking_key(ranking, s) > end;
+        kept += tie | (s > score) | ((s >= nearer.low) & (s <= nearer.high));
     }
     c->n = kept;
 }
 
-// Where a prefix is cut: what has this key, but comes after the first n_ties with a score, goes,
-// and whatever comes later.
-struct cut {
-    uint64_t key;
+// Of those at the end, the last score that stays, and how many of its ties do.
+struct last {
     float score;
     size_t n_ties;
-    bool is_clean; // nothing has to go but what has a smaller key
 };
 
-// Scores on both sides of the centre may be equally far from it: there the order is by score, then
-// by id.
-static struct cut find_cut(struct tempera_candidates *c, const struct tempera_ranking *ranking,
-                           tempera_u128 least)
+// At the end, where scores on both sides of the centre may be equally far from it, the order is by
+// score, then by id. at_end: scores[n], of which `missing` has to stay.
+static struct last last_of(const struct tempera_ranking *ranking, const float *at_end, size_t n,
+                           tempera_u128 missing, float *room)
 {
-    float *room = (float *)(void *)c->masses;
-    const struct tempera_scale *weights = ranking->counts ? NULL : ranking->scale;
-    const struct tempera_ranking by_score = {.scale = weights};
-    struct tempera_prefix_end end = tempera_find_end(ranking, c->scores, c->n, least, room);
-    if (end.n == 1)
-        return (struct cut){end.key, end.scores[0], 1, true};
-    tempera_u128 missing = least - end.above;
-    memcpy(c->own, end.scores, end.n * sizeof *c->own);
-    struct tempera_prefix_end last = tempera_find_end(&by_score, c->own, end.n, missing, room);
-    float score = last.scores[0];
-    size_t n_ties = tempera_ties_needed(weights, score, missing - last.above);
-    return (struct cut){end.key, score, n_ties, false};
+    const struct tempera_ranking by_score = {.scale = ranking->scale, .counts = ranking->counts};
+    struct tempera_prefix_end end = tempera_find_end(&by_score, at_end, n, missing, room);
+    float score = end.scores[0];
+    return (struct last){score, tempera_ties_needed(&by_score, score, missing - end.above)};
 }
 
-static size_t n_before(const struct tempera_candidates *c, const struct tempera_ranking *ranking,
-                       struct cut cut)
+static size_t count_within(const float *scores, size_t n, struct tempera_interval interval)
 {
-    size_t count = cut.n_ties;
-    for (size_t i = 0; i < c->n; i++) {
-        uint64_t key = tempera_ranking_key(ranking, c->scores[i]);
-        count += key > cut.key || (key == cut.key && c->scores[i] > cut.score);
-    }
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += (scores[i] >= interval.low) & (scores[i] <= interval.high);
     return count;
 }
 
-static void keep_before(struct tempera_candidates *c, const struct tempera_ranking *ranking,
-                        struct cut cut)
+// Keeps the prefix if it is among the gathered candidates, which are those from `floor` on: then it
+// ends with one that is nearer to the centre than all others. Else returns false.
+static bool keep_prefix(struct tempera_candidates *c, const struct tempera_ranking *ranking,
+                        tempera_u128 least, size_t min_keep, float floor)
 {
-    struct tempera_interval within = tempera_interval_of(ranking, cut.key);
+    float *room = (float *)(void *)c->masses;
+    struct tempera_prefix_end end = tempera_find_end(ranking, c->scores, c->n, least, room);
+    if (floor > -INFINITY) {
+        float beyond = tempera_score_before(floor);
+        bool is_later = tempera_depth(beyond, c->max, ranking->inverse_T) > ranking->centre &&
+                        tempera_ranking_key(ranking, beyond) < end.key;
+        tempera_u128 weight = end.above + tempera_weight_of(ranking, end.scores, end.n);
+        if (!is_later || weight < least)
+            return false;
+    }
+    memcpy(c->own, end.scores, end.n * sizeof *c->own);
+    struct last last = last_of(ranking, c->own, end.n, least - end.above, room);
+    struct tempera_interval nearer = {INFINITY, -INFINITY}; // nothing, if at the centre
+    if (end.key < UINT64_MAX)
+        nearer = tempera_interval_of(ranking, end.key + 1);
+    if (min_keep > 1) {
+        const struct tempera_interval higher = {tempera_score_after(last.score), INFINITY};
+        if (count_within(c->scores, c->n, nearer) + count_within(c->own, end.n, higher) +
+                last.n_ties <
+            min_keep) {
+            struct tempera_ranking by_count = *ranking;
+            by_count.counts = true;
+            return keep_prefix(c, &by_count, min_keep < c->n ? min_keep : c->n, 1, floor);
+        }
+    }
+    struct tempera_interval within = tempera_interval_of(ranking, end.key);
     tempera_candidates_keep_within(c, within.low, within.high);
-    if (cut.is_clean)
-        return;
-    if (tempera_depth(cut.score, c->max, ranking->inverse_T) < ranking->centre)
-        cut_at_end(c, ranking, cut.key, cut.score, cut.n_ties);
+    if (last.n_ties == end.n)
+        return true;
+    if (tempera_depth(last.score, c->max, ranking->inverse_T) < ranking->centre)
+        cut_at_end(c, nearer, last.score, last.n_ties);
     else // everything that comes later is lower
-        tempera_candidates_keep_ties(c, cut.score, cut.n_ties);
+        tempera_candidates_keep_ties(c, last.score, last.n_ties);
+    return true;
 }
 
-// The maximum may go, so the candidates are settled; until then depths and masses stay those of
-// before.
+// The maximum may go, so it is looked for again; until then depths and masses stay those of before.
 void tempera_apply_typical(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     if (stage->u.typical == 1)
         return;
     const struct tempera_candidates before = *c;
-    struct tempera_scale scale = tempera_scale_of(c);
+    const struct tempera_scale scale = tempera_scale_of(c);
     struct tempera_moments moments = tempera_candidates_moments(c);
     tempera_u128 least = tempera_nucleus_weight(stage->u.typical, moments.W);
     struct tempera_ranking ranking = tempera_ranking_by_distance(&scale, moments.mean_depth);
-    float floor = -INFINITY;
-    if (stage->min_keep > 1)
-        tempera_candidates_gather(c); // the likely ones may be too few
-    else
-        floor = tempera_gather_likely(c, (double)(moments.W - least) / 3);
-    if (floor > -INFINITY && !keep_near(c, &ranking, floor, least)) {
+    float floor = tempera_gather_likely(c, (double)(moments.W - least) / 3);
+    if (c->n == before.n)
+        floor = -INFINITY;
+    if (c->n < stage->min_keep || !keep_prefix(c, &ranking, least, stage->min_keep, floor)) {
         *c = before;
         tempera_candidates_gather(c);
+        keep_prefix(c, &ranking, least, stage->min_keep, -INFINITY);
     }
-    size_t min_keep = stage->min_keep < c->n ? stage->min_keep : c->n;
-    struct cut cut = find_cut(c, &ranking, least);
-    if (min_keep > 1 && n_before(c, &ranking, cut) < min_keep) {
-        ranking.counts = true;
-        cut = find_cut(c, &ranking, min_keep);
-    }
-    keep_before(c, &ranking, cut);
-    tempera_candidates_settle(c);
+    tempera_candidates_find_max(c);
 }
