@@ -10,7 +10,8 @@ foreach(source IN LISTS sources)
     add_executable(${name} ${source})
     set_target_properties(${name} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
-    target_include_directories(${name} PRIVATE src tests)
+    # tests/llama stands in for llama.cpp's header.
+    target_include_directories(${name} PRIVATE src tests tests/llama)
     target_compile_definitions(${name} PRIVATE TEMPERA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     target_link_libraries(${name} PRIVATE
         $<$<BOOL:${TEMPERA_LM}>:tempera-lm> tempera Threads::Threads m)
