@@ -47,11 +47,39 @@ static int by_key(const void *a, const void *b)
     return by_order(a, b);
 }
 
+// Toward zero.
+static float truncated(double x)
+{
+    float f = (float)x;
+    return fabs((double)f) > fabs(x) ? nextafterf(f, 0) : f;
+}
+
+// The exponential that masses are made of: 2^51 exp((score - max) / T) with a relative error below
+// 2^-23 that is the same for a whole row, or where f32 can't hold the row, in double.
+static double exponential_of(float score, float max, double T)
+{
+    double L = 0x1.71547652b82fep+0 / T;
+    if (L < 0x1p-100 || L > 0x1p120 || max >= 0x1p103f)
+        return tempera_exp(((double)score - (double)max) / T) * 0x1p51;
+    double at_max = (double)max * L;
+    bool is_near = fabs(at_max) <= 512;
+    float c = is_near ? 0 : max, L_high = truncated(L), L_low = (float)(L - (double)L_high);
+    float magic = (float)(0x1.8p23 + 51 - (is_near ? rint(at_max) : 0));
+    float lowest = (float)(((double)max - (double)c) - 152 / L);
+    float d = fmaxf(lowest, score - c);
+    float t = fmaf(d, L_high, magic);
+    float f = fmaf(d, L_low, fmaf(d, L_high, magic - t));
+    float r = fmaf(f, 0x1.366874p-13f, 0x1.5e1bbcp-10f);
+    r = fmaf(r, f, 0x1.3b3d6cp-7f);
+    r = fmaf(r, f, 0x1.c6b20cp-5f);
+    r = fmaf(r, f, 0x1.ebfbc6p-3f);
+    float power = 1 + fmaf(f, 0x1.62e42cp-1f, (f * f) * r);
+    return ldexp((double)power, (int)((double)t - 0x1.8p23)); // the integer that t holds
+}
+
 static uint64_t mass_of(float score, float max, double T)
 {
-    uint64_t w;
-    tempera_masses(&score, 1, max, T, &w);
-    return w;
+    return (uint64_t)rint(exponential_of(score, max, T));
 }
 
 // P W: P = m 2^-s with an integer m < 2^24.
@@ -80,7 +108,7 @@ struct weights {
 
 static double depth_of(float score, float max, double T)
 {
-    return fmin(((double)max - (double)score) / T, 1024);
+    return fmin(((double)max - (double)score) * (1 / T), 1024);
 }
 
 static struct weights weights_of(size_t n, double T)
@@ -93,10 +121,11 @@ static struct weights weights_of(size_t n, double T)
         Q += (tempera_u128)rint((double)w * (double)w / 0x1p52);
     }
     long double total = (long double)W;
+    long double largest = (long double)mass_of(entries[0].score, entries[0].score, T);
     return (struct weights){
         .W = W,
-        .lambda = logl(total / 0x1p51L),
-        .squares = 2 * (long double)Q / total,
+        .lambda = log1pl((total - largest) / largest),
+        .squares = 0x1p52L * (long double)Q / (total * largest),
         .mean_depth = (double)V / (double)W,
     };
 }
@@ -252,7 +281,9 @@ static double dynamic_factor(const struct tempera_stage *stage, size_t n, double
         W += w;
         V += (tempera_u128)rint((double)w * depth_of(entries[i].score, entries[0].score, T));
     }
-    double entropy = tempera_log((double)W / 0x1p51) + (double)V / (double)W;
+    double largest = (double)mass_of(entries[0].score, entries[0].score, T);
+    double lambda = tempera_log1p((double)(W - (tempera_u128)largest) / largest);
+    double entropy = lambda + (double)V / (double)W;
     double y = fmin(entropy / tempera_log((double)n), 1);
     double r = y < 0x1p-1000 ? 0 : tempera_exp(exponent * tempera_log(y));
     return low + (high - low) * (exponent == 0 ? 1 : r);
@@ -261,7 +292,7 @@ static double dynamic_factor(const struct tempera_stage *stage, size_t n, double
 static float smoothed(const struct tempera_stage *stage, float score, float max, double T)
 {
     double f = (double)stage->u.smoothing.factor, curve = (double)stage->u.smoothing.curve;
-    double d = (double)score - (double)max, g = fmax(d / T, -0x1p400);
+    double d = (double)score - (double)max, g = fmax(d * (1 / T), -0x1p400);
     return rounded((double)max + f * d * g * ((curve - 1) / 2 * g - (3 - curve) / 2));
 }
 
@@ -383,8 +414,10 @@ static void compare(size_t n, const struct tempera_sample_row *row, const int32_
     long double share = ldexpl((long double)bits, -128), unit = 1 / (long double)W;
     CHECK(share >= (long double)sum * unit - 1e-18L);
     CHECK(share <= (long double)(sum + masses[at]) * unit + 1e-18L);
-    long double scaled = ((long double)entries[at].score - final_max) / (long double)final_T;
-    CHECK_ULP(result.logprob, (double)(scaled - logl(ldexpl((long double)W, -51))), 0.51);
+    long double largest = (long double)mass_of(final_max, final_max, final_T);
+    long double lambda = log1pl(((long double)W - largest) / largest);
+    CHECK_ULP(result.logprob, (double)-(depth_of(entries[at].score, final_max, final_T) + lambda),
+              0.51);
     struct tempera_sample_result again = sample_row(z, n, row);
     CHECK_MEM(&again, &result, sizeof again);
 }
@@ -589,11 +622,12 @@ static void masses_are_exp(void)
             double T = temperatures[t];
             float max = (float)check_random_between(-100, 100);
             float score = max - (float)(T * check_random_between(0, 45));
-            long double exact = ldexpl(expl(((long double)score - max) / (long double)T), 51);
-            uint64_t w = mass_of(score, max, T);
-            CHECK(fabsl((long double)w - exact) <= 1);
+            uint64_t w = mass_of(score, max, T), largest = mass_of(max, max, T);
+            CHECK((double)largest > 0x1.6ap50 && (double)largest < 0x1.6bp51);
+            long double exact = expl(((long double)score - max) / (long double)T) * largest;
+            CHECK(fabsl((long double)w - exact) <= 0.5L + exact * 0x1p-22L);
         }
-    CHECK_EQ_U64(mass_of(7, 7, 1), UINT64_C(1) << 51);
+    CHECK_EQ_U64(mass_of(0, 0, 1), UINT64_C(1) << 51);
     CHECK_EQ_U64(mass_of(-36.0f, 0, 1), 1); // 2^51 e^-36 = 0.52
     CHECK_EQ_U64(mass_of(-36.1f, 0, 1), 0);
 }
@@ -616,12 +650,13 @@ static void probabilities_are_softmax(void)
         for (size_t i = 0; i < n; i++)
             sum += expl(((long double)z[i] - max) / (long double)T);
         for (size_t i = 0; i < n; i++) {
-            // Half a unit for the float; the mass is right to one part in itself.
+            // Half a unit for the float, the errors of the mass and of the sum; the rounding of the
+            // mass.
             double p = (double)(expl(((long double)z[i] - max) / (long double)T) / sum);
-            CHECK_NEAR(probs[i], p, p * 0x1p-24 + 0x1p-50);
+            CHECK_NEAR(probs[i], p, p * (0x1p-24 + 0x1p-22) + 0x1p-50);
         }
         double ln_p = ((double)z[result.token] - (double)max) / (double)T - log((double)sum);
-        CHECK_NEAR(result.logprob, ln_p, fabs(ln_p) * 0x1p-24 + (double)n * 0x1p-52);
+        CHECK_NEAR(result.logprob, ln_p, fabs(ln_p) * 0x1p-24 + 0x1p-22);
     }
 }
 

@@ -13,10 +13,10 @@
 // The stages are those of sampler_stages.h. The draw takes the first token, by id, where the
 // running mass of the kept tokens passes a random share of their total.
 //
-// Masses are integers: w_i = exp((z_i - m) / T) * 2^51 rounded to nearest, m the largest score
-// that is left. Their sums are exact, so kept sets and draws do not depend on the order of
-// summation. A token can be drawn if and only if its mass is >= 1, about 2^-52 of the largest:
-// nothing rarer, everything else.
+// Masses are integers: w_i = exp((z_i - m) / T), scaled to about 2^51 for the largest score m that
+// is left, and rounded to nearest; relative error below 2^-22. Their sums are exact, so kept sets
+// and draws do not depend on the order of summation. A token can be drawn if and only if its mass
+// is >= 1, about 2^-52 of the largest: nothing rarer, everything else.
 //
 // Random numbers are Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers:
 // as easy as 1, 2, 3") of (seed, stream, step, draw): no hidden state, and the same token on

@@ -19,8 +19,10 @@
 #include "kernels/moments_tmpl.h"
 
 #include "kernels/backward_tmpl.h"
+#include "kernels/choose_tmpl.h"
 #include "kernels/convert_tmpl.h"
 #include "kernels/loss_tmpl.h"
+#include "kernels/masses_tmpl.h"
 
 const struct tempera_kernels TABLE = {
     .isa = TABLE_ISA,
@@ -44,4 +46,10 @@ const struct tempera_kernels TABLE = {
     .entropy_sum = entropy_sum,
     .softcap_below = softcap_below,
     .exp_sum_ahead = exp_sum_ahead,
+    .survey = survey,
+    .gather = gather,
+    .deviation = deviation,
+    .masses = masses,
+    .mass_sum = mass_sum,
+    .mass_moments = mass_moments,
 };

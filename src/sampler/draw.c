@@ -5,6 +5,8 @@
 #include "base/philox.h"
 #include "sampler/sampler.h"
 
+enum { SUM = TEMPERA_MASSES_PER_SUM };
+
 tempera_u128 tempera_draw_bits(uint64_t seed, uint32_t stream, uint64_t step, uint32_t draw)
 {
     const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
@@ -33,23 +35,44 @@ static tempera_u128 multiply_high(tempera_u128 a, tempera_u128 b)
     return (tempera_u128)a_high * b_high + (uint64_t)(cross1 >> 64) + (uint64_t)(cross2 >> 64);
 }
 
-// First by blocks, then within the one that reaches the target.
+tempera_u128 tempera_draw_target(tempera_u128 bits, tempera_u128 W)
+{
+    return multiply_high(bits, W);
+}
+
+// The index within one sum's masses.
+static size_t index_in(const uint64_t *masses, tempera_u128 target)
+{
+    size_t at = 0;
+    while (target >= masses[at])
+        target -= masses[at++];
+    return at;
+}
+
 size_t tempera_draw_index(const uint64_t *masses, size_t n, tempera_u128 bits)
 {
-    // What is left of the target after the masses that were passed.
-    tempera_u128 left = multiply_high(bits, tempera_masses_total(masses, n));
-    size_t first = 0;
-    while (n - first > TEMPERA_MASSES_PER_SUM) {
-        uint64_t sum = 0;
-        for (size_t i = 0; i < TEMPERA_MASSES_PER_SUM; i++)
-            sum += masses[first + i];
-        if (left < sum)
-            break;
-        left -= sum;
-        first += TEMPERA_MASSES_PER_SUM;
-    }
-    size_t at = first;
-    while (left >= masses[at])
-        left -= masses[at++];
-    return at;
+    return index_in(masses, tempera_draw_target(bits, tempera_masses_total(masses, n)));
+}
+
+static size_t length_from(struct tempera_scores scores, size_t first)
+{
+    return scores.n - first < SUM ? scores.n - first : SUM;
+}
+
+// Sums by blocks, the block that reaches the target, and of that one the masses themselves.
+size_t tempera_candidates_draw(struct tempera_candidates *c, tempera_u128 bits, tempera_u128 *W)
+{
+    struct tempera_scores scores = tempera_candidates_scores(c);
+    struct tempera_scale scale = tempera_scale_of(c);
+    uint64_t *sums = c->masses;
+    *W = 0;
+    for (size_t i = 0; i < scores.n; i += SUM)
+        *W += sums[i / SUM] = tempera_scale_sum(&scale, scores.z + i, length_from(scores, i));
+    tempera_u128 target = tempera_draw_target(bits, *W);
+    size_t block = 0;
+    while (target >= sums[block])
+        target -= sums[block++];
+    uint64_t masses[SUM];
+    tempera_scale_masses(&scale, scores.z + block * SUM, length_from(scores, block * SUM), masses);
+    return block * SUM + index_in(masses, target);
 }

@@ -48,11 +48,17 @@ static size_t aligned(size_t nbytes)
     return (nbytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
+static size_t n_maxima(size_t cols)
+{
+    return (cols + TEMPERA_SURVEY_BLOCK - 1) / TEMPERA_SURVEY_BLOCK;
+}
+
 // Can't overflow: cols is below 2^31.
 static size_t slice_nbytes(size_t cols)
 {
     return aligned(cols * sizeof(uint64_t)) + aligned(cols * sizeof(float)) +
-           aligned(cols * sizeof(int32_t));
+           aligned(cols * sizeof(int32_t)) + aligned(n_maxima(cols) * sizeof(float)) +
+           aligned(TEMPERA_PATCHES * sizeof(struct tempera_patch));
 }
 
 static struct tempera_candidates candidates_in(char *slice, size_t cols)
@@ -63,6 +69,10 @@ static struct tempera_candidates candidates_in(char *slice, size_t cols)
     c.scores = (float *)(void *)slice;
     slice += aligned(cols * sizeof *c.scores);
     c.ids = (int32_t *)(void *)slice;
+    slice += aligned(cols * sizeof *c.ids);
+    c.maxima = (float *)(void *)slice;
+    slice += aligned(n_maxima(cols) * sizeof *c.maxima);
+    c.patches = (struct tempera_patch *)(void *)slice;
     return c;
 }
 
@@ -105,15 +115,18 @@ static float raw_logprob_of(struct allowed_scores a, int32_t token)
     return logprob;
 }
 
-// (z - max) / T - ln(W / 2^51). At most 0: the maximum alone has a mass of 2^51.
-static float logprob_of(const struct tempera_candidates *c, size_t at, tempera_u128 W)
+// -(x + lambda)
+static float logprob_of(const struct tempera_candidates *c, float score, tempera_u128 W)
 {
-    double scaled = ((double)c->scores[at] - (double)c->max) / c->temperature;
-    return (float)(scaled - tempera_log((double)W * 0x1p-51));
+    struct tempera_scale scale = tempera_scale_of(c);
+    double depth = tempera_depth(score, c->max, 1 / c->temperature);
+    return (float)-(depth + tempera_lambda_of(W, &scale));
 }
 
-static void write_probs(const struct tempera_candidates *c, tempera_u128 W, float *probs)
+static void write_probs(struct tempera_candidates *c, float *probs)
 {
+    tempera_candidates_gather(c);
+    tempera_u128 W = tempera_candidates_fill_masses(c);
     for (size_t i = 0; i < c->n; i++)
         probs[c->ids[i]] = (float)((double)c->masses[i] / (double)W);
 }
@@ -127,7 +140,7 @@ static struct tempera_sample_result sample_row(const struct sample_job *job, siz
     struct tempera_candidates c = candidates_in(slice, job->logits->cols);
     c.row = row;
     struct tempera_sample_result result = {
-        .status = tempera_candidates_gather(&c, allowed.z, allowed.mask, allowed.n),
+        .status = tempera_candidates_begin(&c, allowed.z, allowed.mask, allowed.n),
         .token = -1,
         .raw_logprob = -INFINITY,
         .logprob = -INFINITY,
@@ -136,21 +149,23 @@ static struct tempera_sample_result sample_row(const struct sample_job *job, siz
         return result;
     for (size_t i = 0; i < row->sampler->n_stages && c.n > 0; i++) {
         const struct tempera_stage *stage = &row->sampler->stages[i];
-        tempera_stage_type_of(stage->kind)->apply(&c, stage);
+        const struct tempera_stage_type *type = tempera_stage_type_of(stage->kind);
+        if (!type->takes_whole)
+            tempera_candidates_gather(&c);
+        type->apply(&c, stage);
     }
     if (c.n == 0) { // everything was banned
         result.status = TEMPERA_ALL_MASKED;
         return result;
     }
-    tempera_u128 W = tempera_candidates_weigh(&c);
-    tempera_u128 bits = tempera_candidates_luck(&c, TEMPERA_DRAW_TOKEN);
-    size_t at = tempera_draw_index(c.masses, c.n, bits);
-    result.token = c.ids[at];
+    tempera_u128 W, bits = tempera_candidates_luck(&c, TEMPERA_DRAW_TOKEN);
+    size_t place = tempera_candidates_draw(&c, bits, &W);
+    result.token = c.whole != NULL ? (int32_t)place : c.ids[place];
     result.raw_logprob = raw_logprob_of(allowed, result.token);
-    result.logprob = logprob_of(&c, at, W);
+    result.logprob = logprob_of(&c, tempera_candidates_score(&c, place), W);
     result.n_kept = c.n;
     if (probs != NULL)
-        write_probs(&c, W, probs);
+        write_probs(&c, probs);
     return result;
 }
 

@@ -9,16 +9,15 @@
 #define TEMPERA_SAMPLER_SAMPLER_H
 
 #include <stdbool.h>
+#include <string.h>
 
 #include <tempera/sampler.h>
 
 #include "base/half.h"
+#include "kernels/kernels.h"
 
 // A sum of masses: at most 2^31 of them, each below 2^52.
 __extension__ typedef unsigned __int128 tempera_u128;
-
-// So many masses can be added in 64 bits.
-enum { TEMPERA_MASSES_PER_SUM = 4096 };
 
 // The longest window of penalties; keeps the size of a state within 32 bits.
 enum { TEMPERA_WINDOW_MAX = 1 << 28 };
@@ -27,47 +26,75 @@ enum { TEMPERA_WINDOW_MAX = 1 << 28 };
 // is above 0.1, and without it epsilon = 0.1 would remove ten equal tokens.
 #define TEMPERA_LOG_SLACK 0x1p-22
 
+// A score that a stage has changed while the row is whole.
+struct tempera_patch {
+    int32_t id;
+    float score;
+};
+
+enum { TEMPERA_PATCHES = 256 };
+
+// As long as no token was removed by its score, a row stays where it lies, or where it was unpacked
+// to, with a few patches: most chains then need a fraction of it only. A stage that says so in the
+// table works on whole rows, too; for the others what is left is gathered first.
+//
 // Scores are those of the row, with what stages added or multiplied; the temperature is kept
 // beside them, so that it is never rounded into them. What a stage sees as z is score / T.
 struct tempera_candidates {
-    int32_t *ids;     // [n], ascending
-    float *scores;    // [n], finite
-    uint64_t *masses; // [n], those of the scores if has_masses, else room for anything
+    const float *whole; // [n_whole], by id, -inf where there is no candidate; NULL: gathered
+    size_t n_whole;
+    float *maxima; // of the whole row's blocks of TEMPERA_SURVEY_BLOCK, patches included
+    struct tempera_patch *patches; // [n_patches], of n_patches <= TEMPERA_PATCHES different tokens
+    size_t n_patches;
+
+    int32_t *ids;     // [n], ascending, once gathered; room for all tokens
+    float *scores;    // [n], finite, once gathered; room for all tokens. May be `whole`
+    uint64_t *masses; // room for all tokens, for whoever needs it
     size_t n;
-    float max;          // the largest score
-    double temperature; // T, the product so far, in (0, inf)
-    bool has_masses;
+    float max;                            // the largest score
+    double temperature;                   // T, the product so far, in [2^-1000, 2^1000]
     const struct tempera_sample_row *row; // what the caller says of it, the history among it
 };
 
 // ------------------------------------------------------------------------------------------------
 // Candidates
 
-// Gathers from scores z[n] what `mask` (NULL: all) allows, into arrays that have room for n.
-// Scores of +inf leave only themselves and become 0. Returns OK, NAN_INPUT or ALL_MASKED.
-enum tempera_status tempera_candidates_gather(struct tempera_candidates *c, const float *z,
-                                              const uint32_t *mask, size_t n);
+// Begins with what `mask` (NULL: all) allows of scores z[n], in arrays that have room for n rounded
+// up to 16. Scores of +inf leave only themselves and become 0. Returns OK, NAN_INPUT or ALL_MASKED.
+enum tempera_status tempera_candidates_begin(struct tempera_candidates *c, const float *z,
+                                             const uint32_t *mask, size_t n);
 
-// The place of a token, or n if it is not among the candidates.
+// Gathers what is left of a whole row.
+void tempera_candidates_gather(struct tempera_candidates *c);
+
+// The place of a token: its number among the gathered, its id in a whole row. SIZE_MAX if it is no
+// candidate.
 size_t tempera_candidates_find(const struct tempera_candidates *c, int32_t id);
 
-// Copies candidate `from` to place `to`. By value, so that a loop has the pointers in registers.
+// The score at a place, and changing it; -inf removes. Afterwards, `settle` is to be called.
+float tempera_candidates_score(const struct tempera_candidates *c, size_t place);
+void tempera_candidates_change(struct tempera_candidates *c, size_t place, float score);
+
+// To be called after changing scores: drops those that became -inf, finds the maximum.
+void tempera_candidates_settle(struct tempera_candidates *c);
+
+// Copies candidate `from` to place `to`, once gathered. By value, so that a loop has the pointers
+// in registers.
 static inline void tempera_candidates_move(struct tempera_candidates c, size_t from, size_t to)
 {
     c.ids[to] = c.ids[from];
     c.scores[to] = c.scores[from];
-    if (c.has_masses)
-        c.masses[to] = c.masses[from];
 }
 
 // Keeps the candidates with scores of `score` or more.
 void tempera_candidates_keep_from(struct tempera_candidates *c, float score);
 
-// Keeps the candidates with scores above `score`, and the first n_ties of those equal to it.
+// Keeps the candidates with scores above `score`, and the first n_ties of those equal to it. Not
+// for whole rows.
 void tempera_candidates_keep_ties(struct tempera_candidates *c, float score, size_t n_ties);
 
-// To be called after changing scores: drops those that became -inf, finds the maximum.
-void tempera_candidates_settle(struct tempera_candidates *c);
+// Keeps the first min(k, n) of the order (score descending, id ascending); k > 0.
+void tempera_candidates_keep_first(struct tempera_candidates *c, size_t k);
 
 // Makes all scores equal.
 void tempera_candidates_level(struct tempera_candidates *c);
@@ -75,27 +102,66 @@ void tempera_candidates_level(struct tempera_candidates *c);
 // The random bits of the row for a purpose.
 tempera_u128 tempera_candidates_luck(const struct tempera_candidates *c, uint32_t draw);
 
-// Computes the masses, unless they are there; returns their sum.
+// ------------------------------------------------------------------------------------------------
+// Masses
+
+// The scores that masses are computed from, by place; a whole row has its patches in it then.
+struct tempera_scores {
+    const float *z;
+    size_t n;
+};
+
+struct tempera_scores tempera_candidates_scores(struct tempera_candidates *c);
+
+// How masses follow from scores, at the temperature so far.
+struct tempera_scale {
+    float max;
+    double T;
+    bool is_ordinary;
+    struct tempera_exponent exponent; // if so
+    uint64_t largest;                 // the mass of the maximum
+};
+
+struct tempera_scale tempera_scale_of(const struct tempera_candidates *c);
+
+// w[n] of the scores z[n].
+void tempera_scale_masses(const struct tempera_scale *scale, const float *z, size_t n, uint64_t *w);
+
+// The sum of the masses of scores z[n]; n at most TEMPERA_MASSES_PER_SUM.
+uint64_t tempera_scale_sum(const struct tempera_scale *scale, const float *z, size_t n);
+
+// W, the sum of the masses.
 tempera_u128 tempera_candidates_weigh(struct tempera_candidates *c);
+
+// The same, of gathered candidates, whose masses it stores.
+tempera_u128 tempera_candidates_fill_masses(struct tempera_candidates *c);
 
 tempera_u128 tempera_masses_total(const uint64_t *masses, size_t n);
 
-// How far candidate i lies below the maximum, in nats: x = (m - z) / T, at most 1024, where masses
-// have long been 0.
-static inline double tempera_candidates_depth(const struct tempera_candidates *c, size_t i)
+// How far a score lies below the maximum, in nats: x = (m - z) / T, at most 1024, where masses have
+// long been 0.
+static inline double tempera_depth(float score, float max, double inverse_T)
 {
-    double x = ((double)c->max - (double)c->scores[i]) / c->temperature;
+    double x = ((double)max - (double)score) * inverse_T;
     return x < 1024 ? x : 1024;
 }
 
-// -ln p of the maximum.
+// -ln p of the maximum, W being the sum of the masses: ln(W / largest), with no loss where it is
+// small.
+double tempera_lambda_of(tempera_u128 W, const struct tempera_scale *scale);
+
+// The distribution in a few numbers.
+struct tempera_moments {
+    tempera_u128 W;
+    double lambda;
+    double mean_depth; // the mean of x, each weighted by its p. With lambda it is the entropy
+    double squares;    // the sum of p^2, divided by p_max
+};
+
+struct tempera_moments tempera_candidates_moments(struct tempera_candidates *c);
+
+// lambda alone, in less time.
 double tempera_candidates_lambda(struct tempera_candidates *c);
-
-// The mean of the depths, each weighted by its p. With lambda it is the entropy.
-double tempera_candidates_mean_depth(struct tempera_candidates *c);
-
-// The sum of p_i^2, divided by p_max.
-double tempera_candidates_sum_of_squares(struct tempera_candidates *c);
 
 // ------------------------------------------------------------------------------------------------
 // Stages
@@ -107,6 +173,7 @@ struct tempera_stage_type {
     const char *(*complaint)(const struct tempera_stage *stage);
     // The candidates are at least one; only bans can leave none.
     void (*apply)(struct tempera_candidates *c, const struct tempera_stage *stage);
+    bool takes_whole; // apply works on whole rows
 };
 
 // NULL if there is no such kind.
@@ -134,9 +201,6 @@ void tempera_apply_tail_free(struct tempera_candidates *c, const struct tempera_
 
 void tempera_apply_xtc(struct tempera_candidates *c, const struct tempera_stage *stage);
 
-// Keeps the first min(k, n) of the order; k > 0.
-void tempera_keep_first(struct tempera_candidates *c, size_t k);
-
 // floor(P W) and ceil(P W), exactly, for P in [0, 1] and W below 2^104.
 tempera_u128 tempera_share_below(float P, tempera_u128 W);
 tempera_u128 tempera_share_above(float P, tempera_u128 W);
@@ -147,6 +211,53 @@ static inline uint32_t tempera_score_key(float score)
     uint32_t bits = tempera_float_bits(score);
     return bits >> 31 ? ~bits : bits | 0x80000000u;
 }
+
+// And back.
+static inline float tempera_key_score(uint32_t key)
+{
+    return tempera_bits_float(key >> 31 ? key & 0x7FFFFFFFu : ~key);
+}
+
+// An order of candidates, the first with the largest key: by score, or by how near the depth lies
+// to a centre.
+struct tempera_ranking {
+    const float *scores;     // [n]
+    const uint64_t *weights; // [n]; NULL: 1 each
+    size_t n;
+    bool by_distance;
+    float max;
+    double inverse_T, centre;
+};
+
+// The bits of a positive double lie in the order of its values. Adding 0 makes the zeros one: -0
+// and +0 are the same score, and -0 - (+0) is -0.
+static inline uint64_t tempera_ranking_key(const struct tempera_ranking *ranking, float score)
+{
+    if (!ranking->by_distance)
+        return tempera_score_key(score + 0.0f);
+    double x = tempera_depth(score, ranking->max, ranking->inverse_T);
+    double distance = (x < ranking->centre ? ranking->centre - x : x - ranking->centre) + 0.0;
+    uint64_t bits;
+    memcpy(&bits, &distance, sizeof bits);
+    return ~bits;
+}
+
+// Keys in [low, high]; what has a larger one weighs `above`.
+struct tempera_key_range {
+    uint64_t low, high;
+    tempera_u128 above;
+};
+
+// Narrows a range to the one key at which the weights from above reach `least`, which they do.
+void tempera_find_end(const struct tempera_ranking *ranking, struct tempera_key_range *range,
+                      tempera_u128 least);
+
+// The k-th largest of values[n]; k in [1, n].
+float tempera_kth_largest(const float *values, size_t n, size_t k);
+
+// Keeps the smallest prefix of gathered candidates whose weight is at least `least`, which is in
+// [1, the whole weight]. weights: their masses, or NULL for 1 each.
+void tempera_keep_prefix(struct tempera_candidates *c, const uint64_t *weights, tempera_u128 least);
 
 // The mass that top-p has to keep of W: max(1, ceil(P W) - floor(W / 2^24)), exactly.
 tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W);
@@ -176,8 +287,14 @@ enum tempera_draw_number {
 // 128 random bits of (seed, stream, step, draw).
 tempera_u128 tempera_draw_bits(uint64_t seed, uint32_t stream, uint64_t step, uint32_t draw);
 
-// The draw as a function of its bits: the first index whose prefix sum exceeds
-// floor(bits W / 2^128), where W > 0 is the sum of masses[n].
+// What the running mass of the drawn token exceeds first: floor(bits W / 2^128).
+tempera_u128 tempera_draw_target(tempera_u128 bits, tempera_u128 W);
+
+// The draw as a function of its bits: the first index whose prefix sum exceeds the target, where W
+// > 0 is the sum of masses[n].
 size_t tempera_draw_index(const uint64_t *masses, size_t n, tempera_u128 bits);
+
+// The place of the candidate that is drawn, and W.
+size_t tempera_candidates_draw(struct tempera_candidates *c, tempera_u128 bits, tempera_u128 *W);
 
 #endif

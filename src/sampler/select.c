@@ -1,113 +1,111 @@
 // SPDX-License-Identifier: MIT
 // Filters by rank: top-k and top-p keep a prefix of the order (score descending, id ascending), and
-// find where it ends without sorting: by bisection over the 2^32 floats in their order, with one
-// pass over the candidates for each half, adding up counts or exact integer masses. Whatever lies
-// below a threshold that suffices can't stay, so it is dropped on the way and later passes are
-// short.
+// find where it ends without sorting. Counts, or exact integer masses, are added up by a few
+// leading bits of the scores; then the same within the bits where the end must lie.
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "sampler/sampler.h"
 
 // ------------------------------------------------------------------------------------------------
-// Keys
+// Where a prefix ends
 
-static float score_of(uint32_t key)
+enum { BUCKETS_LOG2 = 9, BUCKETS = 1 << BUCKETS_LOG2 };
+
+// Narrows a range to the keys that occur in it.
+static void shrink(const struct tempera_ranking *ranking, struct tempera_key_range *range)
 {
-    return tempera_bits_float(key >> 31 ? key & 0x7FFFFFFFu : ~key);
-}
-
-// ------------------------------------------------------------------------------------------------
-// Prefixes
-
-// The candidates with at least some score.
-struct share {
-    size_t count;
-    tempera_u128 weight; // the sum of their weights
-};
-
-static size_t count_from(const float *scores, size_t n, float score)
-{
-    uint32_t count = 0;
-    for (size_t i = 0; i < n; i++)
-        count += scores[i] >= score;
-    return count;
-}
-
-// The sum without branches: 0 - 1 has all bits set. n is at most TEMPERA_MASSES_PER_SUM.
-static uint64_t sum_from(const float *scores, const uint64_t *weights, size_t n, float score)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += weights[i] & (0 - (uint64_t)(scores[i] >= score));
-    return sum;
-}
-
-// weights: the masses, or NULL for 1 each.
-static struct share share_from(const struct tempera_candidates *c, const uint64_t *weights,
-                               float score)
-{
-    struct share share = {count_from(c->scores, c->n, score), 0};
-    if (weights == NULL) {
-        share.weight = share.count;
-        return share;
+    uint64_t low = UINT64_MAX, high = 0, width = range->high - range->low;
+    for (size_t i = 0; i < ranking->n; i++) {
+        uint64_t key = tempera_ranking_key(ranking, ranking->scores[i]);
+        if (key - range->low > width)
+            continue;
+        low = key < low ? key : low;
+        high = key > high ? key : high;
     }
-    for (size_t i = 0; i < c->n; i += TEMPERA_MASSES_PER_SUM) {
-        size_t n = c->n - i < TEMPERA_MASSES_PER_SUM ? c->n - i : TEMPERA_MASSES_PER_SUM;
-        share.weight += sum_from(c->scores + i, weights + i, n, score);
-    }
-    return share;
+    range->low = low;
+    range->high = high;
 }
 
-// Of the ties at `score`, how many it takes for their weights to reach `missing`. Equal scores
-// have equal weights.
-static size_t ties_needed(const struct tempera_candidates *c, const uint64_t *weights, float score,
-                          tempera_u128 missing)
+// The part of a range, one of BUCKETS at most, in which the weights from above reach `least`.
+static void descend(const struct tempera_ranking *ranking, struct tempera_key_range *range,
+                    tempera_u128 least)
+{
+    tempera_u128 sums[BUCKETS];
+    uint64_t width = range->high - range->low;
+    uint32_t shift = 0;
+    while (width >> shift >= BUCKETS)
+        shift++;
+    memset(sums, 0, ((size_t)(width >> shift) + 1) * sizeof *sums);
+    for (size_t i = 0; i < ranking->n; i++) {
+        uint64_t at = tempera_ranking_key(ranking, ranking->scores[i]) - range->low;
+        if (at <= width)
+            sums[at >> shift] += ranking->weights == NULL ? 1 : ranking->weights[i];
+    }
+    uint64_t bucket = width >> shift;
+    for (; range->above + sums[bucket] < least; bucket--)
+        range->above += sums[bucket];
+    uint64_t low = range->low + (bucket << shift), high = low + ((uint64_t)1 << shift) - 1;
+    range->low = low;
+    range->high = high < range->high ? high : range->high;
+}
+
+void tempera_find_end(const struct tempera_ranking *ranking, struct tempera_key_range *range,
+                      tempera_u128 least)
+{
+    shrink(ranking, range);
+    while (range->low < range->high) {
+        descend(ranking, range, least);
+        shrink(ranking, range);
+    }
+}
+
+// Of equal scores, which have equal weights, so many are needed.
+static size_t ties_needed(const struct tempera_ranking *ranking, float score, tempera_u128 missing)
 {
     uint64_t weight = 1;
-    for (size_t i = 0; weights != NULL && i < c->n; i++)
-        if (c->scores[i] == score) {
-            weight = weights[i];
+    for (size_t i = 0; ranking->weights != NULL && i < ranking->n; i++)
+        if (ranking->scores[i] == score) {
+            weight = ranking->weights[i];
             break;
         }
     return (size_t)((missing + weight - 1) / weight);
 }
 
-// Keeps the smallest prefix whose weight is at least `least`, which is in [1, the whole weight].
-static void keep_prefix(struct tempera_candidates *c, const uint64_t *weights, tempera_u128 least)
+void tempera_keep_prefix(struct tempera_candidates *c, const uint64_t *weights, tempera_u128 least)
 {
-    // The weight from `low` on suffices, that from `high` on is `above` and does not.
-    uint32_t low = tempera_score_key(-FLT_MAX), high = tempera_score_key(INFINITY);
-    tempera_u128 above = 0;
+    const struct tempera_ranking by_score = {.scores = c->scores, .weights = weights, .n = c->n};
+    struct tempera_key_range range = {0, UINT32_MAX, 0};
+    tempera_find_end(&by_score, &range, least);
+    float score = tempera_key_score((uint32_t)range.low);
+    tempera_candidates_keep_ties(c, score, ties_needed(&by_score, score, least - range.above));
+}
+
+float tempera_kth_largest(const float *values, size_t n, size_t k)
+{
+    // At least k reach `low`, fewer reach `high`.
+    uint32_t low = tempera_score_key(-INFINITY), high = tempera_score_key(INFINITY) + 1;
     while (high - low > 1) {
-        uint32_t middle = low + (high - low) / 2;
-        struct share share = share_from(c, weights, score_of(middle));
-        if (share.weight < least) {
+        uint32_t middle = low + (high - low) / 2, count = 0;
+        float score = tempera_key_score(middle);
+        for (size_t i = 0; i < n; i++)
+            count += values[i] >= score;
+        if (count < k)
             high = middle;
-            above = share.weight;
-            continue;
-        }
-        low = middle;
-        if (share.count <= c->n / 2)
-            tempera_candidates_keep_from(c, score_of(low));
+        else
+            low = middle;
     }
-    float score = score_of(low);
-    tempera_candidates_keep_ties(c, score, ties_needed(c, weights, score, least - above));
+    return tempera_key_score(low);
 }
 
 // ------------------------------------------------------------------------------------------------
 // Filters
 
-void tempera_keep_first(struct tempera_candidates *c, size_t k)
-{
-    if (k < c->n)
-        keep_prefix(c, NULL, k);
-}
-
 void tempera_apply_top_k(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     if (stage->u.top_k > 0)
-        tempera_keep_first(c, (size_t)stage->u.top_k);
+        tempera_candidates_keep_first(c, (size_t)stage->u.top_k);
 }
 
 // P = fraction / 2^shift, with a fraction below 2^24.
@@ -150,6 +148,7 @@ void tempera_apply_top_p(struct tempera_candidates *c, const struct tempera_stag
 {
     if (stage->u.top_p == 1)
         return;
-    tempera_u128 W = tempera_candidates_weigh(c);
-    keep_prefix(c, c->masses, tempera_nucleus_weight(stage->u.top_p, W));
+    tempera_candidates_gather(c);
+    tempera_u128 W = tempera_candidates_fill_masses(c);
+    tempera_keep_prefix(c, c->masses, tempera_nucleus_weight(stage->u.top_p, W));
 }

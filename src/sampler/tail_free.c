@@ -61,8 +61,7 @@ void tempera_apply_tail_free(struct tempera_candidates *c, const struct tempera_
 {
     if (stage->u.tail_free == 1 || c->n < 3)
         return;
-    tempera_candidates_weigh(c);
+    tempera_candidates_fill_masses(c);
     sort_descending(c->masses, c->n);
-    c->has_masses = false;
-    tempera_keep_first(c, n_before_tail(c->masses, c->n, stage->u.tail_free));
+    tempera_candidates_keep_first(c, n_before_tail(c->masses, c->n, stage->u.tail_free));
 }

@@ -1,60 +1,59 @@
 // SPDX-License-Identifier: MIT
 // Locally typical sampling: a prefix of the order (distance of -ln p from the entropy ascending,
 // score descending, id ascending). -ln p_i - H is x_i - X, x being the depth and X its mean: no
-// logarithm is taken. Where the prefix ends is found as in select.c, by bisection.
-#include <string.h>
+// logarithm is taken.
+#include <math.h>
 
 #include "sampler/sampler.h"
 
-// A candidate's place in the order, as a number: only ties have equal ones. The bits of a positive
-// double lie in the order of its values. Adding 0 makes the zeros one: -0 - (+0) is -0.
-static tempera_u128 rank_of(const struct tempera_candidates *c, size_t i, double mean_depth)
-{
-    double x = tempera_candidates_depth(c, i);
-    double distance = (x < mean_depth ? mean_depth - x : x - mean_depth) + 0.0;
-    uint64_t bits;
-    memcpy(&bits, &distance, sizeof bits);
-    return (tempera_u128)bits << 32 | (uint32_t)~tempera_score_key(c->scores[i] + 0.0f);
-}
+// What stays: all with keys above `key`; of those at it, scores above `score` and the first n_ties
+// equal to it.
+struct end {
+    uint64_t key;
+    float score;
+    size_t n_ties;
+};
 
-// The mass of the candidates up to a rank, and their number.
-static tempera_u128 mass_to(const struct tempera_candidates *c, double mean_depth,
-                            tempera_u128 rank, size_t *count)
+// Among those at the same distance, on either side of the centre, the order is by score.
+static struct end find_end(const struct tempera_ranking *ranking, tempera_u128 least)
 {
-    tempera_u128 mass = 0;
-    *count = 0;
-    for (size_t i = 0; i < c->n; i++)
-        if (rank_of(c, i, mean_depth) <= rank) {
-            mass += c->masses[i];
-            ++*count;
+    struct tempera_key_range range = {0, UINT64_MAX, 0};
+    tempera_find_end(ranking, &range, least);
+    struct end end = {.key = range.low, .score = INFINITY};
+    for (tempera_u128 mass = range.above; mass < least;) {
+        float next = -INFINITY;
+        uint64_t weight = 0;
+        size_t count = 0;
+        for (size_t i = 0; i < ranking->n; i++) {
+            float s = ranking->scores[i];
+            if (s >= end.score || s < next || tempera_ranking_key(ranking, s) != range.low)
+                continue;
+            count = s == next ? count + 1 : 1;
+            next = s;
+            weight = ranking->weights[i];
         }
-    return mass;
+        end.score = next;
+        end.n_ties = (size_t)((least - mass + weight - 1) / weight);
+        end.n_ties = end.n_ties < count ? end.n_ties : count;
+        mass += (tempera_u128)weight * end.n_ties;
+    }
+    return end;
 }
 
-// Keeps the candidates before `rank`, and the first n_ties of those at it.
-static void keep_to(struct tempera_candidates *c, double mean_depth, tempera_u128 rank,
-                    size_t n_ties)
+static void keep_to(struct tempera_candidates *c, const struct tempera_ranking *ranking,
+                    struct end end)
 {
     const struct tempera_candidates all = *c;
     size_t kept = 0;
     for (size_t i = 0; i < all.n; i++) {
-        tempera_u128 own = rank_of(&all, i, mean_depth);
+        float s = all.scores[i];
+        uint64_t key = tempera_ranking_key(ranking, s);
         tempera_candidates_move(all, i, kept);
-        bool tie = own == rank && n_ties > 0;
-        n_ties -= tie;
-        kept += tie || own < rank;
+        bool tie = key == end.key && s == end.score && end.n_ties > 0;
+        end.n_ties -= tie;
+        kept += tie || key > end.key || (key == end.key && s > end.score);
     }
     c->n = kept;
-}
-
-// Ties have equal masses.
-static size_t ties_needed(const struct tempera_candidates *c, double mean_depth, tempera_u128 rank,
-                          tempera_u128 missing)
-{
-    size_t at = 0;
-    while (rank_of(c, at, mean_depth) != rank)
-        at++;
-    return (size_t)((missing + c->masses[at] - 1) / c->masses[at]);
 }
 
 // The maximum may go, so the candidates are settled; until then depths and masses stay those of
@@ -63,23 +62,17 @@ void tempera_apply_typical(struct tempera_candidates *c, const struct tempera_st
 {
     if (stage->u.typical == 1)
         return;
-    double mean_depth = tempera_candidates_mean_depth(c);
-    tempera_u128 least = tempera_nucleus_weight(stage->u.typical, tempera_candidates_weigh(c));
-    // The mass to `high` suffices, that to any rank below `low` is at most `before` and doesn't.
-    tempera_u128 low = 0, high = ((tempera_u128)1 << 96) - 1, before = 0;
-    while (low < high) {
-        tempera_u128 middle = low + (high - low) / 2;
-        size_t count;
-        tempera_u128 mass = mass_to(c, mean_depth, middle, &count);
-        if (mass < least) {
-            low = middle + 1;
-            before = mass;
-            continue;
-        }
-        high = middle;
-        if (count <= c->n / 2)
-            keep_to(c, mean_depth, high, SIZE_MAX);
-    }
-    keep_to(c, mean_depth, high, ties_needed(c, mean_depth, high, least - before));
+    double mean_depth = tempera_candidates_moments(c).mean_depth;
+    tempera_candidates_gather(c);
+    tempera_u128 W = tempera_candidates_fill_masses(c);
+    const struct tempera_ranking by_surprise = {.scores = c->scores,
+                                                .weights = c->masses,
+                                                .n = c->n,
+                                                .by_distance = true,
+                                                .max = c->max,
+                                                .inverse_T = 1 / c->temperature,
+                                                .centre = mean_depth};
+    struct end end = find_end(&by_surprise, tempera_nucleus_weight(stage->u.typical, W));
+    keep_to(c, &by_surprise, end);
     tempera_candidates_settle(c);
 }

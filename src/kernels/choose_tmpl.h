@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// What the sampler asks of a row before it takes any exponential: where large scores can be, which
+// ones reach a threshold, how far they are spread.
+#ifndef TEMPERA_KERNELS_CHOOSE_TMPL_H
+#define TEMPERA_KERNELS_CHOOSE_TMPL_H
+
+// 0 times an infinity or a NaN is NaN, and stays it in a sum.
+static float survey(const float *z, size_t n, float *maxima, bool *is_finite)
+{
+    const f32x16 zero = v_set(0);
+    f32x16 whole = v_set(-INFINITY), seen = zero;
+    size_t i = 0, block = 0;
+    for (; i + TEMPERA_SURVEY_BLOCK <= n; i += TEMPERA_SURVEY_BLOCK) {
+        f32x16 a = v_load(z + i), b = v_load(z + i + 16);
+        f32x16 c = v_load(z + i + 32), d = v_load(z + i + 48);
+        seen = v_fma(a, zero, v_fma(b, zero, v_fma(c, zero, v_fma(d, zero, seen))));
+        f32x16 low = v_max(v_max(a, b), v_max(c, d));
+        a = v_load(z + i + 64), b = v_load(z + i + 80);
+        c = v_load(z + i + 96), d = v_load(z + i + 112);
+        seen = v_fma(a, zero, v_fma(b, zero, v_fma(c, zero, v_fma(d, zero, seen))));
+        low = v_max(low, v_max(v_max(a, b), v_max(c, d)));
+        whole = v_max(whole, low);
+        maxima[block++] = v_max_lane(low);
+    }
+    if (i < n) {
+        f32x16 last = v_set(-INFINITY);
+        for (; i < n; i += 16) {
+            f32x16 x = load_lanes(z, n, i, z[n - 1]);
+            seen = v_fma(x, zero, seen);
+            last = v_max(last, x);
+        }
+        whole = v_max(whole, last);
+        maxima[block] = v_max_lane(last);
+    }
+    *is_finite = !v_any(v_unordered(seen, seen));
+    return v_max_lane(whole) + 0.0f; // -0 becomes +0
+}
+
+static size_t gather(const float *z, const int32_t *ids, size_t n, int32_t first, float floor,
+                     float *out, int32_t *out_ids)
+{
+    const f32x16 least = v_set(floor);
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i += 16) {
+        f32x16 x = load_lanes(z, n, i, -INFINITY);
+        uint32_t bits = v_bits_of(v_less(x, least)) ^ 0xFFFF;
+        if (n - i < 16)
+            bits &= ((uint32_t)1 << (n - i)) - 1;
+        if (bits == 0)
+            continue;
+        if (ids == NULL)
+            v_compress_count(out_ids + kept, bits, first + (int32_t)i);
+        else
+            v_compress_ids(out_ids + kept, bits, ids + i);
+        v_compress(out + kept, bits, x);
+        kept += (size_t)__builtin_popcount(bits);
+    }
+    return kept;
+}
+
+static void deviation(const float *z, size_t n, float max, double sums[16], double squares[16])
+{
+    const f32x16 lowest = v_set(-FLT_MAX), m = v_set(max);
+    const f64x16 m64 = v_set64((double)max);
+    f64x16 sum = v_load64(sums), square = v_load64(squares);
+    for (size_t i = 0; i < n; i += 16) {
+        f32x16 x = load_lanes(z, n, i, -INFINITY);
+        x = v_select(v_less(x, lowest), m, x);
+        f64x16 d = v_sub64(m64, v_widen(x));
+        sum = v_add64(sum, d);
+        square = v_add64(square, v_mul64(d, d));
+    }
+    v_store64(sums, sum);
+    v_store64(squares, square);
+}
+
+#endif
