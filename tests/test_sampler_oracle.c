@@ -54,12 +54,18 @@ static float truncated(double x)
     return fabs((double)f) > fabs(x) ? nextafterf(f, 0) : f;
 }
 
+static bool is_ordinary(float max, double T)
+{
+    double L = 0x1.71547652b82fep+0 / T;
+    return L >= 0x1p-100 && L <= 0x1p120 && max < 0x1p103f;
+}
+
 // The exponential that masses are made of: 2^51 exp((score - max) / T) with a relative error below
 // 2^-23 that is the same for a whole row, or where f32 can't hold the row, in double.
 static double exponential_of(float score, float max, double T)
 {
     double L = 0x1.71547652b82fep+0 / T;
-    if (L < 0x1p-100 || L > 0x1p120 || max >= 0x1p103f)
+    if (!is_ordinary(max, T))
         return tempera_exp(((double)score - (double)max) / T) * 0x1p51;
     double at_max = (double)max * L;
     bool is_near = fabs(at_max) <= 512;
@@ -111,14 +117,31 @@ static double depth_of(float score, float max, double T)
     return fmin(((double)max - (double)score) * (1 / T), 1024);
 }
 
+// What a score adds to the mean of the depths.
+static tempera_u128 weighted_depth(float score, float max, double T)
+{
+    if (!is_ordinary(max, T))
+        return (tempera_u128)rint((double)mass_of(score, max, T) * depth_of(score, max, T));
+    float x = fminf((max - score) * (float)(1 / T), 1024);
+    return (tempera_u128)rint((double)((float)exponential_of(score, max, T) * x));
+}
+
+static tempera_u128 square(float score, float max, double T)
+{
+    if (!is_ordinary(max, T))
+        return (tempera_u128)rint((double)mass_of(score, max, T) * 0x1p-26 *
+                                  ((double)mass_of(score, max, T) * 0x1p-26));
+    float e = (float)exponential_of(score, max, T) * 0x1p-26f;
+    return (tempera_u128)rint((double)(e * e));
+}
+
 static struct weights weights_of(size_t n, double T)
 {
     tempera_u128 W = 0, V = 0, Q = 0;
     for (size_t i = 0; i < n; i++) {
-        uint64_t w = mass_of(entries[i].score, entries[0].score, T);
-        W += w;
-        V += (tempera_u128)rint((double)w * depth_of(entries[i].score, entries[0].score, T));
-        Q += (tempera_u128)rint((double)w * (double)w / 0x1p52);
+        W += mass_of(entries[i].score, entries[0].score, T);
+        V += weighted_depth(entries[i].score, entries[0].score, T);
+        Q += square(entries[i].score, entries[0].score, T);
     }
     long double total = (long double)W;
     long double largest = (long double)mass_of(entries[0].score, entries[0].score, T);
@@ -277,9 +300,8 @@ static double dynamic_factor(const struct tempera_stage *stage, size_t n, double
         return 1;
     tempera_u128 W = 0, V = 0;
     for (size_t i = 0; i < n; i++) {
-        uint64_t w = mass_of(entries[i].score, entries[0].score, T);
-        W += w;
-        V += (tempera_u128)rint((double)w * depth_of(entries[i].score, entries[0].score, T));
+        W += mass_of(entries[i].score, entries[0].score, T);
+        V += weighted_depth(entries[i].score, entries[0].score, T);
     }
     double largest = (double)mass_of(entries[0].score, entries[0].score, T);
     double lambda = tempera_log1p((double)(W - (tempera_u128)largest) / largest);

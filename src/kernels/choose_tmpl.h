@@ -8,31 +8,31 @@
 static float survey(const float *z, size_t n, float *maxima, bool *is_finite)
 {
     const f32x16 zero = v_set(0);
-    f32x16 whole = v_set(-INFINITY), seen = zero;
+    f32x16 whole = v_set(-INFINITY), seen[4] = {zero, zero, zero, zero};
     size_t i = 0, block = 0;
     for (; i + TEMPERA_SURVEY_BLOCK <= n; i += TEMPERA_SURVEY_BLOCK) {
-        f32x16 a = v_load(z + i), b = v_load(z + i + 16);
-        f32x16 c = v_load(z + i + 32), d = v_load(z + i + 48);
-        seen = v_fma(a, zero, v_fma(b, zero, v_fma(c, zero, v_fma(d, zero, seen))));
-        f32x16 low = v_max(v_max(a, b), v_max(c, d));
-        a = v_load(z + i + 64), b = v_load(z + i + 80);
-        c = v_load(z + i + 96), d = v_load(z + i + 112);
-        seen = v_fma(a, zero, v_fma(b, zero, v_fma(c, zero, v_fma(d, zero, seen))));
-        low = v_max(low, v_max(v_max(a, b), v_max(c, d)));
-        whole = v_max(whole, low);
-        maxima[block++] = v_max_lane(low);
+        f32x16 largest[4];
+        for (size_t k = 0; k < 4; k++) {
+            f32x16 a = v_load(z + i + 16 * k), b = v_load(z + i + 64 + 16 * k);
+            seen[k] = v_fma(a, zero, v_fma(b, zero, seen[k]));
+            largest[k] = v_max(a, b);
+        }
+        f32x16 all = v_max(v_max(largest[0], largest[1]), v_max(largest[2], largest[3]));
+        whole = v_max(whole, all);
+        maxima[block++] = v_max_lane(all);
     }
     if (i < n) {
-        f32x16 last = v_set(-INFINITY);
+        f32x16 all = v_set(-INFINITY);
         for (; i < n; i += 16) {
             f32x16 x = load_lanes(z, n, i, z[n - 1]);
-            seen = v_fma(x, zero, seen);
-            last = v_max(last, x);
+            seen[0] = v_fma(x, zero, seen[0]);
+            all = v_max(all, x);
         }
-        whole = v_max(whole, last);
-        maxima[block] = v_max_lane(last);
+        whole = v_max(whole, all);
+        maxima[block] = v_max_lane(all);
     }
-    *is_finite = !v_any(v_unordered(seen, seen));
+    f32x16 sum = v_add(v_add(seen[0], seen[1]), v_add(seen[2], seen[3]));
+    *is_finite = !v_any(v_unordered(sum, sum));
     return v_max_lane(whole) + 0.0f; // -0 becomes +0
 }
 

@@ -174,10 +174,12 @@ struct tempera_kernels {
     void (*masses)(const float *z, size_t n, const struct tempera_exponent *x, uint64_t *w);
     // The sum of w_i; n at most TEMPERA_MASSES_PER_SUM.
     uint64_t (*mass_sum)(const float *z, size_t n, const struct tempera_exponent *x);
-    // The sums of w_i, of w_i x_i and of w_i^2 2^-52, each rounded, x_i = min((max - z_i) / T,
-    // 1024) being a product with inverse_T; n as for mass_sum.
-    void (*mass_moments)(const float *z, size_t n, const struct tempera_exponent *x, double max,
-                         double inverse_T, uint64_t sums[3]);
+    // The sums of w_i and of e(z_i) x_i, rounded, with x_i = min((max - z_i) / T, 1024), all in f32;
+    // inverse_T = (float)(1 / T), n as for mass_sum.
+    void (*mass_depths)(const float *z, size_t n, const struct tempera_exponent *x, float max,
+                        float inverse_T, uint64_t sums[2]);
+    // The sum of (e(z_i) 2^-26)^2, rounded, in f32; n as for mass_sum.
+    uint64_t (*mass_squares)(const float *z, size_t n, const struct tempera_exponent *x);
 };
 
 extern const struct tempera_kernels tempera_kernels_scalar;

@@ -51,5 +51,6 @@ const struct tempera_kernels TABLE = {
     .deviation = deviation,
     .masses = masses,
     .mass_sum = mass_sum,
-    .mass_moments = mass_moments,
+    .mass_depths = mass_depths,
+    .mass_squares = mass_squares,
 };

@@ -155,13 +155,15 @@ struct tempera_moments {
     tempera_u128 W;
     double lambda;
     double mean_depth; // the mean of x, each weighted by its p. With lambda it is the entropy
-    double squares;    // the sum of p^2, divided by p_max
 };
 
 struct tempera_moments tempera_candidates_moments(struct tempera_candidates *c);
 
 // lambda alone, in less time.
 double tempera_candidates_lambda(struct tempera_candidates *c);
+
+// The sum of p^2, divided by p_max.
+double tempera_candidates_squares(struct tempera_candidates *c);
 
 // ------------------------------------------------------------------------------------------------
 // Stages

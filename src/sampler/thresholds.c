@@ -82,7 +82,7 @@ void tempera_apply_top_a(struct tempera_candidates *c, const struct tempera_stag
 void tempera_apply_p_less(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     (void)stage; // without parameters
-    keep_within(c, tempera_log(tempera_candidates_moments(c).squares) - TEMPERA_LOG_SLACK);
+    keep_within(c, tempera_log(tempera_candidates_squares(c)) - TEMPERA_LOG_SLACK);
 }
 
 // The variance of the scores. Sums of distances from the maximum, in the lanes of the kernels: a

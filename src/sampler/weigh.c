@@ -91,43 +91,56 @@ double tempera_candidates_lambda(struct tempera_candidates *c)
     return tempera_lambda_of(total_of(scores, &scale), &scale);
 }
 
-// Like the kernel. w x is below 2^51, since e^-x x is at most 1 / e.
-static void wide_moments(const struct tempera_scale *scale, const float *z, size_t n,
-                         uint64_t sums[3])
+// Like the kernel, in double. w x is below 2^51, since e^-x x is at most 1 / e.
+static void wide_depths(const struct tempera_scale *scale, const float *z, size_t n,
+                        uint64_t sums[2])
 {
     uint64_t w[SUM];
     tempera_wide_masses(z, n, scale->max, scale->T, w);
     sums[0] = sum_of(w, n);
-    sums[1] = sums[2] = 0;
-    for (size_t i = 0; i < n; i++) {
-        double mass = (double)w[i];
-        sums[1] += tempera_rounded(mass * tempera_depth(z[i], scale->max, 1 / scale->T));
-        sums[2] += tempera_rounded(mass * mass * 0x1p-52);
-    }
+    sums[1] = 0;
+    for (size_t i = 0; i < n; i++)
+        sums[1] += tempera_rounded((double)w[i] * tempera_depth(z[i], scale->max, 1 / scale->T));
 }
 
-// Q = sum of w^2 / 2^52; sum of p^2 / p_max = (2^52 Q / W^2) (W / w_max).
 struct tempera_moments tempera_candidates_moments(struct tempera_candidates *c)
 {
     struct tempera_scores s = tempera_candidates_scores(c);
     struct tempera_scale scale = tempera_scale_of(c);
-    tempera_u128 W = 0, V = 0, Q = 0;
+    tempera_u128 W = 0, V = 0;
     for (size_t i = 0; i < s.n; i += SUM) {
         size_t n = s.n - i < SUM ? s.n - i : SUM;
-        uint64_t sums[3];
+        uint64_t sums[2];
         if (scale.is_ordinary)
-            tempera_kernels()->mass_moments(s.z + i, n, &scale.exponent, (double)c->max,
-                                            1 / c->temperature, sums);
+            tempera_kernels()->mass_depths(s.z + i, n, &scale.exponent, c->max,
+                                           (float)(1 / c->temperature), sums);
         else
-            wide_moments(&scale, s.z + i, n, sums);
+            wide_depths(&scale, s.z + i, n, sums);
         W += sums[0];
         V += sums[1];
-        Q += sums[2];
     }
-    return (struct tempera_moments){
-        .W = W,
-        .lambda = tempera_lambda_of(W, &scale),
-        .mean_depth = (double)V / (double)W,
-        .squares = ((double)Q * 0x1p52) / ((double)W * (double)scale.largest),
-    };
+    return (struct tempera_moments){W, tempera_lambda_of(W, &scale), (double)V / (double)W};
+}
+
+static uint64_t wide_squares(const struct tempera_scale *scale, const float *z, size_t n)
+{
+    uint64_t w[SUM], sum = 0;
+    tempera_wide_masses(z, n, scale->max, scale->T, w);
+    for (size_t i = 0; i < n; i++)
+        sum += tempera_rounded(((double)w[i] * 0x1p-26) * ((double)w[i] * 0x1p-26));
+    return sum;
+}
+
+// Q = sum of w^2 / 2^52; sum of p^2 / p_max = (2^52 Q / W^2) (W / w_max).
+double tempera_candidates_squares(struct tempera_candidates *c)
+{
+    struct tempera_scores s = tempera_candidates_scores(c);
+    struct tempera_scale scale = tempera_scale_of(c);
+    tempera_u128 Q = 0;
+    for (size_t i = 0; i < s.n; i += SUM) {
+        size_t n = s.n - i < SUM ? s.n - i : SUM;
+        Q += scale.is_ordinary ? tempera_kernels()->mass_squares(s.z + i, n, &scale.exponent)
+                               : wide_squares(&scale, s.z + i, n);
+    }
+    return ((double)Q * 0x1p52) / ((double)total_of(s, &scale) * (double)scale.largest);
 }

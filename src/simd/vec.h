@@ -21,7 +21,7 @@
 //     v_compress_count(p, bits, first)
 //     v_store_f16, _bf16      to nearest even, denormals kept; x no NaN
 //     v_add_products(s, a, b) s + a * b in double, where the products are exact
-//     v_round64(x)            to the nearest integer, ties to even; x in [0, 2^52)
+//     v_round, v_round64(x)   to the nearest integer, ties to even; x in [0, 2^52)
 //     v_sum64(x)              lane i gets lane i + 8, then i + 4, then i + 2, then i + 1
 #ifndef TEMPERA_SIMD_VEC_H
 #define TEMPERA_SIMD_VEC_H

@@ -295,13 +295,6 @@ static inline f64x16 v_mul64(f64x16 a, f64x16 b)
     return a;
 }
 
-static inline f64x16 v_min64(f64x16 a, f64x16 b)
-{
-    for (int i = 0; i < 4; i++)
-        a.part[i] = _mm256_min_pd(a.part[i], b.part[i]);
-    return a;
-}
-
 // Adding 2^52 rounds, and leaves the integer in the lower bits.
 static inline u64x16 v_round64(f64x16 x)
 {
@@ -312,6 +305,11 @@ static inline u64x16 v_round64(f64x16 x)
             _mm256_and_si256(_mm256_castpd_si256(shifted), _mm256_set1_epi64x(0xFFFFFFFFFFFFF));
     }
     return result;
+}
+
+static inline u64x16 v_round(f32x16 x)
+{
+    return v_round64(v_widen(x));
 }
 
 static inline u64x16 v_zero_u64(void)

@@ -242,14 +242,15 @@ static inline f64x16 v_mul64(f64x16 a, f64x16 b)
     return (f64x16){_mm512_mul_pd(a.low, b.low), _mm512_mul_pd(a.high, b.high)};
 }
 
-static inline f64x16 v_min64(f64x16 a, f64x16 b)
-{
-    return (f64x16){_mm512_min_pd(a.low, b.low), _mm512_min_pd(a.high, b.high)};
-}
-
 static inline u64x16 v_round64(f64x16 x)
 {
     return (u64x16){_mm512_cvtpd_epi64(x.low), _mm512_cvtpd_epi64(x.high)};
+}
+
+static inline u64x16 v_round(f32x16 x)
+{
+    return (u64x16){_mm512_cvtps_epi64(_mm512_castps512_ps256(x)),
+                    _mm512_cvtps_epi64(_mm512_extractf32x8_ps(x, 1))};
 }
 
 static inline u64x16 v_zero_u64(void)

@@ -274,19 +274,17 @@ static inline f64x16 v_mul64(f64x16 a, f64x16 b)
     return a;
 }
 
-static inline f64x16 v_min64(f64x16 a, f64x16 b)
-{
-    for (int i = 0; i < 8; i++)
-        a.part[i] = vminq_f64(a.part[i], b.part[i]);
-    return a;
-}
-
 static inline u64x16 v_round64(f64x16 x)
 {
     u64x16 result;
     for (int i = 0; i < 8; i++)
         result.part[i] = vcvtnq_u64_f64(x.part[i]);
     return result;
+}
+
+static inline u64x16 v_round(f32x16 x)
+{
+    return v_round64(v_widen(x));
 }
 
 static inline u64x16 v_zero_u64(void)

@@ -263,11 +263,6 @@ static inline f64x16 v_mul64(f64x16 a, f64x16 b)
     V_LANES(f64x16, a.lane[i] * b.lane[i]);
 }
 
-static inline f64x16 v_min64(f64x16 a, f64x16 b)
-{
-    V_LANES(f64x16, a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i]);
-}
-
 static inline uint64_t v_round64_lane(double x)
 {
     double shifted = x + 0x1p52; // rounds, and leaves the integer in the lower bits
@@ -279,6 +274,11 @@ static inline uint64_t v_round64_lane(double x)
 static inline u64x16 v_round64(f64x16 x)
 {
     V_LANES(u64x16, v_round64_lane(x.lane[i]));
+}
+
+static inline u64x16 v_round(f32x16 x)
+{
+    return v_round64(v_widen(x));
 }
 
 static inline u64x16 v_zero_u64(void)
