@@ -37,6 +37,16 @@ if(TARGET tempera-command)
     endforeach()
 endif()
 
+# The sampler's vectors by the definitions, which need no build.
+find_package(Python3 3.10 QUIET COMPONENTS Interpreter)
+if(Python3_FOUND)
+    add_test(NAME sampling_reference
+             COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/sampling_reference.py
+                     ${PROJECT_SOURCE_DIR}/tests/golden/sampling)
+else()
+    message(STATUS "No Python 3.10: the sampler's vectors are not checked by the definitions")
+endif()
+
 if(NOT TEMPERA_LM)
     return()
 endif()
