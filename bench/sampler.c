@@ -54,7 +54,7 @@ static void fill_geometric(float *z)
 static void fill_scattered(float *z)
 {
     for (size_t i = 0; i < VOCAB; i++)
-        z[i] = ldexpf(1 + (float)(i % 997) / 997, (int)(i * 40503u % 68) - 64) * (i % 2 ? 1 : -1);
+        z[i] = ldexpf(1 + (float)(i % 997) / 997, (int)(i * 40503u % 24) - 20) * (i % 2 ? 1 : -1);
 }
 
 static const struct row_kind {
@@ -83,7 +83,7 @@ struct chain {
             sizeof((struct tempera_stage[]){__VA_ARGS__}) / sizeof(struct tempera_stage)           \
     }
 
-enum { N_CHAINS = 8 };
+enum { N_CHAINS = 9 };
 
 static size_t fill_chains(struct chain *chains)
 {
@@ -100,6 +100,7 @@ static size_t fill_chains(struct chain *chains)
         CHAIN("top-p", tempera_stage_top_p(0.95f), cool),
         CHAIN("typical", tempera_stage_typical(0.95f), cool),
         CHAIN("top-n-sigma", tempera_stage_top_n_sigma(1), cool),
+        CHAIN("mirostat-2", cool, tempera_stage_mirostat_2(5, 0.1f)),
     };
     size_t n = sizeof all / sizeof *all;
     for (size_t i = 0; i < n; i++)
@@ -202,7 +203,8 @@ int bench_sampler(bool json)
 {
     struct memory m = {.z = bench_alloc(VOCAB, sizeof *m.z), .copy = bench_alloc(VOCAB, 4)};
     m.logits = tempera_matrix_const_f32(m.z, 1, VOCAB);
-    m.scratch_nbytes = tempera_sample_scratch_nbytes(&m.logits, NULL);
+    struct tempera_sampler plain = tempera_sampler_of(NULL, 0); // no chain needs more
+    m.scratch_nbytes = tempera_sample_scratch_nbytes(&m.logits, &plain, NULL);
     m.scratch = bench_alloc(1, m.scratch_nbytes);
     for (size_t i = 0; i < N_ROWS; i++)
         run_row(&m, &rows[i], json);

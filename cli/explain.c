@@ -106,7 +106,7 @@ static enum tempera_status probs_after(const struct analysis *a, const struct te
     struct tempera_sampler sampler = tempera_sampler_of(stages, n);
     struct tempera_sample_row row = {.sampler = &sampler};
     struct tempera_sample_result result;
-    size_t nbytes = tempera_sample_scratch_nbytes(&logits, NULL);
+    size_t nbytes = tempera_sample_scratch_nbytes(&logits, &sampler, NULL);
     void *scratch = aligned_alloc(64, (nbytes + 63) / 64 * 64);
     if (scratch == NULL)
         return TEMPERA_OUT_OF_MEMORY;

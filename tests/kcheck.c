@@ -309,6 +309,47 @@ static size_t log_softmax_bf16(const struct inputs *in, float *out)
     return through_halves(in, TEMPERA_BF16, true, out);
 }
 
+// The distributions that a chain leaves of rows, and in each row's first place its token.
+static size_t sample(const struct inputs *in, const struct tempera_stage *stages, size_t n_stages,
+                     float *out)
+{
+    struct tempera_matrix z = matrix_of(in, in->z), p = tempera_matrix_f32(out, in->rows, in->n);
+    struct tempera_sampler sampler = tempera_sampler_of(stages, n_stages);
+    struct tempera_sample_row rows[MOST_ROWS];
+    struct tempera_sample_result results[MOST_ROWS];
+    size_t nbytes = tempera_sample_scratch_nbytes(&z, &sampler, in->executor);
+    void *scratch = aligned_alloc(64, nbytes);
+    for (size_t r = 0; r < in->rows; r++)
+        rows[r] = (struct tempera_sample_row){.sampler = &sampler, .seed = 1};
+    tempera_sampler_probs(&z, rows, &p, results, scratch, nbytes, in->executor);
+    for (size_t r = 0; r < in->rows; r++)
+        out[r * in->n] = (float)results[r].token;
+    free(scratch);
+    return in->rows * in->n;
+}
+
+static size_t sample_ranks(const struct inputs *in, float *out)
+{
+    const struct tempera_stage stages[] = {tempera_stage_temperature(in->T),
+                                           tempera_stage_top_p(0.9f), tempera_stage_top_k(50)};
+    return sample(in, stages, 3, out);
+}
+
+static size_t sample_typical(const struct inputs *in, float *out)
+{
+    const struct tempera_stage stages[] = {tempera_stage_temperature(in->T),
+                                           tempera_stage_typical(0.8f)};
+    return sample(in, stages, 2, out);
+}
+
+static size_t sample_thresholds(const struct inputs *in, float *out)
+{
+    const struct tempera_stage stages[] = {tempera_stage_top_n_sigma(2.5f),
+                                           tempera_stage_temperature(in->T),
+                                           tempera_stage_eta(1e-4f), tempera_stage_p_less()};
+    return sample(in, stages, 4, out);
+}
+
 static const struct {
     const char *name;
     operation *run;
@@ -328,6 +369,9 @@ static const struct {
     {"log_softmax_f16", log_softmax_f16},
     {"log_softmax_bf16", log_softmax_bf16},
     {"loss_options", loss_options},
+    {"sample_ranks", sample_ranks},
+    {"sample_typical", sample_typical},
+    {"sample_thresholds", sample_thresholds},
     {"loss_soft", loss_soft},
     {"loss_bf16", loss_bf16},
 };

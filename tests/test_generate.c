@@ -103,7 +103,7 @@ static size_t decode(const struct setting *s, const int32_t *ids, size_t n, char
 }
 
 // A chain without filters, hot, so that every token can come.
-static struct tempera_stage hot = {TEMPERA_STAGE_TEMPERATURE, {.temperature = 3}};
+static struct tempera_stage hot = {.kind = TEMPERA_STAGE_TEMPERATURE, .u.temperature = 3};
 
 static struct tempera_generate_options hot_options(uint64_t seed, size_t max_tokens)
 {

@@ -273,7 +273,7 @@ static void scratch_sizes(void)
             size_t nbytes = tempera_linear_cross_entropy_scratch_nbytes(rows, vocabs[i], 0);
             CHECK(nbytes >= last && nbytes >= 4 * vocabs[i]);
             CHECK(tempera_linear_cross_entropy_scratch_nbytes(rows, vocabs[i], 64000000) >= nbytes);
-            CHECK(nbytes <= 15000000 + 63 || nbytes <= 4 * vocabs[i] + 63);
+            CHECK(nbytes <= 14500000 + 63 || nbytes <= 4 * vocabs[i] + 63);
             last = nbytes;
         }
     }

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Matrix products against the definition in double: shapes, transposes, strides, accumulation;
-// the same bits for any executor; nothing written outside.
+// the same bits for any executor; nothing written outside. Thin products on every instruction set
+// that has kernels for them.
 //
 //     test_matmul --bench      GFLOP/s of a training's products, for docs/MATMUL.md
 #include "check.h"
 
 #include <time.h>
 
+#include <tempera/cpu.h>
+
 #include "matmul/matmul.h"
+#include "matmul/thin.h"
 
 enum { MOST = 1100 * 1100 };
 
@@ -43,9 +47,13 @@ static struct tempera_matmul make(size_t M, size_t N, size_t K, unsigned flags)
 
 // Sums of K products in f32, in any order: off by at most (K + 1) 2^-24 of the sum of magnitudes,
 // which is at most K + 1.
-static void check_product(const struct tempera_matmul *p)
+static double bound_of(const struct tempera_matmul *p)
 {
-    double bound = (double)(p->K + 1) * 0x1p-24 * (double)(p->K + 1);
+    return (double)(p->K + 1) * 0x1p-24 * (double)(p->K + 1);
+}
+
+static void check_product(const struct tempera_matmul *p, double bound)
+{
     size_t n_samples = p->M * p->N < 20000 ? p->M * p->N : 2000;
     for (size_t s = 0; s < n_samples; s++) {
         size_t i = n_samples == 2000 ? check_random_below(p->M * p->N) : s;
@@ -71,7 +79,7 @@ static void shapes(void)
             tempera_matmul_serial(&p);
         else
             tempera_matmul(&p, NULL);
-        check_product(&p);
+        check_product(&p, bound_of(&p));
     }
 }
 
@@ -80,7 +88,7 @@ static void one_row(void)
     for (unsigned flags = 0; flags < 8; flags += 2) {
         struct tempera_matmul p = make(1, 1000, 300, flags);
         tempera_matmul(&p, NULL);
-        check_product(&p);
+        check_product(&p, bound_of(&p));
     }
 }
 
@@ -112,7 +120,7 @@ static void any_executor(void)
         size_t n = p.M * p.c_stride;
         tempera_matmul(&p, NULL);
         memcpy(first, c, n * sizeof *c);
-        check_product(&p);
+        check_product(&p, bound_of(&p));
         for (size_t threads = 1; threads <= 7; threads += threads < 3 ? 1 : 4) {
             struct tempera_thread_pool *pool = NULL;
             CHECK_STATUS(tempera_thread_pool_open(&pool, threads), TEMPERA_OK);
@@ -121,6 +129,71 @@ static void any_executor(void)
             CHECK_MEM(c, first, n * sizeof *c);
             tempera_thread_pool_close(&pool);
         }
+    }
+}
+
+// Small integers, whose products and sums are exact in any order.
+static void make_exact(const struct tempera_matmul *p)
+{
+    float *const arrays[] = {a, b, c};
+    const size_t counts[] = {p->M * p->a_stride, (p->b_transposed ? p->N : p->K) * p->b_stride,
+                             p->M * p->c_stride};
+    for (size_t i = 0; i < 3; i++)
+        for (size_t k = 0; k < counts[i]; k++)
+            arrays[i][k] = (float)check_random_below(31) - 15;
+    memcpy(before, c, counts[2] * sizeof *c);
+}
+
+// Rows and columns beside whole tiles; K in slices, and in pieces (65 rows of 4000).
+static void thin_on(uint32_t isa)
+{
+    static const size_t shapes[][3] = {{64, 16384, 64}, {2, 1030, 1025},  {65, 270, 4000},
+                                       {17, 1500, 800}, {128, 130, 8200}, {71, 97, 11000},
+                                       {9, 24, 44000},  {6, 1000, 1100}};
+    CHECK_STATUS(tempera_cpu_set_mask(isa), TEMPERA_OK);
+    struct tempera_thread_pool *pool = NULL;
+    CHECK_STATUS(tempera_thread_pool_open(&pool, 3), TEMPERA_OK);
+    size_t n_done = 0;
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (unsigned flags = 0; flags < 8; flags += 2) {
+            struct tempera_matmul p = make(shapes[s][0], shapes[s][1], shapes[s][2], flags);
+            size_t n = p.M * p.c_stride;
+            make_exact(&p);
+            if (!tempera_matmul_thin(&p, NULL)) {
+                CHECK_MEM(c, before, n * sizeof *c);
+                continue;
+            }
+            n_done++;
+            check_product(&p, 0);
+            memcpy(first, c, n * sizeof *c);
+            memcpy(c, before, n * sizeof *c);
+            tempera_matmul(&p, tempera_thread_pool_executor(pool));
+            CHECK_MEM(c, first, n * sizeof *c);
+        }
+    tempera_thread_pool_close(&pool);
+    bool has_kernels = isa == TEMPERA_ISA_AVX2 || isa == TEMPERA_ISA_AVX512;
+    CHECK(has_kernels ? n_done >= 24 : n_done == 0);
+}
+
+static void thin(void)
+{
+    uint32_t usable = tempera_cpu_detected() & tempera_cpu_compiled();
+    for (uint32_t isa = TEMPERA_ISA_SCALAR; isa <= TEMPERA_ISA_NEON; isa *= 2)
+        if (usable & isa)
+            thin_on(isa);
+    CHECK_STATUS(tempera_cpu_set_mask(usable), TEMPERA_OK);
+}
+
+// Not thin: one row, or too many, or a transposed A, or a B that is small or isn't deep.
+static void not_thin(void)
+{
+    static const size_t shapes[][3] = {
+        {1, 1100, 1000}, {129, 1100, 1000}, {16, 1000, 1000}, {64, 1040, 1024}, {9, 1100, 1000}};
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        unsigned flags = s == 3 ? 0 : s == 4 ? 1 : 2;
+        struct tempera_matmul p = make(shapes[s][0], shapes[s][1], shapes[s][2], flags);
+        CHECK(!tempera_matmul_thin(&p, NULL));
+        CHECK_MEM(c, before, p.M * p.c_stride * sizeof *c);
     }
 }
 
@@ -182,6 +255,8 @@ static int bench(void)
         {"y = x W^T", 1024, 1024, 1024, 2},   {"dx = dy W", 2048, 384, 1024, 0},
         {"dW += dy^T x", 384, 384, 2048, 5},  {"dW += dy^T x", 1024, 384, 2048, 5},
         {"one head: q k^T", 256, 256, 64, 2}, {"one token", 1, 1024, 1024, 2},
+        {"few: y = x W^T", 16, 2048, 1024, 2}, {"few: y = x W^T", 64, 2048, 1024, 2},
+        {"few: dx = dy W", 64, 512, 4096, 0},
     };
     struct tempera_thread_pool *pool = NULL;
     if (tempera_thread_pool_open(&pool, 2) != TEMPERA_OK)
@@ -210,6 +285,8 @@ int main(int argc, char **argv)
         {"one row", one_row},
         {"empty products", empty},
         {"any executor, the same bits", any_executor},
+        {"thin products", thin},
+        {"products that aren't thin", not_thin},
         {"products at once in several threads", products_at_once},
     };
     if (tempera_matmul_start() != TEMPERA_OK) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The contract of sampler.h: edges of every stage and of rows, states, arguments that must be
-// refused with nothing written, batches, and tokens that must never change.
+// The contract of sampler.h: edges of every stage and of rows, arguments that must be refused with
+// nothing written, batches, and tokens that must never change. States: test_sampler_states.c.
 #include "test_sampler_setup.h"
 
 #include <fenv.h>
@@ -251,96 +251,6 @@ static void masks(void)
 }
 
 // ------------------------------------------------------------------------------------------------
-// States
-
-// A state is a value: copy to clone, copy back to roll back, write the bytes to save.
-static void states_are_values(void)
-{
-    struct tempera_stage stage = tempera_stage_penalties(1.3f, 0.4f, 0.2f, 8);
-    struct tempera_sampler sampler = tempera_sampler_of(&stage, 1);
-    const int32_t prompt[13] = {0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2};
-    struct tempera_sampler_state *state = new_state(&sampler, prompt, 13);
-    size_t nbytes = tempera_sampler_state_nbytes(&sampler);
-    CHECK_EQ_U64(state->nbytes, nbytes);
-    CHECK_EQ_U64(state->step, 13);
-    char *saved = malloc(nbytes);
-    memcpy(saved, state, nbytes);
-    int32_t tokens[3][20];
-    fill_random(40);
-    for (int branch = 0; branch < 3; branch++) {
-        struct tempera_sample_row row = {.sampler = &sampler, .state = state, .seed = 11};
-        for (size_t i = 0; i < 20; i++) {
-            tokens[branch][i] = sample_row(z, 40, &row).token;
-            CHECK_STATUS(tempera_sampler_accept(state, tokens[branch][i], NULL), TEMPERA_OK);
-        }
-        if (branch == 1) { // the last branch goes on from a copy at another place
-            free(state);
-            state = malloc(nbytes);
-        }
-        memcpy(state, saved, nbytes);
-    }
-    CHECK_MEM(tokens[1], tokens[0], sizeof tokens[0]);
-    CHECK_MEM(tokens[2], tokens[0], sizeof tokens[0]);
-    bool varied = false;
-    for (size_t i = 1; i < 20; i++)
-        varied |= tokens[0][i] != tokens[0][0];
-    CHECK(varied); // the step tells draws apart
-    free(state);
-    free(saved);
-}
-
-static enum tempera_status status_with(struct tempera_sampler_state *state,
-                                       const struct tempera_sampler *sampler)
-{
-    struct tempera_sample_row row = {.sampler = sampler, .state = state};
-    struct tempera_sample_result result;
-    struct tempera_matrix logits = tempera_matrix_f32(z, 1, 4);
-    size_t nbytes;
-    void *scratch = new_scratch(&logits, NULL, &nbytes);
-    enum tempera_status status = tempera_sample(&logits, &row, &result, scratch, nbytes, NULL);
-    free(scratch);
-    return status;
-}
-
-static void states_that_do_not_fit(void)
-{
-    struct tempera_stage stage = tempera_stage_penalties(1.1f, 0, 0, 16);
-    struct tempera_sampler wide = tempera_sampler_of(&stage, 1), none = tempera_sampler_of(NULL, 0);
-    size_t nbytes = tempera_sampler_state_nbytes(&wide);
-    CHECK(tempera_sampler_state_nbytes(&none) < nbytes);
-    struct tempera_sampler_state *state = new_state(&wide, NULL, 0);
-    CHECK_STATUS(tempera_sampler_state_init(state, nbytes - 1, &wide), TEMPERA_BUFFER_TOO_SMALL);
-    CHECK_STATUS(tempera_sampler_state_init(NULL, nbytes, &wide), TEMPERA_INVALID_ARGUMENT);
-    CHECK_STATUS(tempera_sampler_state_init(state, nbytes, NULL), TEMPERA_INVALID_ARGUMENT);
-    char *odd = (char *)state + 4;
-    CHECK_STATUS(tempera_sampler_state_init((void *)odd, nbytes, &none), TEMPERA_INVALID_ARGUMENT);
-    CHECK_STATUS(tempera_sampler_accept(state, -1, NULL), TEMPERA_INVALID_ARGUMENT);
-    CHECK_STATUS(tempera_sampler_accept(NULL, 1, NULL), TEMPERA_INVALID_ARGUMENT);
-    const struct tempera_sample_result other = {.token = 2};
-    CHECK_STATUS(tempera_sampler_accept(state, 1, &other), TEMPERA_INVALID_ARGUMENT);
-    CHECK_EQ_U64(state->step, 0);
-    CHECK_STATUS(status_with(state, &wide), TEMPERA_OK);
-    CHECK_STATUS(status_with(state, &none), TEMPERA_OK);
-    // Fields of the head that came back wrong from a file
-    const struct tempera_sampler_state good = *state;
-    state->version++;
-    CHECK_STATUS(tempera_sampler_accept(state, 1, NULL), TEMPERA_STATE_MISMATCH);
-    CHECK_STATUS(status_with(state, &wide), TEMPERA_STATE_MISMATCH);
-    memcpy(state, &good, sizeof good);
-    state->window = UINT32_MAX;
-    CHECK_STATUS(tempera_sampler_accept(state, 1, NULL), TEMPERA_STATE_MISMATCH);
-    memcpy(state, &good, sizeof good);
-    state->nbytes -= 8;
-    CHECK_STATUS(status_with(state, &wide), TEMPERA_STATE_MISMATCH);
-    // A state that remembers less than a window asks for
-    CHECK_STATUS(tempera_sampler_state_init(state, nbytes, &none), TEMPERA_OK);
-    CHECK_STATUS(tempera_sampler_accept(state, 1, NULL), TEMPERA_OK);
-    CHECK_STATUS(status_with(state, &none), TEMPERA_OK);
-    CHECK_STATUS(status_with(state, &wide), TEMPERA_INVALID_ARGUMENT);
-    free(state);
-}
-
-// ------------------------------------------------------------------------------------------------
 // Arguments
 
 // A call with everything in order; a test spoils one thing.
@@ -365,7 +275,7 @@ static void open_call(struct call *call)
         call_probs[i] = 77;
     call->logits = tempera_matrix_f32(call_logits, 2, 10);
     call->probs = tempera_matrix_f32(call_probs, 2, 10);
-    call->scratch = new_scratch(&call->logits, NULL, &call->nbytes);
+    call->scratch = new_scratch(&call->logits, &plain_sampler, NULL, &call->nbytes);
     call->rows[0].sampler = call->rows[1].sampler = &plain_sampler;
     call->rows_given = call->rows;
     call->results_given = call->results;
@@ -422,7 +332,7 @@ static void bad_matrices(void)
                      TEMPERA_INVALID_ARGUMENT);
         free(c.scratch);
     }
-    CHECK_EQ_SIZE(tempera_sample_scratch_nbytes(NULL, NULL), 0);
+    CHECK_EQ_SIZE(tempera_sample_scratch_nbytes(NULL, &plain_sampler, NULL), 0);
 }
 
 static void bad_buffers(void)
@@ -470,19 +380,11 @@ static void no_rows(void)
     CHECK_STATUS(tempera_sampler_probs(&logits, NULL, &logits, NULL, NULL, 0, NULL), TEMPERA_OK);
 }
 
-// A stage is refused by its number, and the message says what is wrong.
 static void check_stage_refused(struct tempera_stage stage, const char *what)
 {
     struct tempera_stage stages[] = {tempera_stage_top_k(4), stage};
     struct tempera_sampler sampler = tempera_sampler_of(stages, 2);
-    struct tempera_error error = {0};
-    CHECK_STATUS(tempera_sampler_check(&sampler, &error), TEMPERA_INVALID_ARGUMENT);
-    CHECK_STATUS(error.status, TEMPERA_INVALID_ARGUMENT);
-    CHECK(strstr(error.message, "stage 1") != NULL);
-    if (!CHECK(strstr(error.message, what) != NULL))
-        printf("# %s\n", error.message);
-    CHECK_STATUS(tempera_sampler_check(&sampler, NULL), TEMPERA_INVALID_ARGUMENT);
-    CHECK_EQ_SIZE(tempera_sampler_state_nbytes(&sampler), 0);
+    check_complaint(stage, what);
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].sampler = &sampler);
 }
 
@@ -512,9 +414,14 @@ static void bad_stages(void)
     check_stage_refused(tempera_stage_top_a(NAN), "top_a");
     check_stage_refused(tempera_stage_top_n_sigma(-1), "top_n_sigma");
     check_stage_refused(tempera_stage_top_n_sigma(NAN), "top_n_sigma");
+    check_stage_refused(tempera_stage_top_h(-0.1f), "top_h");
+    check_stage_refused(tempera_stage_top_h(NAN), "top_h");
     check_stage_refused(tempera_stage_xtc(NAN, 0.1f), "probability of XTC");
     check_stage_refused(tempera_stage_xtc(1.5f, 0.1f), "probability of XTC");
     check_stage_refused(tempera_stage_xtc(1, -0.1f), "threshold of XTC");
+    struct tempera_stage sparing = tempera_stage_xtc(1, 0.1f);
+    sparing.u.xtc.spared.count = 1;
+    check_stage_refused(sparing, "ids");
     check_stage_refused(tempera_stage_dynamic_temperature(-1, 1, 1), "low");
     check_stage_refused(tempera_stage_dynamic_temperature(2, 1, 1), "low");
     check_stage_refused(tempera_stage_dynamic_temperature(0, INFINITY, 1), "finite");
@@ -537,8 +444,8 @@ static void bad_stages(void)
     check_stage_refused(tempera_stage_logit_bias(&inf_bias, 1), "bias");
     check_stage_refused(tempera_stage_logit_bias(negative, 2), "negative");
     check_stage_refused(tempera_stage_logit_bias(NULL, 1), "entries");
-    check_stage_refused((struct tempera_stage){(enum tempera_stage_kind)0, {0}}, "kind");
-    check_stage_refused((struct tempera_stage){(enum tempera_stage_kind)99, {0}}, "kind");
+    check_stage_refused(tempera_stage_of((enum tempera_stage_kind)0), "kind");
+    check_stage_refused(tempera_stage_of((enum tempera_stage_kind)99), "kind");
     struct tempera_error error;
     memset(&error, 0x55, sizeof error);
     CHECK_STATUS(tempera_sampler_check(&plain_sampler, &error), TEMPERA_OK);
@@ -592,7 +499,7 @@ static void run_batch(const struct tempera_matrix *logits, const struct tempera_
 {
     struct tempera_matrix out = tempera_matrix_f32(together_probs, ROWS, COLS);
     size_t nbytes;
-    void *scratch = new_scratch(logits, executor, &nbytes);
+    void *scratch = new_scratch(logits, batch_rows[0].sampler, executor, &nbytes);
     CHECK_STATUS(
         tempera_sampler_probs(logits, batch_rows, &out, together, scratch, nbytes, executor),
         TEMPERA_NAN_INPUT);
@@ -746,8 +653,6 @@ int main(void)
         {"nothing allowed", nothing_allowed},
         {"scores of +inf", infinite_scores},
         {"masks", masks},
-        {"states are values", states_are_values},
-        {"states that do not fit", states_that_do_not_fit},
         {"bad matrices", bad_matrices},
         {"bad buffers", bad_buffers},
         {"bad rows", bad_rows},

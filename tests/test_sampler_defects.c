@@ -312,6 +312,80 @@ static void a_clone_has_the_same_penalties(void)
     free(state);
 }
 
+// The tokens of `n` steps, with results accepted.
+static void go_on(const struct tempera_sampler *sampler, struct tempera_sampler_state *state,
+                  uint64_t seed, int32_t *tokens, size_t n)
+{
+    static float row_scores[50];
+    for (size_t i = 0; i < 50; i++)
+        row_scores[i] = (float)(i * i % 53) / 13;
+    struct tempera_sample_row row = {.sampler = sampler, .state = state, .seed = seed};
+    for (size_t i = 0; i < n; i++) {
+        struct tempera_sample_result result = sample_row(row_scores, 50, &row);
+        tokens[i] = result.token;
+        CHECK_STATUS(tempera_sampler_accept(state, result.token, &result), TEMPERA_OK);
+    }
+}
+
+// abetlen/llama-cpp-python#914: mirostat's threshold is lost between calls. koboldcpp: all requests
+// share it. Here two texts in turns are as they are one after the other, and a text in pieces is as
+// it is in one go.
+static void what_was_learned_is_the_states(void)
+{
+    enum { STEPS = 60 };
+    const struct tempera_stage learners[] = {tempera_stage_mirostat_1(2, 0.5f, 40),
+                                             tempera_stage_mirostat_2(2, 0.5f),
+                                             tempera_stage_adaptive_p(0.1f, 0.7f)};
+    for (size_t s = 0; s < COUNT_OF(learners); s++) {
+        struct tempera_sampler sampler = tempera_sampler_of(&learners[s], 1);
+        int32_t alone[2][STEPS], in_turns[2][STEPS];
+        struct tempera_sampler_state *states[2];
+        for (uint64_t i = 0; i < 2; i++) {
+            states[i] = new_state(&sampler, NULL, 0);
+            go_on(&sampler, states[i], i, alone[i], STEPS);
+            CHECK_STATUS(tempera_sampler_state_init(states[i], states[i]->nbytes, &sampler),
+                         TEMPERA_OK);
+        }
+        for (size_t step = 0; step < STEPS; step++)
+            for (uint64_t i = 0; i < 2; i++)
+                go_on(&sampler, states[i], i, &in_turns[i][step], 1);
+        CHECK_MEM(in_turns, alone, sizeof alone);
+        CHECK(states[0]->level != states[1]->level);
+        // It matters: from where learning begins, the distribution would be another.
+        struct tempera_sampler_state *fresh = new_state(&sampler, NULL, 0);
+        fresh->step = STEPS;
+        go_on(&sampler, fresh, 0, in_turns[0], 1);
+        go_on(&sampler, states[0], 0, alone[0], 1);
+        CHECK(fresh->level != states[0]->level);
+        free(fresh);
+        free(states[0]);
+        free(states[1]);
+    }
+}
+
+// ggml-org/llama.cpp's clones of mirostat write to the source, those of adaptive-p lose what they
+// need for the next step. Clones go on as the original does, and leave it alone.
+static void a_clone_has_learned_the_same(void)
+{
+    const struct tempera_stage learners[] = {tempera_stage_mirostat_1(2, 0.5f, 40),
+                                             tempera_stage_mirostat_2(2, 0.5f),
+                                             tempera_stage_adaptive_p(0.1f, 0.7f)};
+    for (size_t s = 0; s < COUNT_OF(learners); s++) {
+        struct tempera_sampler sampler = tempera_sampler_of(&learners[s], 1);
+        struct tempera_sampler_state *state = new_state(&sampler, NULL, 0), clone, original;
+        int32_t tokens[40], other[40];
+        CHECK_EQ_U64(state->nbytes, sizeof clone);
+        go_on(&sampler, state, 3, tokens, 40);
+        clone = original = *state;
+        go_on(&sampler, &clone, 3, other, 40);
+        CHECK_MEM(state, &original, sizeof original);
+        go_on(&sampler, state, 3, tokens, 40);
+        CHECK_MEM(other, tokens, sizeof tokens);
+        CHECK_MEM(&clone, state, sizeof clone);
+        free(state);
+    }
+}
+
 // ln(p_i / p_j) after penalties: what was added to one score, less what was added to the other.
 static double change_of(const struct tempera_stage *stage, const int32_t *history, size_t count,
                         const float *row, size_t n, size_t i)
@@ -504,6 +578,8 @@ int main(void)
         {"scores are taken from their maximum", scores_are_taken_from_their_maximum},
         {"top-p below 1/n keeps one", top_p_below_1_over_n_keeps_one},
         {"a clone has the same penalties", a_clone_has_the_same_penalties},
+        {"what was learned is the state's", what_was_learned_is_the_states},
+        {"a clone has learned the same", a_clone_has_learned_the_same},
         {"penalties do what they say", penalties_do_what_they_say},
         {"a window of 0 is off", a_window_of_0_is_off},
         {"logit bias shows in the probabilities", logit_bias_shows_in_the_probabilities},

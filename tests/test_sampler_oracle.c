@@ -2,6 +2,7 @@
 // The sampler against an independent version that reads like the definitions in docs/SAMPLING.md:
 // it sorts the whole row, adds masses one by one and counts tokens by going through the history.
 // Kept sets, probabilities and tokens have to agree bit for bit.
+#include "test_sampler_masses.h"
 #include "test_sampler_setup.h"
 
 #include "base/exp.h"
@@ -47,47 +48,6 @@ static int by_key(const void *a, const void *b)
     return by_order(a, b);
 }
 
-// Toward zero.
-static float truncated(double x)
-{
-    float f = (float)x;
-    return fabs((double)f) > fabs(x) ? nextafterf(f, 0) : f;
-}
-
-static bool is_ordinary(float max, double T)
-{
-    double L = 0x1.71547652b82fep+0 / T;
-    return L >= 0x1p-100 && L <= 0x1p120 && max < 0x1p103f;
-}
-
-// The exponential that masses are made of: 2^51 exp((score - max) / T) with a relative error below
-// 2^-23 that is the same for a whole row, or where f32 can't hold the row, in double.
-static double exponential_of(float score, float max, double T)
-{
-    double L = 0x1.71547652b82fep+0 / T;
-    if (!is_ordinary(max, T))
-        return tempera_exp(((double)score - (double)max) / T) * 0x1p51;
-    double at_max = (double)max * L;
-    bool is_near = fabs(at_max) <= 512;
-    float c = is_near ? 0 : max, L_high = truncated(L), L_low = (float)(L - (double)L_high);
-    float magic = (float)(0x1.8p23 + 51 - (is_near ? rint(at_max) : 0));
-    float lowest = (float)(((double)max - (double)c) - 152 / L);
-    float d = fmaxf(lowest, score - c);
-    float t = fmaf(d, L_high, magic);
-    float f = fmaf(d, L_low, fmaf(d, L_high, magic - t));
-    float r = fmaf(f, 0x1.366874p-13f, 0x1.5e1bbcp-10f);
-    r = fmaf(r, f, 0x1.3b3d6cp-7f);
-    r = fmaf(r, f, 0x1.c6b20cp-5f);
-    r = fmaf(r, f, 0x1.ebfbc6p-3f);
-    float power = 1 + fmaf(f, 0x1.62e42cp-1f, (f * f) * r);
-    return ldexp((double)power, (int)((double)t - 0x1.8p23)); // the integer that t holds
-}
-
-static uint64_t mass_of(float score, float max, double T)
-{
-    return (uint64_t)rint(exponential_of(score, max, T));
-}
-
 // P W: P = m 2^-s with an integer m < 2^24.
 static tempera_u128 floor_product(float P, tempera_u128 W)
 {
@@ -111,11 +71,6 @@ struct weights {
     long double lambda, squares; // squares: sum of p^2 / p_max
     double mean_depth;           // a double, since typical's ties depend on its last bit
 };
-
-static double depth_of(float score, float max, double T)
-{
-    return fmin(((double)max - (double)score) * (1 / T), 1024);
-}
 
 // What a score adds to the mean of the depths.
 static tempera_u128 weighted_depth(float score, float max, double T)
@@ -197,7 +152,7 @@ static size_t n_within_sigmas(size_t n, double s)
     return kept;
 }
 
-static size_t n_before_tail(size_t n, double T, float share)
+static size_t n_before_tail(size_t n, double T, float share, size_t least)
 {
     static uint64_t bends[MOST];
     tempera_u128 total = 0, sum = 0;
@@ -210,10 +165,33 @@ static size_t n_before_tail(size_t n, double T, float share)
     }
     for (size_t j = 0; j + 2 < n; j++) {
         sum += bends[j];
-        if (j >= 1 && sum > floor_product(share, total))
+        if (j >= 1 && j >= least && sum > floor_product(share, total))
             return j;
     }
     return n;
+}
+
+// Adds entry by entry until the sum of -p ln p is too large.
+static size_t n_within_entropy(size_t n, double T, float share)
+{
+    float max = entries[0].score;
+    tempera_u128 w[2] = {0, 0}, v[2] = {0, 0}; // of all, of the first
+    for (size_t i = 0; i < n; i++) {
+        uint64_t mass = mass_of(entries[i].score, max, T);
+        w[0] += mass;
+        v[0] += (tempera_u128)rint((double)mass * depth_of(entries[i].score, max, T));
+    }
+    double lambda = tempera_log((double)w[0] / (double)mass_of(max, max, T));
+    double most = ((double)share + 0x1p-24) * ((double)v[0] + lambda * (double)w[0]);
+    size_t kept = 0;
+    for (; kept < n; kept++) {
+        uint64_t mass = mass_of(entries[kept].score, max, T);
+        w[1] += mass;
+        v[1] += (tempera_u128)rint((double)mass * depth_of(entries[kept].score, max, T));
+        if ((double)v[1] + lambda * (double)w[1] > most)
+            break;
+    }
+    return kept > 0 ? kept : 1;
 }
 
 // How many of the sorted entries stay.
@@ -241,8 +219,11 @@ static size_t n_that_stay(const struct tempera_stage *stage, size_t n, double T)
         return n_within(n, T, logl(all.squares) - slack);
     case TEMPERA_STAGE_TOP_N_SIGMA:
         return isinf(stage->u.top_n_sigma) ? n : n_within_sigmas(n, (double)stage->u.top_n_sigma);
+    case TEMPERA_STAGE_TOP_H:
+        return stage->u.top_h < 1 ? n_within_entropy(n, T, stage->u.top_h) : n;
     case TEMPERA_STAGE_TAIL_FREE:
-        return stage->u.tail_free < 1 ? n_before_tail(n, T, stage->u.tail_free) : n;
+        return stage->u.tail_free < 1 ? n_before_tail(n, T, stage->u.tail_free, stage->min_keep)
+                                      : n;
     default:
         break;
     }
@@ -318,6 +299,14 @@ static float smoothed(const struct tempera_stage *stage, float score, float max,
     return rounded((double)max + f * d * g * ((curve - 1) / 2 * g - (3 - curve) / 2));
 }
 
+static bool is_listed(const struct tempera_token_list *list, int32_t id)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->ids[i] == id)
+            return true;
+    return false;
+}
+
 // How many of the n sorted entries stay, those that go being taken out.
 static size_t without_top_choices(const struct tempera_stage *stage, size_t n, double T,
                                   tempera_u128 bits)
@@ -330,9 +319,15 @@ static size_t without_top_choices(const struct tempera_stage *stage, size_t n, d
     while (likely < n &&
            (long double)entries[likely].score - entries[0].score >= (long double)T * (l - 0x1p-22L))
         likely++;
-    size_t gone = likely < 2 ? 0 : likely - 1;
-    memmove(entries, entries + gone, (n - gone) * sizeof *entries);
-    return n - gone;
+    size_t gone = 0, kept = 0;
+    for (size_t i = 0; i + 1 < likely; i++)
+        gone += !is_listed(&stage->u.xtc.spared, entries[i].id);
+    if (n - gone < stage->min_keep)
+        return n;
+    for (size_t i = 0; i < n; i++)
+        if (i + 1 >= likely || is_listed(&stage->u.xtc.spared, entries[i].id))
+            entries[kept++] = entries[i];
+    return kept;
 }
 
 // The largest score and the temperature that masses were computed with.
@@ -394,7 +389,10 @@ static size_t oracle(size_t n, const struct tempera_sample_row *row, const int32
             if (kept == 0)
                 return 0;
             qsort(entries, kept, sizeof *entries, by_order);
-            kept = n_that_stay(stage, kept, T);
+            left = n_that_stay(stage, kept, T);
+            if (left < stage->min_keep)
+                left = kept < stage->min_keep ? kept : stage->min_keep;
+            kept = left;
         }
     }
     if (kept == 0)
@@ -503,7 +501,22 @@ static float one_of(const float *values, size_t n)
 
 #define ONE_OF(array) one_of(array, COUNT_OF(array))
 
-static struct tempera_stage random_stage(const struct tempera_logit_bias *bias, size_t n_bias)
+static struct tempera_stage random_xtc(size_t n)
+{
+    static const float shares[] = {0, 1e-3f, 0.1f, 0.25f, 0.5f, 0.6f, 1};
+    static int32_t spared[MOST_STAGES][4];
+    static size_t next;
+    struct tempera_stage stage = tempera_stage_xtc(ONE_OF(shares), ONE_OF(shares));
+    next = (next + 1) % MOST_STAGES;
+    stage.u.xtc.spared.ids = spared[next];
+    stage.u.xtc.spared.count = check_random_below(COUNT_OF(spared[next]) + 1);
+    for (size_t i = 0; i < stage.u.xtc.spared.count; i++)
+        spared[next][i] = (int32_t)check_random_below(n);
+    return stage;
+}
+
+static struct tempera_stage random_stage(size_t n, const struct tempera_logit_bias *bias,
+                                         size_t n_bias)
 {
     static const float ps[] = {0,      0.05f,      0.5f, 0.8f,   0.9f,  0.95f,
                                0.999f, 0.9999999f, 1,    1e-30f, 1e-42f};
@@ -511,9 +524,8 @@ static struct tempera_stage random_stage(const struct tempera_logit_bias *bias, 
     static const float temperatures[] = {0.3f, 0.8f, 1, 1.5f, 7, 1e-3f, 1e6f};
     static const float repetitions[] = {1, 1.3f, 0.8f, 1e-30f, 1e30f};
     static const float sigmas[] = {0, 0.5f, 1, 1.3f, 2, 3, 1e30f, INFINITY};
-    static const float thresholds[] = {0, 1e-3f, 0.1f, 0.25f, 0.5f, 0.6f, 1};
     static const float factors[] = {0, 1e-42f, 0.2f, 1, 3, 1e30f};
-    switch (check_random_below(17)) {
+    switch (check_random_below(18)) {
     case 0:
         return tempera_stage_top_k((int32_t)check_random_below(60));
     case 1:
@@ -542,9 +554,11 @@ static struct tempera_stage random_stage(const struct tempera_logit_bias *bias, 
     case 12:
         return tempera_stage_p_less();
     case 13:
-        return tempera_stage_xtc(ONE_OF(thresholds), ONE_OF(thresholds));
+        return random_xtc(n);
     case 14:
         return tempera_stage_dynamic_temperature(0.25f, 0.25f + ONE_OF(factors), ONE_OF(factors));
+    case 16:
+        return tempera_stage_top_h(ONE_OF(ps));
     case 15:
         return tempera_stage_smoothing(ONE_OF(factors), 1 + 2 * ONE_OF(small));
     default:
@@ -565,6 +579,11 @@ static size_t random_bias(struct tempera_logit_bias *bias, size_t most, size_t n
     return count;
 }
 
+static uint32_t random_min_keep(void)
+{
+    return check_random_below(2) ? 0 : (uint32_t)check_random_below(1 + check_random_below(80));
+}
+
 // One random row: chain, history, mask, seed.
 static void random_case(size_t n, enum row_kind kind)
 {
@@ -578,7 +597,7 @@ static void random_case(size_t n, enum row_kind kind)
     z[spared] = 4.5f;
     size_t n_bias = random_bias(bias, COUNT_OF(bias), n);
     for (size_t s = 0; s < n_stages; s++)
-        stages[s] = random_stage(bias, n_bias);
+        stages[s] = tempera_stage_keeping(random_stage(n, bias, n_bias), random_min_keep());
     for (size_t i = 0; i < n_history; i++)
         history[i] = (int32_t)check_random_below(n + 3); // some outside the vocabulary
     struct tempera_sampler sampler = tempera_sampler_of(stages, n_stages);
@@ -621,7 +640,7 @@ static void filters_on_large_rows(void)
         tempera_stage_top_p(0.999f),   tempera_stage_min_p(0.001f),  tempera_stage_typical(0.2f),
         tempera_stage_typical(0.95f),  tempera_stage_epsilon(3e-5f), tempera_stage_eta(1e-3f),
         tempera_stage_tail_free(0.9f), tempera_stage_top_a(0.2f),    tempera_stage_top_n_sigma(1),
-        tempera_stage_p_less()};
+        tempera_stage_p_less(),        tempera_stage_top_h(0.4f)};
     const enum row_kind kinds[] = {SMOOTH, QUANTISED, NEIGHBOURS};
     for (size_t s = 0; s < COUNT_OF(stages); s++)
         for (size_t k = 0; k < COUNT_OF(kinds); k++) {

@@ -8,11 +8,12 @@
 //
 //     scratch = 4 vocab min(rows, max(1, floor(most / (4 vocab)))) bytes, up to the next 64
 //
-// with `most` 15 MB unless the caller says otherwise, so that a call takes less than 16 in all; the
-// rest is on the stack. A matrix product takes longer for fewer rows: docs/PERFORMANCE.md has what
-// more scratch is worth. (The idea of chunks: Liger Kernel, Hsu et al. 2024, arXiv 2410.10989. To
-// take logits again instead, as in Cut Cross-Entropy, Wijmans et al. 2024, arXiv 2411.09009, needs
-// a fourth product.)
+// where a floor from 64 on is lowered to a multiple of 16, which products like best. `most` is 14.5
+// MB unless the caller says otherwise, so that a call takes less than 16 in all: the rest is on the
+// stack, and what the product takes, 0.8 MB with tempera_model_matmul. Fewer rows make products
+// slower: docs/PERFORMANCE.md has what more scratch is worth. (The idea of chunks: Liger Kernel,
+// Hsu et al. 2024, arXiv 2410.10989. To take logits again instead, as in Cut Cross-Entropy, Wijmans
+// et al. 2024, arXiv 2411.09009, needs a fourth product.)
 //
 // libtempera has no matrix product of its own: the caller supplies one. libtempera-lm has
 // tempera_model_matmul in model.h, through OpenBLAS.
@@ -58,7 +59,7 @@ struct tempera_linear_head {
     void *self; // handed to matmul
 };
 
-// Bytes of scratch that so many rows of this vocabulary can use, most_nbytes at most (0: 15 MB),
+// Bytes of scratch that so many rows of this vocabulary can use, most_nbytes at most (0: 14.5 MB),
 // but those of a row at least. 0 for no rows, no vocabulary, or too many of them.
 TEMPERA_API size_t tempera_linear_cross_entropy_scratch_nbytes(size_t rows, size_t vocab,
                                                                size_t most_nbytes);

@@ -65,7 +65,7 @@ static inline struct tempera_sampler tempera_sampler_of(const struct tempera_sta
 }
 
 // OK, or INVALID_ARGUMENT with the number of the stage (the first is 0) and what is wrong with it
-// in *error, which may be NULL. Goes through all entries of a logit bias.
+// in *error, which may be NULL. Goes through all entries of biases and lists.
 TEMPERA_API enum tempera_status tempera_sampler_check(const struct tempera_sampler *sampler,
                                                       struct tempera_error *error);
 
@@ -80,12 +80,15 @@ struct tempera_sampler_state {
     uint32_t version; // of its layout
     uint64_t step;    // tokens accepted so far; counts draws apart
     uint32_t window;  // tokens remembered at most
-    uint32_t reserved;
+    uint32_t learner; // kind of the learning stage that it was made for, 0: none
+    double level;     // what such a stage has learned: mirostat's threshold in bits, adaptive-p's
+                      // mean; 0 without one
     // the block goes on: read it through the functions below only
 };
 
 // Bytes of a state for this sampler: its longest window decides. 0 if the sampler is invalid. A
-// state serves every sampler whose windows are not longer.
+// state serves every sampler whose windows are not longer and whose learning stage, if it has one,
+// is of the same kind.
 TEMPERA_API size_t tempera_sampler_state_nbytes(const struct tempera_sampler *sampler);
 
 // Makes an empty state in `nbytes` bytes of the caller's, aligned to 8. BUFFER_TOO_SMALL,
@@ -95,10 +98,10 @@ TEMPERA_API enum tempera_status tempera_sampler_state_init(struct tempera_sample
                                                            const struct tempera_sampler *sampler);
 
 // Appends a token, of the prompt or drawn, to the history. Sampling never does this by itself.
-//   drawn  what tempera_sample said of the token; NULL for one of the prompt. Stages that follow
-//          the probabilities of what was drawn learn them here; those of this version need none
-// INVALID_ARGUMENT (NULL state, negative id, a result of another token), STATE_MISMATCH (a damaged
-// block, or another version's).
+//   drawn  what sampling said of the token; NULL for one of the prompt. Learning stages learn it
+//          here, and penalties know by it what is not of the prompt
+// INVALID_ARGUMENT (NULL state, negative id, a result of another token or whose level is none),
+// STATE_MISMATCH (a damaged block, or another version's).
 TEMPERA_API enum tempera_status tempera_sampler_accept(struct tempera_sampler_state *state,
                                                        int32_t token,
                                                        const struct tempera_sample_result *drawn);
@@ -124,13 +127,17 @@ struct tempera_sample_result {
                                 // stage, at T = 1: the bits that tempera_log_softmax gives
     float logprob;              // natural log of p in the distribution that was drawn from
     uint64_t n_kept;            // candidates when it was drawn, those of mass 0 included
-    uint64_t reserved[2];
+    double level;               // the state's level once this token is accepted
+    uint64_t reserved;
 };
 
-// Bytes of scratch for tempera_sample and tempera_sampler_probs with logits of this shape and
-// this executor (NULL: serial): about 16 * vocab for each thread, of which there are as many as
-// rows at most. 0 for no rows, or a shape that can't be sampled. Enough for fewer rows, too.
+// Bytes of scratch for tempera_sample and tempera_sampler_probs with logits of this shape, this
+// sampler and this executor (NULL: serial): about 20 * vocab for each thread, of which there are as
+// many as rows at most; with adaptive-p 24 * vocab, with DRY or n-grams 4 * window more. Rows with
+// several samplers: the largest answer serves. 0 for no rows, a shape that can't be sampled or an
+// invalid sampler. Enough for fewer rows, too.
 TEMPERA_API size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *logits,
+                                                 const struct tempera_sampler *sampler,
                                                  const struct tempera_executor *executor);
 
 // Draws one token for each row of logits[batch, vocab].
@@ -141,9 +148,9 @@ TEMPERA_API size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *lo
 //   executor  NULL: this thread. One row is one thread's work
 // No output may overlap an input or another output.
 // Returns the worst row's status, or INVALID_ARGUMENT (tempera_sampler_check says more about a
-// sampler; a state that remembers less than a window), UNSUPPORTED (dtype), TOKEN_OUT_OF_RANGE (a
-// bias for a token outside the vocabulary), STATE_MISMATCH, BUFFER_TOO_SMALL: then nothing is
-// written.
+// sampler; a state that remembers less than a window, or learns something else), UNSUPPORTED
+// (dtype), TOKEN_OUT_OF_RANGE (a bias or a list that names a token outside the vocabulary),
+// STATE_MISMATCH, BUFFER_TOO_SMALL: then nothing is written.
 TEMPERA_API enum tempera_status tempera_sample(const struct tempera_matrix *logits,
                                                const struct tempera_sample_row *rows,
                                                struct tempera_sample_result *results, void *scratch,

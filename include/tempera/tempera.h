@@ -15,6 +15,7 @@
 #include <tempera/loss.h>
 #include <tempera/matrix.h>
 #include <tempera/parallel.h>
+#include <tempera/presets.h>
 #include <tempera/sampler.h>
 #include <tempera/sampler_stages.h>
 #include <tempera/shards.h>

@@ -37,21 +37,21 @@ static float survey(const float *z, size_t n, float *maxima, bool *is_finite)
 }
 
 static size_t gather(const float *z, const int32_t *ids, size_t n, int32_t first, float floor,
-                     float *out, int32_t *out_ids)
+                     float ceiling, float *out, int32_t *out_ids)
 {
-    const f32x16 least = v_set(floor);
+    const f32x16 least = v_set(floor), most = v_set(ceiling);
     size_t kept = 0;
     for (size_t i = 0; i < n; i += 16) {
-        f32x16 x = load_lanes(z, n, i, -INFINITY);
-        uint32_t bits = v_bits_of(v_less(x, least)) ^ 0xFFFF;
+        f32x16 x = load_lanes(z, n, i, 0);
+        uint32_t bits = v_bits_of(v_either(v_less(x, least), v_less(most, x))) ^ 0xFFFF;
         if (n - i < 16)
             bits &= ((uint32_t)1 << (n - i)) - 1;
         if (bits == 0)
             continue;
-        if (ids == NULL)
-            v_compress_count(out_ids + kept, bits, first + (int32_t)i);
-        else
+        if (ids != NULL)
             v_compress_ids(out_ids + kept, bits, ids + i);
+        else if (out_ids != NULL)
+            v_compress_count(out_ids + kept, bits, first + (int32_t)i);
         v_compress(out + kept, bits, x);
         kept += (size_t)__builtin_popcount(bits);
     }

@@ -163,19 +163,19 @@ struct tempera_kernels {
     // The largest score, NaNs passed over; maxima[ceil(n / TEMPERA_SURVEY_BLOCK)]: the largest of
     // each block, of either sign where it is 0. *is_finite: all scores are.
     float (*survey)(const float *z, size_t n, float *maxima, bool *is_finite);
-    // Copies the scores from `floor` on, in order, with their ids: ids[n], or first, first + 1, ...
-    // where that is NULL. Returns how many. out and out_ids may be z and ids, and have room for n
-    // rounded up to 16.
+    // Copies the scores in [floor, ceiling], in order, with their ids: ids[n], or first, first + 1,
+    // ... where that is NULL; without any where out_ids is NULL, too. Returns how many. out and
+    // out_ids may be z and ids, and have room for n rounded up to 16.
     size_t (*gather)(const float *z, const int32_t *ids, size_t n, int32_t first, float floor,
-                     float *out, int32_t *out_ids);
+                     float ceiling, float *out, int32_t *out_ids);
     // Adds max - z_i and its square to the lanes, in double.
     void (*deviation)(const float *z, size_t n, float max, double sums[16], double squares[16]);
     // w_i = e(z_i) rounded to the nearest integer, ties to even
     void (*masses)(const float *z, size_t n, const struct tempera_exponent *x, uint64_t *w);
     // The sum of w_i; n at most TEMPERA_MASSES_PER_SUM.
     uint64_t (*mass_sum)(const float *z, size_t n, const struct tempera_exponent *x);
-    // The sums of w_i and of e(z_i) x_i, rounded, with x_i = min((max - z_i) / T, 1024), all in f32;
-    // inverse_T = (float)(1 / T), n as for mass_sum.
+    // The sums of w_i and of e(z_i) x_i, rounded, with x_i = min((max - z_i) / T, 1024), all in
+    // f32; inverse_T = (float)(1 / T), n as for mass_sum.
     void (*mass_depths)(const float *z, size_t n, const struct tempera_exponent *x, float max,
                         float inverse_T, uint64_t sums[2]);
     // The sum of (e(z_i) 2^-26)^2, rounded, in f32; n as for mass_sum.

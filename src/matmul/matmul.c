@@ -4,6 +4,8 @@
 #include <cblas.h>
 #include <pthread.h>
 
+#include "matmul/thin.h"
+
 // ------------------------------------------------------------------------------------------------
 // The library
 
@@ -128,6 +130,8 @@ void tempera_matmul(const struct tempera_matmul *product, const struct tempera_e
         clear(product);
         return;
     }
+    if (tempera_matmul_thin(product, executor))
+        return;
     struct panels panels = cut(product);
     size_t n_panels = ceil_div(product->M, panels.rows) * panels.n_across;
     tempera_parallel_for(executor, n_panels, multiply_panel, &panels);

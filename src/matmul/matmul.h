@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Matrix products in f32, through OpenBLAS, cut into fixed panels.
+// Matrix products in f32, through OpenBLAS, cut into fixed panels; those of a few rows with a large
+// matrix in kernels of ours (thin.h).
 //
 // Each panel is one single-threaded library call and one task of the caller's executor. The
 // panels depend on the product's shape alone, so the bits do not depend on the number of threads.

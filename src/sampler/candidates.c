@@ -48,8 +48,9 @@ static void gather_from(struct tempera_candidates *c, float floor, size_t n_ties
     for (size_t b = 0; b < blocks; b++) {
         if (c->maxima[b] < floor || (c->maxima[b] == floor && kept >= n_ties))
             continue;
-        kept += kernels->gather(block_of(c, b, buffer), NULL, block_length(c, b),
-                                (int32_t)(b * BLOCK), floor, c->scores + kept, c->ids + kept);
+        kept +=
+            kernels->gather(block_of(c, b, buffer), NULL, block_length(c, b), (int32_t)(b * BLOCK),
+                            floor, INFINITY, c->scores + kept, c->ids + kept);
     }
     c->whole = NULL;
     c->n_patches = 0;
@@ -59,11 +60,11 @@ static void gather_from(struct tempera_candidates *c, float floor, size_t n_ties
 // Puts the patches into a copy of the row.
 static void make_own(struct tempera_candidates *c)
 {
-    if (c->whole != c->scores)
-        memcpy(c->scores, c->whole, c->n_whole * sizeof *c->scores);
-    c->whole = c->scores;
+    if (c->whole != c->own)
+        memcpy(c->own, c->whole, c->n_whole * sizeof *c->own);
+    c->whole = c->own;
     for (size_t i = 0; i < c->n_patches; i++)
-        c->scores[c->patches[i].id] = c->patches[i].score;
+        c->own[c->patches[i].id] = c->patches[i].score;
     c->n_patches = 0;
 }
 
@@ -166,8 +167,8 @@ enum tempera_status tempera_candidates_begin(struct tempera_candidates *c, const
     if (count_allowed(mask, n) < n / 8)
         return begin_gathered(c, z, mask, n);
     const struct tempera_prepare how = {.dtype = TEMPERA_F32, .mask = mask, .scale = 1};
-    tempera_kernels()->prepare(&how, z, 0, n, c->scores);
-    return begin_whole(c, c->scores, n);
+    tempera_kernels()->prepare(&how, z, 0, n, c->own);
+    return begin_whole(c, c->own, n);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -220,8 +221,12 @@ void tempera_candidates_change(struct tempera_candidates *c, size_t place, float
         if (patch == TEMPERA_PATCHES)
             make_own(c);
     }
-    if (c->whole == NULL || c->whole == c->scores) {
+    if (c->whole == NULL) {
         c->scores[place] = score;
+        return;
+    }
+    if (c->whole == c->own) {
+        c->own[place] = score;
         return;
     }
     c->patches[patch] = (struct tempera_patch){(int32_t)place, score};
@@ -241,13 +246,19 @@ static void survey_patches(struct tempera_candidates *c)
     c->max = kernels->max(c->maxima, n_blocks(c), &has_nan);
 }
 
+void tempera_candidates_find_max(struct tempera_candidates *c)
+{
+    bool has_nan;
+    c->max = c->n == 0 ? -INFINITY : tempera_kernels()->max(c->scores, c->n, &has_nan);
+}
+
 void tempera_candidates_settle(struct tempera_candidates *c)
 {
     bool ignored;
     if (c->whole == NULL) {
         tempera_candidates_keep_from(c, -FLT_MAX);
-        c->max = c->n == 0 ? -INFINITY : tempera_kernels()->max(c->scores, c->n, &ignored);
-    } else if (c->whole == c->scores) {
+        tempera_candidates_find_max(c);
+    } else if (c->whole == c->own) {
         c->max = tempera_kernels()->survey(c->whole, c->n_whole, c->maxima, &ignored);
     } else {
         survey_patches(c);
@@ -262,28 +273,65 @@ void tempera_candidates_keep_from(struct tempera_candidates *c, float score)
     if (c->whole != NULL)
         gather_from(c, score > -FLT_MAX ? score : -FLT_MAX, SIZE_MAX);
     else
-        c->n = tempera_kernels()->gather(c->scores, c->ids, c->n, 0, score, c->scores, c->ids);
+        c->n = tempera_kernels()->gather(c->scores, c->ids, c->n, 0, score, INFINITY, c->scores,
+                                         c->ids);
 }
 
+// The place behind the first n_ties candidates with a score, or n.
+static size_t place_behind(const struct tempera_candidates *c, float score, size_t n_ties)
+{
+    size_t at = 0, seen = 0;
+    while (at < c->n) { // by blocks: counting a whole one needs no branch
+        size_t end = c->n - at < BLOCK ? c->n : at + BLOCK, count = 0;
+        for (size_t i = at; i < end; i++)
+            count += c->scores[i] == score;
+        if (seen + count >= n_ties)
+            break;
+        seen += count;
+        at = end;
+    }
+    for (; at < c->n && seen < n_ties; at++)
+        seen += c->scores[at] == score;
+    return at;
+}
+
+// A kernel may write a vector beyond what it keeps, so that the 16 candidates around the cut are
+// done one by one.
 void tempera_candidates_keep_ties(struct tempera_candidates *c, float score, size_t n_ties)
 {
+    const struct tempera_kernels *kernels = tempera_kernels();
     const struct tempera_candidates all = *c;
-    size_t kept = 0;
-    for (size_t i = 0; i < all.n; i++) {
+    size_t cut = place_behind(c, score, n_ties), i = cut / 16 * 16;
+    size_t end = all.n - i < 16 ? all.n : i + 16;
+    size_t kept = kernels->gather(all.scores, all.ids, i, 0, score, INFINITY, all.scores, all.ids);
+    for (; i < end; i++) {
         float s = all.scores[i];
         tempera_candidates_move(all, i, kept);
-        bool tie = s == score && n_ties > 0;
-        n_ties -= tie;
-        kept += tie || s > score;
+        kept += s > score || (s == score && i < cut);
     }
-    c->n = kept;
+    c->n = kept + kernels->gather(all.scores + end, all.ids + end, all.n - end, 0,
+                                  tempera_score_after(score), INFINITY, all.scores + kept,
+                                  all.ids + kept);
+}
+
+void tempera_candidates_keep_within(struct tempera_candidates *c, float low, float high)
+{
+    c->n = tempera_kernels()->gather(c->scores, c->ids, c->n, 0, low, high, c->scores, c->ids);
+}
+
+float tempera_candidates_largest_maximum(const struct tempera_candidates *c, size_t k)
+{
+    const struct tempera_ranking by_score = {.counts = true};
+    float *room = (float *)(void *)c->masses;
+    if (k > n_blocks(c))
+        return -INFINITY;
+    return tempera_find_end(&by_score, c->maxima, n_blocks(c), k, room).scores[0];
 }
 
 // At least k scores reach the k-th largest of the blocks' maxima.
 static void gather_first(struct tempera_candidates *c, size_t k)
 {
-    size_t blocks = n_blocks(c);
-    float floor = k > blocks ? -FLT_MAX : tempera_kth_largest(c->maxima, blocks, k);
+    float floor = tempera_candidates_largest_maximum(c, k);
     gather_from(c, floor > -FLT_MAX ? floor : -FLT_MAX, k);
 }
 
@@ -293,8 +341,9 @@ void tempera_candidates_keep_first(struct tempera_candidates *c, size_t k)
         return;
     if (c->whole != NULL)
         gather_first(c, k);
+    const struct tempera_ranking by_score = {.counts = true};
     if (k < c->n)
-        tempera_keep_prefix(c, NULL, k);
+        tempera_keep_prefix(c, &by_score, k, 1);
 }
 
 void tempera_candidates_level(struct tempera_candidates *c)

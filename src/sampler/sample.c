@@ -53,37 +53,38 @@ static size_t n_maxima(size_t cols)
     return (cols + TEMPERA_SURVEY_BLOCK - 1) / TEMPERA_SURVEY_BLOCK;
 }
 
-// Can't overflow: cols is below 2^31.
-static size_t slice_nbytes(size_t cols)
+// Can't overflow: cols is below 2^31, and room not much more than that many floats.
+static size_t slice_nbytes(size_t cols, size_t room_nbytes)
 {
-    return aligned(cols * sizeof(uint64_t)) + aligned(cols * sizeof(float)) +
-           aligned(cols * sizeof(int32_t)) + aligned(n_maxima(cols) * sizeof(float)) +
-           aligned(TEMPERA_PATCHES * sizeof(struct tempera_patch));
+    return 5 * TEMPERA_ROOM(cols) * sizeof(float) + aligned(n_maxima(cols) * sizeof(float)) +
+           aligned(TEMPERA_PATCHES * sizeof(struct tempera_patch)) + aligned(room_nbytes);
 }
 
 static struct tempera_candidates candidates_in(char *slice, size_t cols)
 {
-    struct tempera_candidates c = {.n = 0};
-    c.masses = (uint64_t *)(void *)slice;
-    slice += aligned(cols * sizeof *c.masses);
-    c.scores = (float *)(void *)slice;
-    slice += aligned(cols * sizeof *c.scores);
-    c.ids = (int32_t *)(void *)slice;
-    slice += aligned(cols * sizeof *c.ids);
-    c.maxima = (float *)(void *)slice;
-    slice += aligned(n_maxima(cols) * sizeof *c.maxima);
-    c.patches = (struct tempera_patch *)(void *)slice;
-    return c;
+    size_t row = TEMPERA_ROOM(cols) * sizeof(float); // a multiple of ALIGNMENT
+    char *maxima = slice + 5 * row, *patches = maxima + aligned(n_maxima(cols) * sizeof(float));
+    return (struct tempera_candidates){
+        .masses = (uint64_t *)(void *)slice,
+        .scores = (float *)(void *)(slice + 2 * row),
+        .own = (float *)(void *)(slice + 3 * row),
+        .ids = (int32_t *)(void *)(slice + 4 * row),
+        .maxima = (float *)(void *)maxima,
+        .patches = (struct tempera_patch *)(void *)patches,
+        .room = patches + aligned(TEMPERA_PATCHES * sizeof(struct tempera_patch)),
+    };
 }
 
 size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *logits,
+                                     const struct tempera_sampler *sampler,
                                      const struct tempera_executor *executor)
 {
     size_t nbytes;
     if (logits == NULL || logits->cols > INT32_MAX ||
-        !tempera_size_mul(slice_nbytes(logits->cols), n_slices(logits->rows, executor), &nbytes))
+        tempera_sampler_check(sampler, NULL) != TEMPERA_OK)
         return 0;
-    return nbytes;
+    size_t slice = slice_nbytes(logits->cols, tempera_sampler_room(sampler, logits->cols));
+    return tempera_size_mul(slice, n_slices(logits->rows, executor), &nbytes) ? nbytes : 0;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -115,12 +116,12 @@ static float raw_logprob_of(struct allowed_scores a, int32_t token)
     return logprob;
 }
 
-// -(x + lambda)
-static float logprob_of(const struct tempera_candidates *c, float score, tempera_u128 W)
+// -ln p = x + lambda
+static double surprise_of(const struct tempera_candidates *c, size_t place, tempera_u128 W)
 {
     struct tempera_scale scale = tempera_scale_of(c);
-    double depth = tempera_depth(score, c->max, 1 / c->temperature);
-    return (float)-(depth + tempera_lambda_of(W, &scale));
+    float score = tempera_candidates_score(c, place);
+    return tempera_depth(score, c->max, 1 / c->temperature) + tempera_lambda_of(W, &scale);
 }
 
 static void write_probs(struct tempera_candidates *c, float *probs)
@@ -144,6 +145,7 @@ static struct tempera_sample_result sample_row(const struct sample_job *job, siz
         .token = -1,
         .raw_logprob = -INFINITY,
         .logprob = -INFINITY,
+        .level = tempera_row_level(row),
     };
     if (result.status != TEMPERA_OK)
         return result;
@@ -159,11 +161,15 @@ static struct tempera_sample_result sample_row(const struct sample_job *job, siz
         return result;
     }
     tempera_u128 W, bits = tempera_candidates_luck(&c, TEMPERA_DRAW_TOKEN);
-    size_t place = tempera_candidates_draw(&c, bits, &W);
-    result.token = c.whole != NULL ? (int32_t)place : c.ids[place];
+    struct tempera_drawn drawn = {.place = tempera_candidates_draw(&c, bits, &W)};
+    drawn.surprise = surprise_of(&c, drawn.place, W);
+    result.token = c.whole != NULL ? (int32_t)drawn.place : c.ids[drawn.place];
     result.raw_logprob = raw_logprob_of(allowed, result.token);
-    result.logprob = logprob_of(&c, tempera_candidates_score(&c, place), W);
+    result.logprob = (float)-drawn.surprise;
     result.n_kept = c.n;
+    const struct tempera_stage *learner = tempera_learning_stage(row->sampler);
+    if (learner != NULL)
+        result.level = tempera_stage_type_of(learner->kind)->learn(&c, learner, &drawn);
     if (probs != NULL)
         write_probs(&c, probs);
     return result;
@@ -211,15 +217,13 @@ static void run_task(void *context, size_t slice)
 // ------------------------------------------------------------------------------------------------
 // Checks
 
-static enum tempera_status check_bias_tokens(const struct tempera_sampler *sampler, size_t cols)
+static enum tempera_status check_tokens(const struct tempera_sampler *sampler, size_t cols)
 {
     for (size_t s = 0; s < sampler->n_stages; s++) {
         const struct tempera_stage *stage = &sampler->stages[s];
-        if (stage->kind != TEMPERA_STAGE_LOGIT_BIAS)
-            continue;
-        for (size_t i = 0; i < stage->u.logit_bias.count; i++)
-            TEMPERA_CHECK((size_t)stage->u.logit_bias.entries[i].token < cols,
-                          TEMPERA_TOKEN_OUT_OF_RANGE);
+        const struct tempera_stage_type *type = tempera_stage_type_of(stage->kind);
+        int32_t highest = type->highest_token == NULL ? -1 : type->highest_token(stage);
+        TEMPERA_CHECK(highest < 0 || (size_t)highest < cols, TEMPERA_TOKEN_OUT_OF_RANGE);
     }
     return TEMPERA_OK;
 }
@@ -231,7 +235,7 @@ static enum tempera_status check_row(const struct tempera_sample_row *row, size_
         status = tempera_state_check(row->state, row->sampler);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     TEMPERA_CHECK(row->reserved[0] == 0 && row->reserved[1] == 0, TEMPERA_INVALID_ARGUMENT);
-    return check_bias_tokens(row->sampler, cols);
+    return check_tokens(row->sampler, cols);
 }
 
 static enum tempera_status check_probs(const struct sample_job *job)
@@ -273,7 +277,8 @@ static bool are_apart(const struct sample_job *job, size_t scratch_nbytes)
     return true;
 }
 
-static enum tempera_status check_call(const struct sample_job *job, size_t scratch_nbytes,
+// Finds the size of a slice, too.
+static enum tempera_status check_call(struct sample_job *job, size_t scratch_nbytes,
                                       const struct tempera_executor *executor)
 {
     enum tempera_status status = tempera_matrix_check_f32(job->logits);
@@ -286,14 +291,19 @@ static enum tempera_status check_call(const struct sample_job *job, size_t scrat
                       (job->rows != NULL && job->results != NULL && job->scratch != NULL),
                   TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK((uintptr_t)job->scratch % ALIGNMENT == 0, TEMPERA_INVALID_ARGUMENT);
-    size_t needed = tempera_sample_scratch_nbytes(job->logits, executor);
-    TEMPERA_CHECK(needed > 0 || job->logits->rows == 0, TEMPERA_INVALID_ARGUMENT);
-    TEMPERA_CHECK(scratch_nbytes >= needed, TEMPERA_BUFFER_TOO_SMALL);
-    TEMPERA_CHECK(are_apart(job, needed), TEMPERA_INVALID_ARGUMENT);
+    size_t room = 0, needed;
     for (size_t r = 0; r < job->logits->rows; r++) {
         status = check_row(&job->rows[r], job->logits->cols);
         TEMPERA_CHECK(status == TEMPERA_OK, status);
+        size_t own = tempera_sampler_room(job->rows[r].sampler, job->logits->cols);
+        room = own > room ? own : room;
     }
+    job->slice_nbytes = slice_nbytes(job->logits->cols, room);
+    TEMPERA_CHECK(
+        tempera_size_mul(job->slice_nbytes, n_slices(job->logits->rows, executor), &needed),
+        TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(scratch_nbytes >= needed, TEMPERA_BUFFER_TOO_SMALL);
+    TEMPERA_CHECK(are_apart(job, needed), TEMPERA_INVALID_ARGUMENT);
     return TEMPERA_OK;
 }
 
@@ -305,7 +315,6 @@ static enum tempera_status run(struct sample_job *job, size_t scratch_nbytes,
 {
     enum tempera_status status = check_call(job, scratch_nbytes, executor);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
-    job->slice_nbytes = slice_nbytes(job->logits->cols);
     atomic_init(&job->next_row, 0);
     atomic_init(&job->worst, TEMPERA_OK);
     tempera_parallel_for(executor, n_slices(job->logits->rows, executor), run_task, job);

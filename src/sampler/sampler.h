@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A row on its way through the stages: the candidates that are left, their scores, and the
 // temperature so far. In the order of a call: sample.c (rows of a batch), candidates.c (what may
-// be drawn), stages.c (the table of stages), scores.c (those that change scores); those that
-// filter: select.c (by rank), thresholds.c, typical.c, tail_free.c, xtc.c; draw.c. Beside them
-// weigh.c (masses and sums of them) and state.c (history). The definitions are in
+// be drawn), stages.c (the table of stages), scores.c and dry.c (those that change scores), bans.c
+// (those that remove tokens by name); those that filter: select.c (by rank), thresholds.c,
+// typical.c, top_h.c, tail_free.c, xtc.c; those that learn: mirostat.c, adaptive_p.c; draw.c.
+// Beside them weigh.c (masses and sums of them) and state.c (history). The definitions are in
 // docs/SAMPLING.md.
 #ifndef TEMPERA_SAMPLER_SAMPLER_H
 #define TEMPERA_SAMPLER_SAMPLER_H
@@ -19,7 +20,7 @@
 // A sum of masses: at most 2^31 of them, each below 2^52.
 __extension__ typedef unsigned __int128 tempera_u128;
 
-// The longest window of penalties; keeps the size of a state within 32 bits.
+// The longest window; keeps the size of a state within 32 bits.
 enum { TEMPERA_WINDOW_MAX = 1 << 28 };
 
 // Taken off the logarithm of a threshold. Covers the rounding of a parameter to f32: the float 0.1f
@@ -34,6 +35,9 @@ struct tempera_patch {
 
 enum { TEMPERA_PATCHES = 256 };
 
+// Floats that an array for n of them has room for: kernels write whole vectors.
+#define TEMPERA_ROOM(n) (((n) + 31) / 16 * 16)
+
 // As long as no token was removed by its score, a row stays where it lies, or where it was unpacked
 // to, with a few patches: most chains then need a fraction of it only. A stage that says so in the
 // table works on whole rows, too; for the others what is left is gathered first.
@@ -46,14 +50,16 @@ struct tempera_candidates {
     float *maxima; // of the whole row's blocks of TEMPERA_SURVEY_BLOCK, patches included
     struct tempera_patch *patches; // [n_patches], of n_patches <= TEMPERA_PATCHES different tokens
     size_t n_patches;
+    float *own; // room for a whole row
 
     int32_t *ids;     // [n], ascending, once gathered; room for all tokens
-    float *scores;    // [n], finite, once gathered; room for all tokens. May be `whole`
-    uint64_t *masses; // room for all tokens, for whoever needs it
+    float *scores;    // [n], finite, once gathered; room for all tokens
+    uint64_t *masses; // room for all tokens, for whoever needs it, of two whole rows of floats
     size_t n;
     float max;                            // the largest score
     double temperature;                   // T, the product so far, in [2^-1000, 2^1000]
     const struct tempera_sample_row *row; // what the caller says of it, the history among it
+    void *room; // as large as the stage that needs most has asked for; each uses it as it likes
 };
 
 // ------------------------------------------------------------------------------------------------
@@ -71,12 +77,22 @@ void tempera_candidates_gather(struct tempera_candidates *c);
 // candidate.
 size_t tempera_candidates_find(const struct tempera_candidates *c, int32_t id);
 
+// To the nearest float. What is finite stays finite: only a ban removes a token.
+static inline float tempera_to_score(double score)
+{
+    const double largest = 0x1.fffffep127;
+    return (float)(score > largest ? largest : score < -largest ? -largest : score);
+}
+
 // The score at a place, and changing it; -inf removes. Afterwards, `settle` is to be called.
 float tempera_candidates_score(const struct tempera_candidates *c, size_t place);
 void tempera_candidates_change(struct tempera_candidates *c, size_t place, float score);
 
 // To be called after changing scores: drops those that became -inf, finds the maximum.
 void tempera_candidates_settle(struct tempera_candidates *c);
+
+// To be called after removing the maximum from gathered candidates.
+void tempera_candidates_find_max(struct tempera_candidates *c);
 
 // Copies candidate `from` to place `to`, once gathered. By value, so that a loop has the pointers
 // in registers.
@@ -89,12 +105,18 @@ static inline void tempera_candidates_move(struct tempera_candidates c, size_t f
 // Keeps the candidates with scores of `score` or more.
 void tempera_candidates_keep_from(struct tempera_candidates *c, float score);
 
-// Keeps the candidates with scores above `score`, and the first n_ties of those equal to it. Not
-// for whole rows.
+// Keeps the scores in [low, high], of gathered candidates.
+void tempera_candidates_keep_within(struct tempera_candidates *c, float low, float high);
+
+// Keeps the scores above `score` and the first n_ties of those equal to it, of gathered candidates.
 void tempera_candidates_keep_ties(struct tempera_candidates *c, float score, size_t n_ties);
 
 // Keeps the first min(k, n) of the order (score descending, id ascending); k > 0.
 void tempera_candidates_keep_first(struct tempera_candidates *c, size_t k);
+
+// The k-th largest of the maxima of a whole row's blocks, which at least k scores reach; -infinity
+// if there are fewer blocks.
+float tempera_candidates_largest_maximum(const struct tempera_candidates *c, size_t k);
 
 // Makes all scores equal.
 void tempera_candidates_level(struct tempera_candidates *c);
@@ -168,6 +190,13 @@ double tempera_candidates_squares(struct tempera_candidates *c);
 // ------------------------------------------------------------------------------------------------
 // Stages
 
+// What learning stages learn from: the place of a candidate, and its -ln p in the distribution that
+// was drawn from.
+struct tempera_drawn {
+    size_t place;
+    double surprise;
+};
+
 // A kind of stage. The table of all is in stages.c.
 struct tempera_stage_type {
     const char *name;
@@ -175,11 +204,26 @@ struct tempera_stage_type {
     const char *(*complaint)(const struct tempera_stage *stage);
     // The candidates are at least one; only bans can leave none.
     void (*apply)(struct tempera_candidates *c, const struct tempera_stage *stage);
+    // NULL where there is nothing of the kind:
+    int32_t (*highest_token)(const struct tempera_stage *stage);     // that it names, -1: none
+    int32_t (*window)(const struct tempera_stage *stage);            // the history that it looks at
+    size_t (*room)(const struct tempera_stage *stage, size_t vocab); // bytes beside the candidates
+    // Of learning stages, which have both: the level to begin with, and the next one if what is
+    // drawn is accepted. Nothing comes between apply and learn but the draw.
+    double (*first_level)(const struct tempera_stage *stage);
+    double (*learn)(const struct tempera_candidates *c, const struct tempera_stage *stage,
+                    const struct tempera_drawn *drawn);
     bool takes_whole; // apply works on whole rows
 };
 
 // NULL if there is no such kind.
 const struct tempera_stage_type *tempera_stage_type_of(enum tempera_stage_kind kind);
+
+// The stage that learns, NULL if there is none.
+const struct tempera_stage *tempera_learning_stage(const struct tempera_sampler *sampler);
+
+// Bytes of room for the stages. The sampler is valid.
+size_t tempera_sampler_room(const struct tempera_sampler *sampler, size_t vocab);
 
 void tempera_apply_temperature(struct tempera_candidates *c, const struct tempera_stage *stage);
 void tempera_apply_dynamic_temperature(struct tempera_candidates *c,
@@ -187,6 +231,12 @@ void tempera_apply_dynamic_temperature(struct tempera_candidates *c,
 void tempera_apply_smoothing(struct tempera_candidates *c, const struct tempera_stage *stage);
 void tempera_apply_logit_bias(struct tempera_candidates *c, const struct tempera_stage *stage);
 void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_stage *stage);
+
+void tempera_apply_dry(struct tempera_candidates *c, const struct tempera_stage *stage);
+
+void tempera_apply_allow(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_ban(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_no_repeat_ngram(struct tempera_candidates *c, const struct tempera_stage *stage);
 
 void tempera_apply_top_k(struct tempera_candidates *c, const struct tempera_stage *stage);
 void tempera_apply_top_p(struct tempera_candidates *c, const struct tempera_stage *stage);
@@ -199,9 +249,26 @@ void tempera_apply_p_less(struct tempera_candidates *c, const struct tempera_sta
 void tempera_apply_top_n_sigma(struct tempera_candidates *c, const struct tempera_stage *stage);
 
 void tempera_apply_typical(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_top_h(struct tempera_candidates *c, const struct tempera_stage *stage);
 void tempera_apply_tail_free(struct tempera_candidates *c, const struct tempera_stage *stage);
 
 void tempera_apply_xtc(struct tempera_candidates *c, const struct tempera_stage *stage);
+
+void tempera_apply_mirostat_1(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_mirostat_2(struct tempera_candidates *c, const struct tempera_stage *stage);
+double tempera_first_level_mirostat(const struct tempera_stage *stage);
+double tempera_learn_mirostat(const struct tempera_candidates *c, const struct tempera_stage *stage,
+                              const struct tempera_drawn *drawn);
+
+void tempera_apply_adaptive_p(struct tempera_candidates *c, const struct tempera_stage *stage);
+size_t tempera_room_adaptive_p(const struct tempera_stage *stage, size_t vocab);
+double tempera_first_level_adaptive_p(const struct tempera_stage *stage);
+double tempera_learn_adaptive_p(const struct tempera_candidates *c,
+                                const struct tempera_stage *stage,
+                                const struct tempera_drawn *drawn);
+
+// Keeps m - z_i <= -T min(l, 0), and as many as the stage wants at least.
+void tempera_keep_within(struct tempera_candidates *c, const struct tempera_stage *stage, double l);
 
 // floor(P W) and ceil(P W), exactly, for P in [0, 1] and W below 2^104.
 tempera_u128 tempera_share_below(float P, tempera_u128 W);
@@ -220,46 +287,71 @@ static inline float tempera_key_score(uint32_t key)
     return tempera_bits_float(key >> 31 ? key & 0x7FFFFFFFu : ~key);
 }
 
-// An order of candidates, the first with the largest key: by score, or by how near the depth lies
-// to a centre.
+// An order of scores, the first with the largest key: by score, or by how near the depth lies to a
+// centre.
 struct tempera_ranking {
-    const float *scores;     // [n]
-    const uint64_t *weights; // [n]; NULL: 1 each
-    size_t n;
-    bool by_distance;
-    float max;
+    const struct tempera_scale *scale; // of the masses
+    bool counts;                       // each score weighs 1, not its mass
+    bool by_distance;                  // the rest is for this, and scale
     double inverse_T, centre;
+    uint32_t nearest; // the score key of the first of all floats
 };
 
-// The bits of a positive double lie in the order of its values. Adding 0 makes the zeros one: -0
-// and +0 are the same score, and -0 - (+0) is -0.
-static inline uint64_t tempera_ranking_key(const struct tempera_ranking *ranking, float score)
-{
-    if (!ranking->by_distance)
-        return tempera_score_key(score + 0.0f);
-    double x = tempera_depth(score, ranking->max, ranking->inverse_T);
-    double distance = (x < ranking->centre ? ranking->centre - x : x - ranking->centre) + 0.0;
-    uint64_t bits;
-    memcpy(&bits, &distance, sizeof bits);
-    return ~bits;
-}
+struct tempera_ranking tempera_ranking_by_distance(const struct tempera_scale *scale,
+                                                   double centre);
 
-// Keys in [low, high]; what has a larger one weighs `above`.
-struct tempera_key_range {
-    uint64_t low, high;
+// The scores at which a prefix ends: all have the same key. Those with a larger one weigh `above`.
+struct tempera_prefix_end {
+    uint64_t key;
+    const float *scores; // [n], in the room or where they were
+    size_t n;
     tempera_u128 above;
 };
 
-// Narrows a range to the one key at which the weights from above reach `least`, which they do.
-void tempera_find_end(const struct tempera_ranking *ranking, struct tempera_key_range *range,
-                      tempera_u128 least);
+// Finds where the weights of scores[n], n > 0, from the first in the order on, reach `least`. If
+// they don't, the end is the last of them. room: two arrays of n floats, with room.
+struct tempera_prefix_end tempera_find_end(const struct tempera_ranking *ranking,
+                                           const float *scores, size_t n, tempera_u128 least,
+                                           float *room);
 
-// The k-th largest of values[n]; k in [1, n].
-float tempera_kth_largest(const float *values, size_t n, size_t k);
+uint64_t tempera_ranking_key(const struct tempera_ranking *ranking, float score);
 
-// Keeps the smallest prefix of gathered candidates whose weight is at least `least`, which is in
-// [1, the whole weight]. weights: their masses, or NULL for 1 each.
-void tempera_keep_prefix(struct tempera_candidates *c, const uint64_t *weights, tempera_u128 least);
+// The sum of the weights of scores[n].
+tempera_u128 tempera_weight_of(const struct tempera_ranking *ranking, const float *scores,
+                               size_t n);
+
+// The interval of the scores that come no later than those with this key.
+struct tempera_interval {
+    float low, high;
+};
+
+struct tempera_interval tempera_interval_of(const struct tempera_ranking *ranking, uint64_t key);
+
+// How many of equal scores are needed for their weights to reach `missing`, which isn't 0. SIZE_MAX
+// if they have none.
+size_t tempera_ties_needed(const struct tempera_ranking *ranking, float score,
+                           tempera_u128 missing);
+
+// Keeps the smallest prefix of the order by score that weighs `least` or more and has min_keep
+// candidates; of gathered ones, whose room for masses it uses. False if these aren't enough.
+bool tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_ranking *by_score,
+                         tempera_u128 least, size_t min_keep);
+
+// Gathers the scores from some one on, which it returns, such that about `tail` of the mass lies
+// below: a guess from a sample, so whoever uses it has to find out whether that is enough.
+// -infinity: all were gathered.
+float tempera_gather_likely(struct tempera_candidates *c, double tail);
+
+// The next float below or above, the zeros being one.
+static inline float tempera_score_before(float score)
+{
+    return score == 0 ? -0x1p-149f : tempera_key_score(tempera_score_key(score) - 1);
+}
+
+static inline float tempera_score_after(float score)
+{
+    return score == 0 ? 0x1p-149f : tempera_key_score(tempera_score_key(score) + 1);
+}
 
 // The mass that top-p has to keep of W: max(1, ceil(P W) - floor(W / 2^24)), exactly.
 tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W);
@@ -267,14 +359,24 @@ tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W);
 // ------------------------------------------------------------------------------------------------
 // History
 
-// OK if the state (NULL: none) is sound and remembers enough for the sampler; else STATE_MISMATCH
-// or INVALID_ARGUMENT.
+// OK if the state (NULL: none) is sound, remembers enough for the sampler and learns what it does;
+// else STATE_MISMATCH or INVALID_ARGUMENT.
 enum tempera_status tempera_state_check(const struct tempera_sampler_state *state,
                                         const struct tempera_sampler *sampler);
 
 // How many tokens there are in the last `window`, and number i of them, the latest first.
 size_t tempera_state_n_recent(const struct tempera_sampler_state *state, size_t window);
 int32_t tempera_state_recent(const struct tempera_sampler_state *state, size_t i);
+
+// True if that token was drawn, false if it is one of the prompt.
+bool tempera_state_recent_was_drawn(const struct tempera_sampler_state *state, size_t i);
+
+// Into matches[i], for i in [1, n): how many tokens before number i - 1 are also the last ones of
+// the history, so that the token i - 1 may come again. Of the last n tokens, in linear time.
+void tempera_state_matches(const struct tempera_sampler_state *state, size_t n, int32_t *matches);
+
+// What was learned so far: the state's level, or without a state what learning begins with.
+double tempera_row_level(const struct tempera_sample_row *row);
 
 // ------------------------------------------------------------------------------------------------
 // The draw

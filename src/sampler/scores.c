@@ -6,13 +6,6 @@
 #include "base/exp.h"
 #include "sampler/sampler.h"
 
-// To the nearest float. What is finite stays finite: only a ban removes a token.
-static float to_score(double score)
-{
-    const double largest = 0x1.fffffep127;
-    return (float)(score > largest ? largest : score < -largest ? -largest : score);
-}
-
 // A product of temperatures that leaves [2^-1000, 2^1000] is 0 or inf, too.
 static void multiply_temperature(struct tempera_candidates *c, double factor)
 {
@@ -68,7 +61,7 @@ void tempera_apply_smoothing(struct tempera_candidates *c, const struct tempera_
     for (size_t i = 0; i < c->n; i++) {
         double d = (double)c->scores[i] - max, g = d * inverse_T;
         g = g > -0x1p400 ? g : -0x1p400;
-        c->scores[i] = to_score(max + ((factor * d) * g) * (cubic * g - quadratic));
+        c->scores[i] = tempera_to_score(max + ((factor * d) * g) * (cubic * g - quadratic));
     }
     tempera_candidates_settle(c);
 }
@@ -84,23 +77,26 @@ void tempera_apply_logit_bias(struct tempera_candidates *c, const struct tempera
         if (score == -INFINITY) // banned by an entry before
             continue;
         score += (double)entry->bias * c->temperature;
-        tempera_candidates_change(c, place, entry->bias == -INFINITY ? -INFINITY : to_score(score));
+        tempera_candidates_change(c, place,
+                                  entry->bias == -INFINITY ? -INFINITY : tempera_to_score(score));
     }
     if (stage->u.logit_bias.count > 0)
         tempera_candidates_settle(c);
 }
 
-static float penalised(const struct tempera_stage *stage, float score, size_t count, double T)
+// count: how often the token counts for presence and frequency.
+static float penalised(const struct tempera_stage *stage, float score, uint64_t count, double T)
 {
     double z = (double)score, repetition = (double)stage->u.penalties.repetition;
     double repeated = z > 0 ? z / repetition : z * repetition;
-    double penalty =
-        (double)stage->u.penalties.presence + (double)stage->u.penalties.frequency * (double)count;
-    return to_score(repeated - penalty * T);
+    double penalty = (double)stage->u.penalties.frequency * (double)count;
+    penalty += count > 0 ? (double)stage->u.penalties.presence : 0;
+    return tempera_to_score(repeated - penalty * T);
 }
 
-// The room of the masses serves to count how often a candidate was seen. It is cleared only where
-// it is used, so that the cost is that of the window, not of the vocabulary.
+// The room of the masses serves to count how often a candidate was seen, in the low half, and how
+// often that counts for presence and frequency, in the high half. It is cleared only where it is
+// used, so that the cost is that of the window, not of the vocabulary.
 void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     const struct tempera_sampler_state *state = c->row->state;
@@ -113,15 +109,18 @@ void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_
     }
     for (size_t i = 0; i < n; i++) {
         size_t place = tempera_candidates_find(c, tempera_state_recent(state, i));
+        bool counts_fully =
+            !stage->u.penalties.drawn_only || tempera_state_recent_was_drawn(state, i);
         if (place != SIZE_MAX)
-            counts[place]++;
+            counts[place] += (uint64_t)counts_fully << 32 | 1;
     }
     for (size_t i = 0; i < n; i++) {
         size_t place = tempera_candidates_find(c, tempera_state_recent(state, i));
         if (place == SIZE_MAX || counts[place] == 0) // 0: seen later, done before
             continue;
         float score = tempera_candidates_score(c, place);
-        tempera_candidates_change(c, place, penalised(stage, score, counts[place], c->temperature));
+        score = penalised(stage, score, counts[place] >> 32, c->temperature);
+        tempera_candidates_change(c, place, score);
         counts[place] = 0;
     }
     if (n > 0)

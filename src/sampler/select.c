@@ -1,154 +1,206 @@
 // SPDX-License-Identifier: MIT
-// Filters by rank: top-k and top-p keep a prefix of the order (score descending, id ascending), and
-// find where it ends without sorting. Counts, or exact integer masses, are added up by a few
-// leading bits of the scores; then the same within the bits where the end must lie.
-#include <float.h>
+// Where a prefix of an order ends, without sorting: scores are parted by a pivot, what comes no
+// later than it is weighed, exactly, and the side on which the end lies is parted again. Every step
+// is a kernel's pass over what is left.
 #include <math.h>
-#include <string.h>
 
 #include "sampler/sampler.h"
 
 // ------------------------------------------------------------------------------------------------
-// Where a prefix ends
+// Keys
 
-enum { BUCKETS_LOG2 = 9, BUCKETS = 1 << BUCKETS_LOG2 };
-
-// Narrows a range to the keys that occur in it.
-static void shrink(const struct tempera_ranking *ranking, struct tempera_key_range *range)
+// Adding 0 makes the zeros one: -0 and +0 are the same score, and -0 - (+0) is -0. The bits of a
+// positive double lie in the order of its values.
+uint64_t tempera_ranking_key(const struct tempera_ranking *ranking, float score)
 {
-    uint64_t low = UINT64_MAX, high = 0, width = range->high - range->low;
-    for (size_t i = 0; i < ranking->n; i++) {
-        uint64_t key = tempera_ranking_key(ranking, ranking->scores[i]);
-        if (key - range->low > width)
-            continue;
-        low = key < low ? key : low;
-        high = key > high ? key : high;
-    }
-    range->low = low;
-    range->high = high;
+    if (!ranking->by_distance)
+        return tempera_score_key(score + 0.0f);
+    double x = tempera_depth(score, ranking->scale->max, ranking->inverse_T);
+    double distance = (x < ranking->centre ? ranking->centre - x : x - ranking->centre) + 0.0;
+    uint64_t bits;
+    memcpy(&bits, &distance, sizeof bits);
+    return ~bits;
 }
 
-// The part of a range, one of BUCKETS at most, in which the weights from above reach `least`.
-static void descend(const struct tempera_ranking *ranking, struct tempera_key_range *range,
-                    tempera_u128 least)
+// Depths fall as scores rise, so the nearest to the centre is one of two neighbours.
+struct tempera_ranking tempera_ranking_by_distance(const struct tempera_scale *scale, double centre)
 {
-    tempera_u128 sums[BUCKETS];
-    uint64_t width = range->high - range->low;
-    uint32_t shift = 0;
-    while (width >> shift >= BUCKETS)
-        shift++;
-    memset(sums, 0, ((size_t)(width >> shift) + 1) * sizeof *sums);
-    for (size_t i = 0; i < ranking->n; i++) {
-        uint64_t at = tempera_ranking_key(ranking, ranking->scores[i]) - range->low;
-        if (at <= width)
-            sums[at >> shift] += ranking->weights == NULL ? 1 : ranking->weights[i];
-    }
-    uint64_t bucket = width >> shift;
-    for (; range->above + sums[bucket] < least; bucket--)
-        range->above += sums[bucket];
-    uint64_t low = range->low + (bucket << shift), high = low + ((uint64_t)1 << shift) - 1;
-    range->low = low;
-    range->high = high < range->high ? high : range->high;
-}
-
-void tempera_find_end(const struct tempera_ranking *ranking, struct tempera_key_range *range,
-                      tempera_u128 least)
-{
-    shrink(ranking, range);
-    while (range->low < range->high) {
-        descend(ranking, range, least);
-        shrink(ranking, range);
-    }
-}
-
-// Of equal scores, which have equal weights, so many are needed.
-static size_t ties_needed(const struct tempera_ranking *ranking, float score, tempera_u128 missing)
-{
-    uint64_t weight = 1;
-    for (size_t i = 0; ranking->weights != NULL && i < ranking->n; i++)
-        if (ranking->scores[i] == score) {
-            weight = ranking->weights[i];
-            break;
-        }
-    return (size_t)((missing + weight - 1) / weight);
-}
-
-void tempera_keep_prefix(struct tempera_candidates *c, const uint64_t *weights, tempera_u128 least)
-{
-    const struct tempera_ranking by_score = {.scores = c->scores, .weights = weights, .n = c->n};
-    struct tempera_key_range range = {0, UINT32_MAX, 0};
-    tempera_find_end(&by_score, &range, least);
-    float score = tempera_key_score((uint32_t)range.low);
-    tempera_candidates_keep_ties(c, score, ties_needed(&by_score, score, least - range.above));
-}
-
-float tempera_kth_largest(const float *values, size_t n, size_t k)
-{
-    // At least k reach `low`, fewer reach `high`.
-    uint32_t low = tempera_score_key(-INFINITY), high = tempera_score_key(INFINITY) + 1;
+    struct tempera_ranking ranking = {
+        .scale = scale, .by_distance = true, .inverse_T = 1 / scale->T, .centre = centre};
+    uint32_t low = tempera_score_key(-INFINITY), high = tempera_score_key(scale->max);
     while (high - low > 1) {
-        uint32_t middle = low + (high - low) / 2, count = 0;
-        float score = tempera_key_score(middle);
-        for (size_t i = 0; i < n; i++)
-            count += values[i] >= score;
-        if (count < k)
-            high = middle;
-        else
+        uint32_t middle = low + (high - low) / 2;
+        if (tempera_depth(tempera_key_score(middle), scale->max, ranking.inverse_T) > centre)
             low = middle;
+        else
+            high = middle;
     }
-    return tempera_key_score(low);
+    bool is_low = tempera_ranking_key(&ranking, tempera_key_score(low)) >
+                  tempera_ranking_key(&ranking, tempera_key_score(high));
+    ranking.nearest = is_low ? low : high;
+    return ranking;
+}
+
+// The last score key on the way from `inside` to `outside` that still reaches a key.
+static uint32_t last_within(const struct tempera_ranking *ranking, uint64_t key, uint32_t inside,
+                            uint32_t outside)
+{
+    while (inside + 1 != outside && outside + 1 != inside) {
+        uint32_t middle = (uint32_t)(((uint64_t)inside + outside) / 2);
+        if (tempera_ranking_key(ranking, tempera_key_score(middle)) >= key)
+            inside = middle;
+        else
+            outside = middle;
+    }
+    return inside;
+}
+
+struct tempera_interval tempera_interval_of(const struct tempera_ranking *ranking, uint64_t key)
+{
+    if (!ranking->by_distance)
+        return (struct tempera_interval){tempera_key_score((uint32_t)key), INFINITY};
+    if (tempera_ranking_key(ranking, tempera_key_score(ranking->nearest)) < key)
+        return (struct tempera_interval){INFINITY, -INFINITY};
+    uint32_t least = tempera_score_key(-INFINITY), most = tempera_score_key(ranking->scale->max);
+    uint32_t low = last_within(ranking, key, ranking->nearest, least);
+    uint32_t high = last_within(ranking, key, ranking->nearest, most + 1);
+    return (struct tempera_interval){tempera_key_score(low), tempera_key_score(high)};
 }
 
 // ------------------------------------------------------------------------------------------------
-// Filters
+// Parting
+
+// What is left to part, and the keys among which the end lies.
+struct part {
+    const float *scores;
+    size_t n;
+    uint64_t low, high;
+};
+
+// The median of a few scores. Rows that defeat it for long have their range of keys halved.
+static uint64_t pivot_of(const struct tempera_ranking *ranking, const struct part *part,
+                         unsigned round)
+{
+    enum { FEW = 15, PATIENCE = 24 };
+    if (round >= PATIENCE)
+        return part->low + (part->high - part->low) / 2 + 1;
+    uint64_t keys[FEW];
+    size_t n = part->n < FEW ? part->n : FEW;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t key = tempera_ranking_key(ranking, part->scores[i * (part->n / n)]);
+        size_t at = i;
+        for (; at > 0 && keys[at - 1] < key; at--)
+            keys[at] = keys[at - 1];
+        keys[at] = key;
+    }
+    return keys[n / 2] > part->low ? keys[n / 2] : part->low + 1;
+}
+
+tempera_u128 tempera_weight_of(const struct tempera_ranking *ranking, const float *scores, size_t n)
+{
+    if (ranking->counts)
+        return n;
+    tempera_u128 weight = 0;
+    for (size_t i = 0; i < n; i += TEMPERA_MASSES_PER_SUM) {
+        size_t length = n - i < TEMPERA_MASSES_PER_SUM ? n - i : TEMPERA_MASSES_PER_SUM;
+        weight += tempera_scale_sum(ranking->scale, scores + i, length);
+    }
+    return weight;
+}
+
+static size_t take_inside(const struct part *part, struct tempera_interval interval, float *out)
+{
+    return tempera_kernels()->gather(part->scores, NULL, part->n, 0, interval.low, interval.high,
+                                     out, NULL);
+}
+
+static size_t take_outside(const struct part *part, struct tempera_interval interval, float *out)
+{
+    const struct tempera_interval below = {-INFINITY, tempera_score_before(interval.low)};
+    const struct tempera_interval above = {tempera_score_after(interval.high), INFINITY};
+    size_t n = take_inside(part, below, out);
+    return interval.high < INFINITY ? n + take_inside(part, above, out + n) : n;
+}
+
+struct tempera_prefix_end tempera_find_end(const struct tempera_ranking *ranking,
+                                           const float *scores, size_t n, tempera_u128 least,
+                                           float *room)
+{
+    struct part part = {scores, n, 0, UINT64_MAX};
+    if (!ranking->by_distance) {
+        part.low = tempera_score_key(-INFINITY);
+        part.high = tempera_score_key(INFINITY);
+    }
+    float *next = room, *other = room + TEMPERA_ROOM(n);
+    tempera_u128 above = 0;
+    for (unsigned round = 0; part.low < part.high; round++) {
+        uint64_t pivot = pivot_of(ranking, &part, round);
+        struct tempera_interval interval = tempera_interval_of(ranking, pivot);
+        size_t n_next = take_inside(&part, interval, next);
+        if (n_next == part.n) {
+            part.low = pivot;
+            continue;
+        }
+        tempera_u128 weight = tempera_weight_of(ranking, next, n_next);
+        if (above + weight >= least) {
+            part.low = pivot;
+        } else {
+            part.high = pivot - 1;
+            if (n_next == 0)
+                continue;
+            above += weight;
+            n_next = take_outside(&part, interval, next);
+        }
+        part.scores = next;
+        part.n = n_next;
+        next = other;
+        other = (float *)(uintptr_t)part.scores;
+    }
+    return (struct tempera_prefix_end){part.low, part.scores, part.n, above};
+}
+
+// ------------------------------------------------------------------------------------------------
+// Top-k
+
+size_t tempera_ties_needed(const struct tempera_ranking *ranking, float score, tempera_u128 missing)
+{
+    uint64_t weight = 1; // equal scores have equal masses
+    if (!ranking->counts)
+        tempera_scale_masses(ranking->scale, &score, 1, &weight);
+    return weight == 0 ? SIZE_MAX : (size_t)((missing + weight - 1) / weight);
+}
+
+static size_t count_above(const struct tempera_candidates *c, float score)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < c->n; i++)
+        count += c->scores[i] > score;
+    return count;
+}
+
+bool tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_ranking *by_score,
+                         tempera_u128 least, size_t min_keep)
+{
+    struct tempera_prefix_end end =
+        tempera_find_end(by_score, c->scores, c->n, least, (float *)(void *)c->masses);
+    float score = end.scores[0];
+    size_t n_ties = tempera_ties_needed(by_score, score, least - end.above);
+    if (n_ties > end.n)
+        return false;
+    if (min_keep > 1 && count_above(c, score) + n_ties < min_keep) {
+        tempera_candidates_keep_first(c, min_keep);
+        return c->n >= min_keep;
+    }
+    if (n_ties == end.n)
+        tempera_candidates_keep_from(c, score);
+    else
+        tempera_candidates_keep_ties(c, score, n_ties);
+    return true;
+}
 
 void tempera_apply_top_k(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
-    if (stage->u.top_k > 0)
-        tempera_candidates_keep_first(c, (size_t)stage->u.top_k);
-}
-
-// P = fraction / 2^shift, with a fraction below 2^24.
-static uint32_t fraction_of(float P, uint32_t *shift)
-{
-    uint32_t bits = tempera_float_bits(P), exponent = bits >> 23, fraction = bits & 0x7FFFFFu;
-    if (exponent == 0)
-        exponent = 1; // denormal
-    else
-        fraction |= 0x800000u;
-    *shift = 150 - exponent;
-    return fraction;
-}
-
-tempera_u128 tempera_share_below(float P, tempera_u128 W)
-{
-    uint32_t shift;
-    tempera_u128 product = W * fraction_of(P, &shift);
-    return shift < 128 ? product >> shift : 0;
-}
-
-tempera_u128 tempera_share_above(float P, tempera_u128 W)
-{
-    uint32_t shift;
-    tempera_u128 product = W * fraction_of(P, &shift);
-    if (product == 0)
-        return 0;
-    return shift < 128 ? ((product - 1) >> shift) + 1 : 1;
-}
-
-// The slack undoes the rounding of P: the float 0.8f is above 0.8, and without it 801 of 1000 equal
-// tokens would stay.
-tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W)
-{
-    tempera_u128 weight = tempera_share_above(P, W), slack = W >> 24;
-    return weight > slack ? weight - slack : 1;
-}
-
-void tempera_apply_top_p(struct tempera_candidates *c, const struct tempera_stage *stage)
-{
-    if (stage->u.top_p == 1)
-        return;
-    tempera_candidates_gather(c);
-    tempera_u128 W = tempera_candidates_fill_masses(c);
-    tempera_keep_prefix(c, c->masses, tempera_nucleus_weight(stage->u.top_p, W));
+    size_t k = (size_t)stage->u.top_k;
+    if (k > 0)
+        tempera_candidates_keep_first(c, k > stage->min_keep ? k : stage->min_keep);
 }

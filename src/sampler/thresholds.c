@@ -7,11 +7,20 @@
 #include "kernels/kernels.h"
 #include "sampler/sampler.h"
 
+static size_t count_from(struct tempera_candidates *c, float score)
+{
+    struct tempera_scores scores = tempera_candidates_scores(c);
+    size_t count = 0;
+    for (size_t i = 0; i < scores.n; i++)
+        count += scores.z[i] >= score;
+    return count;
+}
+
 // Keeps the scores that a condition holds for, which holds for the maximum, and for every score
 // above one for which it does. So there is a lowest one; below and bound are doubles, but scores
 // are floats.
-static void keep_while(struct tempera_candidates *c, bool (*holds)(double below, double bound),
-                       double bound)
+static void keep_while(struct tempera_candidates *c, const struct tempera_stage *stage,
+                       bool (*holds)(double below, double bound), double bound)
 {
     // It holds for high, not for low.
     uint32_t low = tempera_score_key(-INFINITY), high = tempera_score_key(c->max);
@@ -22,7 +31,11 @@ static void keep_while(struct tempera_candidates *c, bool (*holds)(double below,
         else
             low = middle;
     }
-    tempera_candidates_keep_from(c, tempera_key_score(high));
+    float score = tempera_key_score(high);
+    if (stage->min_keep > 1 && count_from(c, score) < stage->min_keep)
+        tempera_candidates_keep_first(c, stage->min_keep);
+    else
+        tempera_candidates_keep_from(c, score);
 }
 
 static bool is_near(double below, double bound)
@@ -35,17 +48,16 @@ static bool is_near_in_squares(double below, double bound)
     return below * below <= bound;
 }
 
-// Keeps m - z_i <= -T min(l, 0).
-static void keep_within(struct tempera_candidates *c, double l)
+void tempera_keep_within(struct tempera_candidates *c, const struct tempera_stage *stage, double l)
 {
-    keep_while(c, is_near, l < 0 ? -(c->temperature * l) : 0);
+    keep_while(c, stage, is_near, l < 0 ? -(c->temperature * l) : 0);
 }
 
 // p_i >= min_p p_max.
 void tempera_apply_min_p(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     if (stage->u.min_p > 0)
-        keep_within(c, tempera_log((double)stage->u.min_p));
+        tempera_keep_within(c, stage, tempera_log((double)stage->u.min_p));
 }
 
 // p_i >= epsilon.
@@ -54,7 +66,8 @@ void tempera_apply_epsilon(struct tempera_candidates *c, const struct tempera_st
     if (stage->u.epsilon == 0)
         return;
     double lambda = tempera_candidates_lambda(c);
-    keep_within(c, (tempera_log((double)stage->u.epsilon) + lambda) - TEMPERA_LOG_SLACK);
+    tempera_keep_within(c, stage,
+                        (tempera_log((double)stage->u.epsilon) + lambda) - TEMPERA_LOG_SLACK);
 }
 
 // p_i >= min(epsilon, sqrt(epsilon) exp(-H)).
@@ -66,7 +79,7 @@ void tempera_apply_eta(struct tempera_candidates *c, const struct tempera_stage 
     double lambda = moments.lambda, entropy = lambda + moments.mean_depth;
     double ln_epsilon = tempera_log((double)stage->u.eta), relative = ln_epsilon / 2 - entropy;
     double ln_eta = relative < ln_epsilon ? relative : ln_epsilon;
-    keep_within(c, (ln_eta + lambda) - TEMPERA_LOG_SLACK);
+    tempera_keep_within(c, stage, (ln_eta + lambda) - TEMPERA_LOG_SLACK);
 }
 
 // p_i >= a p_max^2.
@@ -75,14 +88,14 @@ void tempera_apply_top_a(struct tempera_candidates *c, const struct tempera_stag
     if (stage->u.top_a == 0)
         return;
     double lambda = tempera_candidates_lambda(c);
-    keep_within(c, (tempera_log((double)stage->u.top_a) - lambda) - TEMPERA_LOG_SLACK);
+    tempera_keep_within(c, stage,
+                        (tempera_log((double)stage->u.top_a) - lambda) - TEMPERA_LOG_SLACK);
 }
 
 // p_i >= sum of p^2. That is at most p_max, and equal to it where all p are equal.
 void tempera_apply_p_less(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
-    (void)stage; // without parameters
-    keep_within(c, tempera_log(tempera_candidates_squares(c)) - TEMPERA_LOG_SLACK);
+    tempera_keep_within(c, stage, tempera_log(tempera_candidates_squares(c)) - TEMPERA_LOG_SLACK);
 }
 
 // The variance of the scores. Sums of distances from the maximum, in the lanes of the kernels: a
@@ -111,5 +124,5 @@ void tempera_apply_top_n_sigma(struct tempera_candidates *c, const struct temper
     if (stage->u.top_n_sigma == INFINITY)
         return;
     double s = (double)stage->u.top_n_sigma;
-    keep_while(c, is_near_in_squares, s * s * variance(c));
+    keep_while(c, stage, is_near_in_squares, s * s * variance(c));
 }

@@ -1,78 +1,111 @@
 // SPDX-License-Identifier: MIT
 // Locally typical sampling: a prefix of the order (distance of -ln p from the entropy ascending,
 // score descending, id ascending). -ln p_i - H is x_i - X, x being the depth and X its mean: no
-// logarithm is taken.
+// logarithm is taken. As for top-p, a sample says where the prefix is likely to lie.
 #include <math.h>
 
 #include "sampler/sampler.h"
 
-// What stays: all with keys above `key`; of those at it, scores above `score` and the first n_ties
-// equal to it.
-struct end {
-    uint64_t key;
-    float score;
-    size_t n_ties;
-};
-
-// Among those at the same distance, on either side of the centre, the order is by score.
-static struct end find_end(const struct tempera_ranking *ranking, tempera_u128 least)
-{
-    struct tempera_key_range range = {0, UINT64_MAX, 0};
-    tempera_find_end(ranking, &range, least);
-    struct end end = {.key = range.low, .score = INFINITY};
-    for (tempera_u128 mass = range.above; mass < least;) {
-        float next = -INFINITY;
-        uint64_t weight = 0;
-        size_t count = 0;
-        for (size_t i = 0; i < ranking->n; i++) {
-            float s = ranking->scores[i];
-            if (s >= end.score || s < next || tempera_ranking_key(ranking, s) != range.low)
-                continue;
-            count = s == next ? count + 1 : 1;
-            next = s;
-            weight = ranking->weights[i];
-        }
-        end.score = next;
-        end.n_ties = (size_t)((least - mass + weight - 1) / weight);
-        end.n_ties = end.n_ties < count ? end.n_ties : count;
-        mass += (tempera_u128)weight * end.n_ties;
-    }
-    return end;
-}
-
-static void keep_to(struct tempera_candidates *c, const struct tempera_ranking *ranking,
-                    struct end end)
+// Keeps the scores nearer than those at the end, those above `score`, and the first n_ties equal to
+// it.
+static void cut_at_end(struct tempera_candidates *c, struct tempera_interval nearer, float score,
+                       size_t n_ties)
 {
     const struct tempera_candidates all = *c;
     size_t kept = 0;
     for (size_t i = 0; i < all.n; i++) {
         float s = all.scores[i];
-        uint64_t key = tempera_ranking_key(ranking, s);
         tempera_candidates_move(all, i, kept);
-        bool tie = key == end.key && s == end.score && end.n_ties > 0;
-        end.n_ties -= tie;
-        kept += tie || key > end.key || (key == end.key && s > end.score);
+        bool tie = (s == score) & (n_ties > 0);
+        n_ties -= tie;
+        kept += tie | (s > score) | ((s >= nearer.low) & (s <= nearer.high));
     }
     c->n = kept;
 }
 
-// The maximum may go, so the candidates are settled; until then depths and masses stay those of
-// before.
+// Of those at the end, the last score that stays, and how many of its ties do.
+struct last {
+    float score;
+    size_t n_ties;
+};
+
+// At the end, where scores on both sides of the centre may be equally far from it, the order is by
+// score, then by id. at_end: scores[n], of which `missing` has to stay.
+static struct last last_of(const struct tempera_ranking *ranking, const float *at_end, size_t n,
+                           tempera_u128 missing, float *room)
+{
+    const struct tempera_ranking by_score = {.scale = ranking->scale, .counts = ranking->counts};
+    struct tempera_prefix_end end = tempera_find_end(&by_score, at_end, n, missing, room);
+    float score = end.scores[0];
+    return (struct last){score, tempera_ties_needed(&by_score, score, missing - end.above)};
+}
+
+static size_t count_within(const float *scores, size_t n, struct tempera_interval interval)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += (scores[i] >= interval.low) & (scores[i] <= interval.high);
+    return count;
+}
+
+// Keeps the prefix if it is among the gathered candidates, which are those from `floor` on: then it
+// ends with one that is nearer to the centre than all others. Else returns false.
+static bool keep_prefix(struct tempera_candidates *c, const struct tempera_ranking *ranking,
+                        tempera_u128 least, size_t min_keep, float floor)
+{
+    float *room = (float *)(void *)c->masses;
+    struct tempera_prefix_end end = tempera_find_end(ranking, c->scores, c->n, least, room);
+    if (floor > -INFINITY) {
+        float beyond = tempera_score_before(floor);
+        bool is_later = tempera_depth(beyond, c->max, ranking->inverse_T) > ranking->centre &&
+                        tempera_ranking_key(ranking, beyond) < end.key;
+        tempera_u128 weight = end.above + tempera_weight_of(ranking, end.scores, end.n);
+        if (!is_later || weight < least)
+            return false;
+    }
+    memcpy(c->own, end.scores, end.n * sizeof *c->own);
+    struct last last = last_of(ranking, c->own, end.n, least - end.above, room);
+    struct tempera_interval nearer = {INFINITY, -INFINITY}; // nothing, if at the centre
+    if (end.key < UINT64_MAX)
+        nearer = tempera_interval_of(ranking, end.key + 1);
+    if (min_keep > 1) {
+        const struct tempera_interval higher = {tempera_score_after(last.score), INFINITY};
+        if (count_within(c->scores, c->n, nearer) + count_within(c->own, end.n, higher) +
+                last.n_ties <
+            min_keep) {
+            struct tempera_ranking by_count = *ranking;
+            by_count.counts = true;
+            return keep_prefix(c, &by_count, min_keep < c->n ? min_keep : c->n, 1, floor);
+        }
+    }
+    struct tempera_interval within = tempera_interval_of(ranking, end.key);
+    tempera_candidates_keep_within(c, within.low, within.high);
+    if (last.n_ties == end.n)
+        return true;
+    if (tempera_depth(last.score, c->max, ranking->inverse_T) < ranking->centre)
+        cut_at_end(c, nearer, last.score, last.n_ties);
+    else // everything that comes later is lower
+        tempera_candidates_keep_ties(c, last.score, last.n_ties);
+    return true;
+}
+
+// The maximum may go, so it is looked for again; until then depths and masses stay those of before.
 void tempera_apply_typical(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     if (stage->u.typical == 1)
         return;
-    double mean_depth = tempera_candidates_moments(c).mean_depth;
-    tempera_candidates_gather(c);
-    tempera_u128 W = tempera_candidates_fill_masses(c);
-    const struct tempera_ranking by_surprise = {.scores = c->scores,
-                                                .weights = c->masses,
-                                                .n = c->n,
-                                                .by_distance = true,
-                                                .max = c->max,
-                                                .inverse_T = 1 / c->temperature,
-                                                .centre = mean_depth};
-    struct end end = find_end(&by_surprise, tempera_nucleus_weight(stage->u.typical, W));
-    keep_to(c, &by_surprise, end);
-    tempera_candidates_settle(c);
+    const struct tempera_candidates before = *c;
+    const struct tempera_scale scale = tempera_scale_of(c);
+    struct tempera_moments moments = tempera_candidates_moments(c);
+    tempera_u128 least = tempera_nucleus_weight(stage->u.typical, moments.W);
+    struct tempera_ranking ranking = tempera_ranking_by_distance(&scale, moments.mean_depth);
+    float floor = tempera_gather_likely(c, (double)(moments.W - least) / 3);
+    if (c->n == before.n)
+        floor = -INFINITY;
+    if (c->n < stage->min_keep || !keep_prefix(c, &ranking, least, stage->min_keep, floor)) {
+        *c = before;
+        tempera_candidates_gather(c);
+        keep_prefix(c, &ranking, least, stage->min_keep, -INFINITY);
+    }
+    tempera_candidates_find_max(c);
 }

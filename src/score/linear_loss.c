@@ -8,7 +8,7 @@
 #include "score/loss.h"
 #include "score/rows.h"
 
-enum { SCRATCH_MOST = 15000000, ALIGNMENT = 64 };
+enum { SCRATCH_MOST = 14500000, ALIGNMENT = 64 };
 
 struct linear_job {
     struct tempera_linear_head linear;
@@ -28,11 +28,23 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+static size_t ceil_div(size_t a, size_t b)
+{
+    return a / b + (a % b != 0);
+}
+
+// Products like whole vectors of rows, but from few rows none is taken away: then what counts is
+// how often the head is read.
+static size_t whole_vectors(size_t rows)
+{
+    enum { UNIT = 16, MANY = 64 };
+    return rows < MANY ? rows : rows / UNIT * UNIT;
+}
+
 // Even ones, so that the last isn't a few rows. most: as many as the scratch holds, at least 1.
 static size_t rows_per_chunk(size_t rows, size_t most)
 {
-    size_t n_chunks = rows / most + (rows % most != 0);
-    return rows / n_chunks + (rows % n_chunks != 0);
+    return rows <= most ? rows : ceil_div(rows, ceil_div(rows, whole_vectors(most)));
 }
 
 size_t tempera_linear_cross_entropy_scratch_nbytes(size_t rows, size_t vocab, size_t most_nbytes)
@@ -41,7 +53,7 @@ size_t tempera_linear_cross_entropy_scratch_nbytes(size_t rows, size_t vocab, si
     if (rows == 0 || vocab == 0 || !tempera_size_mul(vocab, sizeof(float), &row_nbytes))
         return 0;
     size_t n = (most_nbytes == 0 ? SCRATCH_MOST : most_nbytes) / row_nbytes;
-    if (!tempera_size_mul(smaller(rows, n == 0 ? 1 : n), row_nbytes, &nbytes) ||
+    if (!tempera_size_mul(smaller(rows, n == 0 ? 1 : whole_vectors(n)), row_nbytes, &nbytes) ||
         !tempera_size_add(nbytes, ALIGNMENT - 1, &nbytes))
         return 0;
     return nbytes / ALIGNMENT * ALIGNMENT;
