@@ -271,7 +271,11 @@ static inline void v_store_u64(uint64_t *p, u64x16 x)
 
 static inline uint64_t v_sum_u64(u64x16 x)
 {
-    return (uint64_t)_mm512_reduce_add_epi64(_mm512_add_epi64(x.low, x.high));
+    __m512i eight = _mm512_add_epi64(x.low, x.high);
+    __m256i four =
+        _mm256_add_epi64(_mm512_castsi512_si256(eight), _mm512_extracti64x4_epi64(eight, 1));
+    __m128i two = _mm_add_epi64(_mm256_castsi256_si128(four), _mm256_extracti128_si256(four, 1));
+    return (uint64_t)_mm_extract_epi64(_mm_add_epi64(two, _mm_unpackhi_epi64(two, two)), 0);
 }
 
 static inline f64x16 v_add_products(f64x16 s, f32x16 a, f32x16 b)
