@@ -209,7 +209,9 @@ class Row:
         self.seed, self.stream = seed, stream
         self.history, self.step = history, len(history)
         self.n_drawn = n_drawn  # that many at the end of the history were drawn, not prompt
-        self.level, self.n_xtc, self.learn = level, 0, None
+        self.level = level  # what the learning stage has learned
+        self.next_level = lambda token, surprise: level  # and learns of what is drawn, in nats
+        self.n_xtc = 0
 
     def order(self):
         return sorted(self.scores, key=lambda i: (-self.scores[i], i))
@@ -395,7 +397,7 @@ def xtc(row, s):
     if s["threshold"] > 0:
         least = row.T * ((ln(s["threshold"]) + row.lambda_()) - SLACK)
     likely = [i for i in row.order() if row.scores[i] - m >= least]
-    gone = [i for i in likely[:-1]]
+    gone = [i for i in likely[:-1] if i not in s["spared"]]
     if gone and len(row.scores) - len(gone) >= max(1, s["min_keep"]):
         row.keep(set(row.scores) - set(gone))
 
@@ -413,11 +415,124 @@ def logit_bias(row, s):
 
 def penalties(row, s):
     recent = row.recent(s["window"])
+    drawn = row.history[len(row.history) - row.n_drawn :]
+    drawn = drawn[max(0, len(drawn) - len(recent)) :]
+    counted = drawn if s["drawn_only"] else recent
     for i in set(recent) & set(row.scores):
-        z, r = row.scores[i], s["repetition"]
+        z, r, count = row.scores[i], s["repetition"], counted.count(i)
         repeated = z / r if z > 0 else z * r
-        penalty = s["presence"] + s["frequency"] * float(recent.count(i))
+        penalty = (s["presence"] if count > 0 else 0.0) + s["frequency"] * float(count)
         row.scores[i] = clamped(repeated - penalty * row.T)
+
+
+def power(base, k):
+    product = 1.0
+    for _ in range(k):
+        product = min(product * base, LARGEST)
+    return product
+
+
+def dry(row, s):
+    recent = row.recent(s["window"])
+    unbroken = 0
+    while unbroken < len(recent) and recent[-1 - unbroken] not in s["breakers"]:
+        unbroken += 1
+    longest = {}
+    for end in range(1, len(recent)):  # the runs that end before token `end` of the window
+        length = 0
+        while length < min(unbroken, end) and recent[end - 1 - length] == recent[-1 - length]:
+            length += 1
+        longest[recent[end]] = max(length, longest.get(recent[end], 0))
+    for i, length in longest.items():
+        if i in row.scores and i not in s["breakers"] and length >= s["allowed_length"]:
+            penalty = s["multiplier"] * power(s["base"], length - s["allowed_length"])
+            row.scores[i] = clamped(row.scores[i] - penalty * row.T)
+
+
+def no_repeat_ngram(row, s):
+    recent, n = row.recent(s["window"]), s["n"]
+    if n == 0 or n > len(recent):
+        return
+    end = recent[len(recent) - (n - 1) :]
+    for at in range(len(recent) - n + 1):
+        if recent[at : at + n - 1] == end:
+            row.scores.pop(recent[at + n - 1], None)
+
+
+def allow(row, s):
+    row.keep(set(row.scores) & set(s["tokens"]))
+
+
+def ban(row, s):
+    row.keep(set(row.scores) - set(s["tokens"]))
+
+
+def top_h(row, s):
+    if s["h"] == 1:
+        return
+    scale, order, lambda_ = row.scale(), row.order(), row.lambda_()
+    w = [scale.mass(row.scores[i]) for i in order]
+    v = [round(float(mass) * scale.depth(row.scores[i])) for mass, i in zip(w, order)]
+
+    def entropy(n):
+        return float(sum(v[:n])) + lambda_ * float(sum(w[:n]))
+
+    n, most = len(order), (s["h"] + 2.0**-24) * entropy(len(order))
+    while n > max(1, s["min_keep"]) and entropy(n) > most:
+        n -= 1
+    row.keep(order[:n])
+
+
+def learn_surprise(row, s):
+    row.next_level = lambda token, nats: row.level - s["eta"] * (nats / LN2 - s["tau"])
+
+
+def mirostat_2(row, s):
+    keep_within(row, (row.lambda_() - row.level * LN2) - SLACK, s["min_keep"])
+    learn_surprise(row, s)
+
+
+def ln_of_zipf_sum(N, E):
+    size, g = abs(E), -(E * N)
+    if size < 2.0**-20:
+        return ln(N)
+    if g > 700:
+        return g - ln(size)
+    u = exp(g) if g <= 0 else 1 / exp(-g)
+    return ln(abs(1 - u)) - ln(size)
+
+
+def n_by_zipf(row, s):
+    scale, order = row.scale(), row.order()
+    x = [scale.depth(row.scores[i]) for i in order[: s["m"]]]
+    t = [ln(float(i + 2) / float(i + 1)) for i in range(len(x) - 1)]
+    products = squares = 0.0
+    for i, t_i in enumerate(t):
+        products += t_i * (x[i + 1] - x[i])
+        squares += t_i * t_i
+    n = len(order)
+    if n < 2 or products / squares == 0:
+        return n
+    exponent, N = products / squares, ln(float(n))
+    K = (row.level * LN2 - ln_of_zipf_sum(N, exponent - 1)) / exponent
+    return n if K >= N else 1 if K <= 0 else math.floor(1 / exp(-K))
+
+
+def mirostat_1(row, s):
+    row.keep_first(max(n_by_zipf(row, s), s["min_keep"]))
+    learn_surprise(row, s)
+
+
+def adaptive_p(row, s):
+    masses, W = row.masses(), float(row.weight())
+    p = {i: f32(float(mass) / W) for i, mass in masses.items() if mass > 0}
+    wanted = min(1.0, max(0.0, 2 * s["target"] - row.level))
+    for i in p:
+        y = abs(p[i] - wanted) / 0.3
+        row.scores[i] = f32(5 - ((10 * y) * y) / (1 + y))
+    row.keep(p)
+    row.T = 1.0
+    row.next_level = lambda token, nats: s["decay"] * row.level + (1 - s["decay"]) * p[token]
 
 
 STAGES = {
@@ -437,7 +552,18 @@ STAGES = {
     "xtc": xtc,
     "dynamic-temperature": dynamic_temperature,
     "smoothing": smoothing,
+    "dry": dry,
+    "no-repeat-ngram": no_repeat_ngram,
+    "allow": allow,
+    "ban": ban,
+    "top-h": top_h,
+    "mirostat-1": mirostat_1,
+    "mirostat-2": mirostat_2,
+    "adaptive-p": adaptive_p,
 }
+
+# What may be left out of a stage's parameters.
+DEFAULTS = {"min_keep": 0, "drawn_only": False, "spared": [], "breakers": []}
 
 # ------------------------------------------------------------------------------------------------
 # A row from its logits to a token
@@ -454,14 +580,22 @@ def candidates_of(logits, mask):
     return infinite or allowed or "TEMPERA_ALL_MASKED"
 
 
-def run(case, seed, stream, history, n_drawn):
-    """The row behind all stages, or a status."""
+def first_level(case):
+    last = case["stages"][-1]
+    return {"mirostat-1": 2 * last.get("tau", 0.0), "mirostat-2": 2 * last.get("tau", 0.0),
+            "adaptive-p": last.get("target")}.get(last["stage"], 0.0)
+
+
+def run(case, luck_of_case, history, n_drawn=0, level=None):
+    """The row behind all stages, or a status. luck_of_case has the seed and the stream."""
     scores = candidates_of(case["logits"], case["mask"])
     if isinstance(scores, str):
         return scores
-    row = Row(scores, seed, stream, history, n_drawn, None)
+    level = first_level(case) if level is None else level
+    seed, stream = int(luck_of_case["seed"]), luck_of_case["stream"]
+    row = Row(scores, seed, stream, history, n_drawn, level)
     for stage in case["stages"]:
-        STAGES[stage["stage"]](row, {"min_keep": 0} | stage)
+        STAGES[stage["stage"]](row, DEFAULTS | stage)
         if not row.scores:
             return "TEMPERA_ALL_MASKED"
     row.keep(row.scores)
@@ -469,7 +603,7 @@ def run(case, seed, stream, history, n_drawn):
 
 
 def draw(row):
-    """The token and its logprob."""
+    """The token, its logprob and the next level."""
     masses, W, scale = row.masses(), row.weight(), row.scale()
     target = luck(row.seed, row.stream, row.step, 0) * W >> 128
     token = -1
@@ -477,7 +611,8 @@ def draw(row):
         if target < mass:
             break
         target -= mass
-    return token, f32(-(scale.depth(row.scores[token]) + row.lambda_()))
+    surprise = scale.depth(row.scores[token]) + row.lambda_()
+    return token, f32(-surprise), row.next_level(token, surprise)
 
 
 def probabilities_of(row, n):
@@ -500,10 +635,11 @@ def f32_number(value):
 
 
 def read_stage(stage):
-    integers = {"k", "window", "min_keep"}
+    as_they_are = {"stage", "k", "m", "window", "allowed_length", "min_keep", "drawn_only",
+                   "spared", "breakers", "tokens"}
     read = {}
     for key, value in stage.items():
-        if key == "stage" or key in integers:
+        if key in as_they_are or (stage["stage"], key) == ("no-repeat-ngram", "n"):
             read[key] = value
         elif key == "entries":
             read[key] = [{"token": e["token"], "bias": f32_number(e["bias"])} for e in value]
@@ -535,28 +671,32 @@ class Checker:
 def check_draws(checker, where, case):
     for one in case["draws"]:
         at = f"{where}, seed {one['seed']}, stream {one['stream']}"
-        row = run(case, int(one["seed"]), one["stream"], case["history"], 0)
+        row = run(case, one, case["history"])
         status = row if isinstance(row, str) else "TEMPERA_OK"
         checker.check(f"{at}: status", case["status"], status)
-        token, logprob = draw(row) if status == "TEMPERA_OK" else (-1, {
-            "TEMPERA_NAN_INPUT": math.nan, "TEMPERA_ALL_MASKED": -math.inf}[status])
+        token, logprob, level = draw(row) if status == "TEMPERA_OK" else (-1, {
+            "TEMPERA_NAN_INPUT": math.nan, "TEMPERA_ALL_MASKED": -math.inf}[status],
+            first_level(case))
         checker.check(f"{at}: token", one["token"], token)
         checker.check(f"{at}: logprob", f32_number(one["logprob"]), logprob)
+        checker.check(f"{at}: level", float(one["level"]), level)
 
 
 def check_sequence(checker, where, case):
-    history = list(case["history"])
+    history, level = list(case["history"]), None
     sequence = case["sequence"]
-    for n_drawn, token in enumerate(sequence["tokens"]):
-        row = run(case, int(sequence["seed"]), sequence["stream"], history, n_drawn)
-        checker.check(f"{where}, token {n_drawn} of the sequence", token, draw(row)[0])
+    for n_drawn, expected in enumerate(sequence["tokens"]):
+        row = run(case, sequence, history, n_drawn, level)
+        token, _, level = draw(row)
+        checker.check(f"{where}, token {n_drawn} of the sequence", expected, token)
         history.append(token)
+    if level is not None:
+        checker.check(f"{where}: level behind the sequence", float(sequence["level"]), level)
 
 
 def left_of(case):
     """The row behind the stages for the first of the case's draws, or a status."""
-    first = case["draws"][0]
-    return run(case, int(first["seed"]), first["stream"], case["history"], 0)
+    return run(case, case["draws"][0], case["history"])
 
 
 def check_case(checker, where, case):

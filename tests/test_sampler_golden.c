@@ -9,6 +9,8 @@
 // them in. So they are passed over here, where files are compared line by line.
 #include "test_sampler_setup.h"
 
+#include "test_sampler_golden_json.h"
+
 enum { MOST_SCORES = 24, MOST_STAGES = 8, MOST_HISTORY = 12, SEQUENCE = 6, LINE = 4096 };
 
 // ------------------------------------------------------------------------------------------------
@@ -26,13 +28,17 @@ static struct row spread = {"spread", 20, {0}};
 static const struct row ties = {"ties", 12, {0, 1, -1, 2, 1, -0.0f, 2, -1, 1, 0, 2, -0.0f}};
 static const struct row equal = {
     "equal", 10, {1.5f, 1.5f, 1.5f, 1.5f, 1.5f, 1.5f, 1.5f, 1.5f, 1.5f, 1.5f}};
-static const struct row alone = {
-    "alone", 6, {-INFINITY, -INFINITY, -INFINITY, -INFINITY, -7.25f, -INFINITY}};
+static const struct row alone = {"alone",
+                                 12,
+                                 {-INFINITY, -INFINITY, -INFINITY, -INFINITY, -7.25f, -INFINITY,
+                                  -INFINITY, -INFINITY, -INFINITY, -INFINITY, -INFINITY,
+                                  -INFINITY}};
 static const struct row gaps = {"gaps",
                                 16,
                                 {-60, -INFINITY, 3, 2.5f, -36, -31.75f, -INFINITY, 0.125f, 3, -90,
                                  -2, -33.5f, 1, -5, -8, -1e30f}};
 
+static const struct row certain = {"certain", 3, {-100, 0, -200}}; // no entropy, with three left
 static const struct row infinite = {"infinite", 6, {1, INFINITY, 3, -INFINITY, INFINITY, 1e38f}};
 static const struct row nan_row = {"nan", 6, {1, 2, NAN, 0.5f, -INFINITY, 1.5f}};
 static const struct row nothing = {"nothing", 3, {-INFINITY, -INFINITY, -INFINITY}};
@@ -57,128 +63,6 @@ static void fill_spread(void)
         }
         spread.z[i] = (float)(sum * 2.25);
     }
-}
-
-// ------------------------------------------------------------------------------------------------
-// Writing JSON. Numbers are the shortest that read back as the same float.
-
-static void put_number(FILE *to, float x)
-{
-    if (isnan(x)) {
-        fputs("\"nan\"", to);
-    } else if (isinf(x)) {
-        fputs(x > 0 ? "\"inf\"" : "\"-inf\"", to);
-    } else if (x == 0) {
-        fputs(signbit(x) ? "-0.0" : "0", to);
-    } else if (x == rintf(x) && fabsf(x) < 1e7f) {
-        fprintf(to, "%.0f", (double)x);
-    } else {
-        char text[32];
-        for (int digits = 1; digits <= 9; digits++) {
-            snprintf(text, sizeof text, "%.*g", digits, (double)x);
-            if ((float)strtod(text, NULL) == x)
-                break;
-        }
-        fputs(text, to);
-    }
-}
-
-static void put_numbers(FILE *to, const float *x, size_t n)
-{
-    putc('[', to);
-    for (size_t i = 0; i < n; i++) {
-        fputs(i > 0 ? ", " : "", to);
-        put_number(to, x[i]);
-    }
-    putc(']', to);
-}
-
-static void put_ids(FILE *to, const int32_t *ids, size_t n)
-{
-    putc('[', to);
-    for (size_t i = 0; i < n; i++)
-        fprintf(to, "%s%d", i > 0 ? ", " : "", ids[i]);
-    putc(']', to);
-}
-
-static void put_parameter(FILE *to, const char *name, float value)
-{
-    fprintf(to, ", \"%s\": ", name);
-    put_number(to, value);
-}
-
-static void put_bias(FILE *to, const struct tempera_stage *stage)
-{
-    fputs(", \"entries\": [", to);
-    for (size_t i = 0; i < stage->u.logit_bias.count; i++) {
-        fprintf(to, "%s{\"token\": %d, \"bias\": ", i > 0 ? ", " : "",
-                stage->u.logit_bias.entries[i].token);
-        put_number(to, stage->u.logit_bias.entries[i].bias);
-        putc('}', to);
-    }
-    putc(']', to);
-}
-
-static void put_stage(FILE *to, const struct tempera_stage *stage)
-{
-    fprintf(to, "{\"stage\": \"%s\"", tempera_stage_name(stage->kind));
-    switch (stage->kind) {
-    case TEMPERA_STAGE_LOGIT_BIAS:
-        put_bias(to, stage);
-        break;
-    case TEMPERA_STAGE_PENALTIES:
-        put_parameter(to, "repetition", stage->u.penalties.repetition);
-        put_parameter(to, "presence", stage->u.penalties.presence);
-        put_parameter(to, "frequency", stage->u.penalties.frequency);
-        fprintf(to, ", \"window\": %d", stage->u.penalties.window);
-        break;
-    case TEMPERA_STAGE_TEMPERATURE:
-        put_parameter(to, "temperature", stage->u.temperature);
-        break;
-    case TEMPERA_STAGE_TOP_K:
-        fprintf(to, ", \"k\": %d", stage->u.top_k);
-        break;
-    case TEMPERA_STAGE_TOP_P:
-        put_parameter(to, "p", stage->u.top_p);
-        break;
-    case TEMPERA_STAGE_MIN_P:
-        put_parameter(to, "p", stage->u.min_p);
-        break;
-    case TEMPERA_STAGE_TYPICAL:
-        put_parameter(to, "p", stage->u.typical);
-        break;
-    case TEMPERA_STAGE_EPSILON:
-        put_parameter(to, "epsilon", stage->u.epsilon);
-        break;
-    case TEMPERA_STAGE_ETA:
-        put_parameter(to, "epsilon", stage->u.eta);
-        break;
-    case TEMPERA_STAGE_TAIL_FREE:
-        put_parameter(to, "z", stage->u.tail_free);
-        break;
-    case TEMPERA_STAGE_TOP_A:
-        put_parameter(to, "a", stage->u.top_a);
-        break;
-    case TEMPERA_STAGE_TOP_N_SIGMA:
-        put_parameter(to, "n", stage->u.top_n_sigma);
-        break;
-    case TEMPERA_STAGE_P_LESS:
-        break;
-    case TEMPERA_STAGE_XTC:
-        put_parameter(to, "probability", stage->u.xtc.probability);
-        put_parameter(to, "threshold", stage->u.xtc.threshold);
-        break;
-    case TEMPERA_STAGE_DYNAMIC_TEMPERATURE:
-        put_parameter(to, "low", stage->u.dynamic_temperature.low);
-        put_parameter(to, "high", stage->u.dynamic_temperature.high);
-        put_parameter(to, "exponent", stage->u.dynamic_temperature.exponent);
-        break;
-    case TEMPERA_STAGE_SMOOTHING:
-        put_parameter(to, "factor", stage->u.smoothing.factor);
-        put_parameter(to, "curve", stage->u.smoothing.curve);
-        break;
-    }
-    putc('}', to);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -229,6 +113,8 @@ static void put_draw(FILE *to, const struct question *q, struct tempera_sample_r
             stream, result.token);
     fputs("\"logprob\": ", to);
     put_number(to, result.logprob + 0.0f); // 0 rather than -0
+    fputs(", ", to);
+    put_level(to, result.level);
     putc('}', to);
 }
 
@@ -262,6 +148,8 @@ static void put_sequence(FILE *to, const struct question *q, struct tempera_samp
     }
     fprintf(to, "%s\"sequence\": {\"seed\": \"42\", \"stream\": 3, \"tokens\": ", head);
     put_ids(to, tokens, n);
+    fputs(", ", to);
+    put_level(to, state->level);
     fputs("}\n", to);
 }
 
@@ -435,6 +323,7 @@ static void ask_top_n_sigma(struct file *file)
     ASK_USUAL(file, CHAIN("n = 0", tempera_stage_top_n_sigma(0)),
               CHAIN("n = 1", tempera_stage_top_n_sigma(1)),
               CHAIN("n = 0.3", tempera_stage_top_n_sigma(0.3f)),
+              CHAIN("n = 2", tempera_stage_top_n_sigma(2)),
               CHAIN("n = inf", tempera_stage_top_n_sigma(INFINITY)));
 }
 
@@ -446,16 +335,20 @@ static void ask_p_less(struct file *file)
 
 static void ask_xtc(struct file *file)
 {
-    const struct chain chains[] = {
+    static const int32_t spared[] = {2, 3, 8};
+    struct chain chains[] = {
         CHAIN("always, from 0.1", tempera_stage_xtc(1, 0.1f)),
         CHAIN("always, from 0", tempera_stage_xtc(1, 0)),
+        CHAIN("always, from 0.5", tempera_stage_xtc(1, 0.5f)),
         CHAIN("never", tempera_stage_xtc(0, 0.1f)),
         CHAIN("off by its threshold", tempera_stage_xtc(1, 0.6f)),
+        CHAIN("some spared", tempera_stage_xtc(1, 0.02f)),
         CHAIN("twice, by two coins", tempera_stage_xtc(0.5f, 0.1f), tempera_stage_xtc(0.5f, 0.1f)),
     };
+    chains[5].stages[0].u.xtc.spared = (struct tempera_token_list){spared, COUNT_OF(spared)};
     for (size_t c = 0; c < COUNT_OF(chains); c++)
         for (size_t r = 0; r < COUNT_OF(usual_rows); r++)
-            for (uint64_t seed = 1; seed <= (c < 4 ? 1 : 4); seed++)
+            for (uint64_t seed = 1; seed <= (c < 6 ? 1 : 4); seed++)
                 ask(file, &(struct question){.row = usual_rows[r],
                                              .chain = &chains[c],
                                              .draws_once = true,
@@ -464,6 +357,10 @@ static void ask_xtc(struct file *file)
 
 static void ask_dynamic_temperature(struct file *file)
 {
+    const struct chain exponent_0[] = {
+        CHAIN("exponent 0", tempera_stage_dynamic_temperature(0.5f, 60, 0))};
+    static const struct row *const rows[] = {&certain};
+    ask_all(file, rows, 1, exponent_0, 1);
     ASK_USUAL(file, CHAIN("0.5 to 1.5", tempera_stage_dynamic_temperature(0.5f, 1.5f, 1)),
               CHAIN("0 to 2", tempera_stage_dynamic_temperature(0, 2, 0.5f)),
               CHAIN("exponent 0", tempera_stage_dynamic_temperature(0.5f, 3, 0)),
@@ -492,23 +389,136 @@ static void ask_logit_bias(struct file *file)
     ask_all(file, rows, COUNT_OF(rows), chains, COUNT_OF(chains));
 }
 
-static void ask_penalties(struct file *file)
+// With a history, of the prompt; the sequence then adds to it what was drawn.
+static void ask_with_history(struct file *file, const struct chain *chains, size_t n_chains)
 {
     static const struct row *const rows[] = {&spread, &ties, &equal};
-    const struct chain chains[] = {
+    for (size_t c = 0; c < n_chains; c++)
+        for (size_t r = 0; r < COUNT_OF(rows); r++)
+            ask(file, &(struct question){.row = rows[r],
+                                         .chain = &chains[c],
+                                         .history = history,
+                                         .n_history = COUNT_OF(history)});
+}
+
+static void ask_penalties(struct file *file)
+{
+    struct chain chains[] = {
         CHAIN("repetition", tempera_stage_penalties(1.3f, 0, 0, 64)),
         CHAIN("presence, frequency", tempera_stage_penalties(1, 0.6f, 0.4f, 64)),
         CHAIN("window of 3", tempera_stage_penalties(1.2f, 0.1f, 0.2f, 3)),
         CHAIN("window of 0", tempera_stage_penalties(1.2f, 0.1f, 0.2f, 0)),
         CHAIN("behind T = 0.5", tempera_stage_temperature(0.5f),
               tempera_stage_penalties(1.2f, -0.5f, 0.3f, 64)),
+        CHAIN("behind T = inf", tempera_stage_temperature(2), tempera_stage_temperature(INFINITY),
+              tempera_stage_penalties(1.2f, 0.5f, 0, 64)),
+        CHAIN("presence and frequency of what was drawn",
+              tempera_stage_penalties(1.2f, 1, 0.5f, 64)),
+        CHAIN("the same, window of 2", tempera_stage_penalties(1.2f, 1, 0.5f, 2)),
     };
+    chains[6].stages[0].u.penalties.drawn_only = 1;
+    chains[7].stages[0].u.penalties.drawn_only = 1;
+    ask_with_history(file, chains, COUNT_OF(chains));
+}
+
+static void ask_dry(struct file *file)
+{
+    static const int32_t breakers[] = {4, 9};
+    const struct chain chains[] = {
+        CHAIN("no breakers", tempera_stage_dry(0.8f, 1.75f, 1, 64, NULL, 0)),
+        CHAIN("two breakers", tempera_stage_dry(0.8f, 1.75f, 1, 64, breakers, 2)),
+        CHAIN("allowed length 2", tempera_stage_dry(2.5f, 3, 2, 64, NULL, 0)),
+        CHAIN("window of 5, behind T = 2", tempera_stage_temperature(2),
+              tempera_stage_dry(0.8f, 1.75f, 1, 5, NULL, 0)),
+        CHAIN("off", tempera_stage_dry(0, 1.75f, 1, 64, NULL, 0)),
+    };
+    ask_with_history(file, chains, COUNT_OF(chains));
+    // Runs that overlap, as long as the history.
+    static const int32_t again[] = {2, 2, 2, 2, 2, 2}, turns[] = {0, 1, 0, 1, 0, 1, 0};
+    ask(file,
+        &(struct question){.row = &equal, .chain = &chains[0], .history = again, .n_history = 6});
+    ask(file,
+        &(struct question){.row = &equal, .chain = &chains[2], .history = turns, .n_history = 7});
+}
+
+static void ask_no_repeat_ngram(struct file *file)
+{
+    const struct chain chains[] = {
+        CHAIN("n = 1", tempera_stage_no_repeat_ngram(1, 64)),
+        CHAIN("n = 2", tempera_stage_no_repeat_ngram(2, 64)),
+        CHAIN("n = 3", tempera_stage_no_repeat_ngram(3, 64)),
+        CHAIN("n = 2, window of 4", tempera_stage_no_repeat_ngram(2, 4)),
+        CHAIN("n = 0", tempera_stage_no_repeat_ngram(0, 64)),
+    };
+    ask_with_history(file, chains, COUNT_OF(chains));
+}
+
+static void ask_lists(struct file *file)
+{
+    static const int32_t some[] = {3, 7, 3, 4, 0}, none[] = {0};
+    ASK_USUAL(file, CHAIN("allow four", tempera_stage_allow(some, COUNT_OF(some))),
+              CHAIN("allow none", tempera_stage_allow(none, 0)),
+              CHAIN("ban four", tempera_stage_ban(some, COUNT_OF(some))),
+              CHAIN("ban none", tempera_stage_ban(none, 0)),
+              CHAIN("both", tempera_stage_allow(some, COUNT_OF(some)), tempera_stage_ban(some, 2),
+                    tempera_stage_top_p(0.5f)));
+}
+
+static void ask_top_h(struct file *file)
+{
+    ASK_USUAL(file, CHAIN("h = 0", tempera_stage_top_h(0)),
+              CHAIN("h = 0.4", tempera_stage_top_h(0.4f)),
+              CHAIN("h = 0.7", tempera_stage_top_h(0.7f)), CHAIN("h = 1", tempera_stage_top_h(1)));
+}
+
+static void ask_mirostat_1(struct file *file)
+{
+    ASK_USUAL(file, CHAIN("tau = 1", tempera_stage_mirostat_1(1, 0.3f, 100)),
+              CHAIN("tau = 2.5, T = 1.5, m = 5", tempera_stage_temperature(1.5f),
+                    tempera_stage_mirostat_1(2.5f, 0.1f, 5)),
+              CHAIN("tau = 0.3, m = 2", tempera_stage_mirostat_1(0.3f, 1, 2)),
+              CHAIN("tau = 0", tempera_stage_mirostat_1(0, 0.1f, 100)));
+}
+
+static void ask_mirostat_2(struct file *file)
+{
+    ASK_USUAL(file, CHAIN("tau = 1", tempera_stage_mirostat_2(1, 0.3f)),
+              CHAIN("tau = 2.5, T = 1.5", tempera_stage_temperature(1.5f),
+                    tempera_stage_mirostat_2(2.5f, 0.1f)),
+              CHAIN("tau = 0", tempera_stage_mirostat_2(0, 0.1f)));
+}
+
+static void ask_adaptive_p(struct file *file)
+{
+    ASK_USUAL(file, CHAIN("target 0.5", tempera_stage_adaptive_p(0.5f, 0.9f)),
+              CHAIN("target 0.1, T = 2, top-k 9", tempera_stage_temperature(2),
+                    tempera_stage_top_k(9), tempera_stage_adaptive_p(0.1f, 0.5f)),
+              CHAIN("target 1, decay 0", tempera_stage_adaptive_p(1, 0)));
+}
+
+// Each filter at a parameter that alone would leave one token, or few.
+static void ask_min_keep(struct file *file)
+{
+    struct chain chains[] = {
+        CHAIN("top-k", tempera_stage_top_k(1)),
+        CHAIN("top-p", tempera_stage_top_p(0.1f)),
+        CHAIN("min-p", tempera_stage_min_p(1)),
+        CHAIN("typical", tempera_stage_typical(0.1f)),
+        CHAIN("epsilon", tempera_stage_epsilon(1)),
+        CHAIN("eta", tempera_stage_eta(1)),
+        CHAIN("tail-free", tempera_stage_tail_free(0)),
+        CHAIN("top-a", tempera_stage_top_a(1)),
+        CHAIN("top-n-sigma", tempera_stage_top_n_sigma(0)),
+        CHAIN("top-H", tempera_stage_top_h(0)),
+        CHAIN("p-less", tempera_stage_p_less()),
+        CHAIN("XTC", tempera_stage_xtc(1, 0)),
+        CHAIN("mirostat 1", tempera_stage_mirostat_1(0, 0.1f, 100)),
+        CHAIN("mirostat 2", tempera_stage_mirostat_2(0, 0.1f)),
+    };
+    static const struct row *const rows[] = {&spread, &ties, &gaps};
     for (size_t c = 0; c < COUNT_OF(chains); c++)
-        for (size_t r = 0; r < COUNT_OF(rows); r++)
-            ask(file, &(struct question){.row = rows[r],
-                                         .chain = &chains[c],
-                                         .history = history,
-                                         .n_history = COUNT_OF(history)});
+        chains[c].stages[0].min_keep = 4;
+    ask_all(file, rows, COUNT_OF(rows), chains, COUNT_OF(chains));
 }
 
 static void ask_masks(struct file *file)
@@ -562,8 +572,8 @@ static void ask_chains(struct file *file)
                                          .n_history = c == 1 ? 4 : 0});
 }
 
-static const struct row *const all_rows[] = {&spread,  &ties,    &equal, &alone, &gaps,  &infinite,
-                                             &nan_row, &nothing, &huge,  &tiny,  &far_up};
+static const struct row *const all_rows[] = {&spread,   &ties,    &equal,   &alone, &gaps, &certain,
+                                             &infinite, &nan_row, &nothing, &huge,  &tiny, &far_up};
 
 static const struct {
     const char *name;
@@ -586,6 +596,14 @@ static const struct {
     {"smoothing", ask_smoothing},
     {"logit-bias", ask_logit_bias},
     {"penalties", ask_penalties},
+    {"dry", ask_dry},
+    {"no-repeat-ngram", ask_no_repeat_ngram},
+    {"lists", ask_lists},
+    {"top-h", ask_top_h},
+    {"mirostat-1", ask_mirostat_1},
+    {"mirostat-2", ask_mirostat_2},
+    {"adaptive-p", ask_adaptive_p},
+    {"min-keep", ask_min_keep},
     {"masks", ask_masks},
     {"chains", ask_chains},
 };
