@@ -19,6 +19,7 @@
 #include <ggml-backend.h>
 #include <llama.h>
 #include <tempera/llama_adapter.h>
+#include <tempera/presets.h>
 
 enum { CONTEXT = 1024, MOST_TOKENS = CONTEXT / 2 };
 
@@ -107,14 +108,11 @@ static bool go_on(const struct run *run, struct llama_sampler *chain, int n_toke
 // llama.cpp's defaults and a repetition penalty, with Tempera's ties, tails and random numbers.
 static struct llama_sampler *new_chain(const struct run *run, uint64_t seed)
 {
-    const struct tempera_stage stages[] = {
-        tempera_stage_penalties(1.1f, 0, 0, 64),
-        tempera_stage_top_k(40),
-        tempera_stage_top_p(0.95f),
-        tempera_stage_min_p(0.05f),
-        tempera_stage_temperature(0.8f),
-    };
-    struct tempera_sampler sampler = tempera_sampler_of(stages, sizeof stages / sizeof *stages);
+    struct tempera_sampling_params params = tempera_sampling_params_llama_cpp();
+    params.repetition_penalty = 1.1f;
+    struct tempera_stage stages[TEMPERA_PRESET_STAGES];
+    struct tempera_sampler sampler =
+        tempera_sampler_of(stages, tempera_preset_temperature_last(&params, stages));
     struct llama_sampler *ours =
         tempera_llama_sampler_init(&sampler, llama_vocab_n_tokens(run->vocab), seed, 0);
     if (ours == NULL)

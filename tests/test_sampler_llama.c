@@ -205,6 +205,60 @@ static void clones_are_copies(void)
     llama_sampler_free(other);
 }
 
+// What was drawn is told apart from the prompt, and teaches a learning stage.
+static void learns_from_what_was_drawn(void)
+{
+    set_up();
+    stages[0].u.penalties.drawn_only = 1;
+    stages[2] = tempera_stage_mirostat_2(3, 0.2f);
+    struct llama_sampler *smpl = new_sampler();
+    struct tempera_sampler_state *state = new_state(&sampler, NULL, 0);
+    for (int32_t step = 0; step < 60; step++) {
+        if (step == 20) { // a token of somebody else's choice, and that again
+            smpl->iface->accept(smpl, 7);
+            smpl->iface->accept(smpl, 7);
+            tempera_sampler_accept(state, 7, NULL);
+            tempera_sampler_accept(state, 7, NULL);
+        }
+        if (step == 40) {
+            struct llama_sampler *clone = smpl->iface->clone(smpl);
+            llama_sampler_free(smpl);
+            smpl = clone;
+        }
+        struct tempera_sample_result expected = draw(z, &sampler, state);
+        CHECK_EQ_INT(sample(smpl), expected.token);
+        double level = tempera_llama_sampler_result(smpl)->level;
+        CHECK_MEM(&level, &expected.level, sizeof level);
+        tempera_sampler_accept(state, expected.token, &expected);
+    }
+    free(state);
+    llama_sampler_free(smpl);
+}
+
+// A result is learned once, and by a clone that was made before.
+static void accepting_again_is_no_draw(void)
+{
+    set_up();
+    stages[2] = tempera_stage_mirostat_2(3, 0.2f);
+    struct llama_sampler *smpl = new_sampler();
+    llama_token_data_array candidates = all_candidates();
+    llama_token token = apply(smpl, &candidates);
+    struct llama_sampler *both[] = {smpl, smpl->iface->clone(smpl)};
+    struct tempera_sampler_state *state = new_state(&sampler, NULL, 0);
+    struct tempera_sample_result drawn = draw(z, &sampler, state);
+    tempera_sampler_accept(state, drawn.token, &drawn);
+    tempera_sampler_accept(state, drawn.token, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        const struct tempera_llama_context *c = both[i]->ctx;
+        both[i]->iface->accept(both[i], token);
+        both[i]->iface->accept(both[i], token);
+        CHECK_EQ_U64(c->state->step, 2);
+        CHECK_MEM(c->state, state, c->state_nbytes);
+        llama_sampler_free(both[i]);
+    }
+    free(state);
+}
+
 static void keeps_the_drawable_with_their_probabilities(void)
 {
     set_up();
@@ -305,6 +359,8 @@ int main(void)
         {"applying_twice_gives_the_same_token", applying_twice_gives_the_same_token},
         {"reset_begins_anew", reset_begins_anew},
         {"clones_are_copies", clones_are_copies},
+        {"learns_from_what_was_drawn", learns_from_what_was_drawn},
+        {"accepting_again_is_no_draw", accepting_again_is_no_draw},
         {"keeps_the_drawable_with_their_probabilities",
          keeps_the_drawable_with_their_probabilities},
         {"bad_rows_have_no_token", bad_rows_have_no_token},

@@ -110,7 +110,7 @@ tempera_llama_context_new(const struct tempera_sampler *sampler, size_t n_vocab,
     size_t stages_nbytes = sampler->n_stages * sizeof *sampler->stages;
     size_t state_nbytes = tempera_sampler_state_nbytes(sampler);
     size_t row_nbytes = n_vocab * sizeof(float);
-    size_t scratch_nbytes = tempera_sample_scratch_nbytes(&logits, NULL);
+    size_t scratch_nbytes = tempera_sample_scratch_nbytes(&logits, sampler, NULL);
     size_t head_nbytes = sizeof(struct tempera_llama_context);
     size_t padding = 7 * 64; // what aligning the block and rounding up its six parts may take
 
