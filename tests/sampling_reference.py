@@ -602,16 +602,40 @@ def run(case, luck_of_case, history, n_drawn=0, level=None):
     return row
 
 
-def draw(row):
-    """The token, its logprob and the next level."""
-    masses, W, scale = row.masses(), row.weight(), row.scale()
-    target = luck(row.seed, row.stream, row.step, 0) * W >> 128
-    token = -1
+def draw_by_mass(row, number=0):
+    masses = row.masses()
+    target = luck(row.seed, row.stream, row.step, number) * row.weight() >> 128
     for token, mass in masses.items():
         if target < mass:
-            break
+            return token
         target -= mass
-    surprise = scale.depth(row.scores[token]) + row.lambda_()
+    raise ArithmeticError("a share of the weight that no token has")
+
+
+def noise(r):
+    """-ln((r + 1/2) / 2^64)."""
+    if r < 3 * 2**62:
+        return -ln((float(r >> 11) + 0.5) * 2.0**-53)
+    a = (float(2**64 - 1 - r) + 0.5) * 2.0**-64
+    g = a / (2 - a)
+    g2 = g * g
+    return 2 * g * (1 + g2 * horner(g2, ARTANH))
+
+
+def by_race(row):
+    """The tokens that can be drawn, the winner first."""
+    def time(token):
+        r = luck(row.seed, row.stream, row.step, 0x80000000 + token) & (2**64 - 1)
+        return noise(r) / float(masses[token])
+
+    masses = row.masses()
+    return sorted((i for i in masses if masses[i] > 0), key=lambda i: (time(i), i))
+
+
+def draw(row, how):
+    """The token, its logprob and the next level."""
+    token = by_race(row)[0] if how == "race" else draw_by_mass(row)
+    surprise = row.scale().depth(row.scores[token]) + row.lambda_()
     return token, f32(-surprise), row.next_level(token, surprise)
 
 
@@ -674,7 +698,7 @@ def check_draws(checker, where, case):
         row = run(case, one, case["history"])
         status = row if isinstance(row, str) else "TEMPERA_OK"
         checker.check(f"{at}: status", case["status"], status)
-        token, logprob, level = draw(row) if status == "TEMPERA_OK" else (-1, {
+        token, logprob, level = draw(row, case["draw"]) if status == "TEMPERA_OK" else (-1, {
             "TEMPERA_NAN_INPUT": math.nan, "TEMPERA_ALL_MASKED": -math.inf}[status],
             first_level(case))
         checker.check(f"{at}: token", one["token"], token)
@@ -682,12 +706,19 @@ def check_draws(checker, where, case):
         checker.check(f"{at}: level", float(one["level"]), level)
 
 
+def check_several(checker, where, case):
+    row, n = left_of(case), len(case["many"])
+    many = [draw_by_mass(row, number) for number in range(n)]
+    checker.check(f"{where}: many", case["many"], many)
+    checker.check(f"{where}: distinct", case["distinct"], by_race(row)[:n])
+
+
 def check_sequence(checker, where, case):
     history, level = list(case["history"]), None
     sequence = case["sequence"]
     for n_drawn, expected in enumerate(sequence["tokens"]):
         row = run(case, sequence, history, n_drawn, level)
-        token, _, level = draw(row)
+        token, _, level = draw(row, case["draw"])
         checker.check(f"{where}, token {n_drawn} of the sequence", expected, token)
         history.append(token)
     if level is not None:
@@ -714,6 +745,8 @@ def check_case(checker, where, case):
     for i, (got, p) in enumerate(zip(case["probabilities"], expected, strict=True)):
         checker.check(f"{where}: probability of {i}", f32_number(got), p)
     check_draws(checker, where, case)
+    if "many" in case:
+        check_several(checker, where, case)
     check_sequence(checker, where, case)
 
 

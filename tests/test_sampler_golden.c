@@ -11,7 +11,16 @@
 
 #include "test_sampler_golden_json.h"
 
-enum { MOST_SCORES = 24, MOST_STAGES = 8, MOST_HISTORY = 12, SEQUENCE = 6, LINE = 4096 };
+#include <tempera/decoding.h>
+
+enum {
+    MOST_SCORES = 24,
+    MOST_STAGES = 8,
+    MOST_HISTORY = 12,
+    SEQUENCE = 6,
+    SEVERAL = 8,
+    LINE = 4096
+};
 
 // ------------------------------------------------------------------------------------------------
 // Rows
@@ -86,7 +95,9 @@ struct question {
     const char *mask; // "1101...": what is allowed, by id; what it doesn't reach is banned
     const int32_t *history;
     size_t n_history;
-    bool draws_once; // for stages that are chance themselves
+    enum tempera_draw draw;
+    bool draws_several; // many and distinct, too
+    bool draws_once;    // for stages that are chance themselves
     uint64_t first_seed;
 };
 
@@ -131,6 +142,32 @@ static void put_draws(FILE *to, const struct question *q, struct tempera_sample_
     fputs("],\n", to);
 }
 
+static void put_results(FILE *to, const char *name, const struct tempera_sample_result *results,
+                        size_t n)
+{
+    fprintf(to, "%s\"%s\": [", head, name);
+    for (size_t i = 0; i < n; i++)
+        fprintf(to, "%s%d", i > 0 ? ", " : "", results[i].token);
+    fputs("],\n", to);
+}
+
+static void put_several(FILE *to, const struct question *q, struct tempera_sample_row *row)
+{
+    struct tempera_sample_result many[SEVERAL], distinct[SEVERAL];
+    struct tempera_matrix logits = tempera_matrix_const_f32(q->row->z, 1, q->row->n);
+    size_t nbytes, n_drawn;
+    void *scratch = new_scratch(&logits, row->sampler, NULL, &nbytes);
+    row->seed = lucks[0].seed;
+    row->stream = lucks[0].stream;
+    CHECK_STATUS(tempera_sample_many(&logits, row, SEVERAL, many, scratch, nbytes), TEMPERA_OK);
+    CHECK_STATUS(
+        tempera_sample_distinct(&logits, row, SEVERAL, distinct, &n_drawn, scratch, nbytes),
+        TEMPERA_OK);
+    free(scratch);
+    put_results(to, "many", many, SEVERAL);
+    put_results(to, "distinct", distinct, n_drawn);
+}
+
 // What is drawn when each token is accepted before the next.
 static void put_sequence(FILE *to, const struct question *q, struct tempera_sample_row *row,
                          struct tempera_sampler_state *state)
@@ -170,6 +207,7 @@ static void ask(struct file *file, const struct question *q)
 {
     FILE *to = file->to;
     struct tempera_sampler sampler = tempera_sampler_of(q->chain->stages, q->chain->n_stages);
+    sampler.draw = q->draw;
     struct tempera_sampler_state *state = new_state(&sampler, q->history, q->n_history);
     uint32_t mask_bits = 0;
     struct tempera_sample_row row = {.sampler = &sampler, .state = state};
@@ -194,9 +232,11 @@ static void ask(struct file *file, const struct question *q)
         fputs("null", to);
     fprintf(to, ",\n%s\"history\": ", head);
     put_ids(to, q->history, q->n_history);
-    fputs(",\n", to);
+    fprintf(to, ",\n%s\"draw\": \"%s\",\n", head, q->draw == TEMPERA_DRAW_RACE ? "race" : "mass");
     put_answers(to, q, &row);
     put_draws(to, q, &row);
+    if (q->draws_several)
+        put_several(to, q, &row);
     put_sequence(to, q, &row, state);
     fputs("    }", to);
     free(state);
@@ -572,6 +612,23 @@ static void ask_chains(struct file *file)
                                          .n_history = c == 1 ? 4 : 0});
 }
 
+// The other way to draw, and more than one token from a row.
+static void ask_draws(struct file *file)
+{
+    const struct chain chains[] = {
+        CHAIN("as it is", tempera_stage_temperature(1)),
+        CHAIN("T = 3", tempera_stage_temperature(3)),
+        CHAIN("top-k 5", tempera_stage_top_k(5)),
+    };
+    for (size_t c = 0; c < COUNT_OF(chains); c++)
+        for (size_t r = 0; r < COUNT_OF(usual_rows); r++) {
+            ask(file, &(struct question){
+                          .row = usual_rows[r], .chain = &chains[c], .draw = TEMPERA_DRAW_RACE});
+            ask(file, &(struct question){
+                          .row = usual_rows[r], .chain = &chains[c], .draws_several = true});
+        }
+}
+
 static const struct row *const all_rows[] = {&spread,   &ties,    &equal,   &alone, &gaps, &certain,
                                              &infinite, &nan_row, &nothing, &huge,  &tiny, &far_up};
 
@@ -606,6 +663,7 @@ static const struct {
     {"min-keep", ask_min_keep},
     {"masks", ask_masks},
     {"chains", ask_chains},
+    {"draws", ask_draws},
 };
 
 static void write_file(FILE *to, size_t number)
