@@ -11,7 +11,7 @@
 
 #include "timing.h"
 
-enum { VOCAB = 128256, TURNS = 11, WINDOW = 64, SEED = 1 };
+enum { VOCAB = 128256, TURNS = 21, WINDOW = 64, SEED = 1 };
 
 struct setting {
     const float *z;
@@ -97,12 +97,12 @@ static const struct {
 } chains[] = {
     {"greedy", new_greedy, 8},
     {"default", new_default, 8},
-    {"default-penalties", new_default_penalties, 4},
-    {"temperature", new_temperature, 2},
+    {"default-penalties", new_default_penalties, 1},
+    {"temperature", new_temperature, 1},
     {"min-p", new_min_p, 8},
     {"top-p", new_top_p, 1},
     {"typical", new_typical, 1},
-    {"top-n-sigma", new_top_n_sigma, 2},
+    {"top-n-sigma", new_top_n_sigma, 1},
     {"mirostat-2", new_mirostat_2, 1},
 };
 

@@ -4,11 +4,10 @@
 
     bench/peers/sampler LLAMA_CPP_DIR [--json]     builds what this needs, then starts it
 
-Both print a line of JSON for each row of scores and chain, with the median time of a token. The
-table has the medians of the rounds, and the ratio's smallest and largest over the rounds.
+Both print a line of JSON for each row of scores and chain, with the median time of a token. On a
+machine that others use too, whole rounds are disturbed; so the table has each one's quietest.
 """
 import json
-import statistics
 import subprocess
 import sys
 
@@ -38,43 +37,23 @@ def times(command):
 
 
 def measure():
-    """For each row and chain that both have, what is known of it."""
+    """For each row and chain that both have, the times of each one's quietest round."""
     rounds = [(times(OURS), times(THEIRS)) for _ in range(ROUNDS)]
-    settings = [key for key in rounds[0][1] if key in rounds[0][0]]
     results = []
-    for key in settings:
-        ratios = [theirs[key] / ours[key] for ours, theirs in rounds]
-        results.append({
-            "logits": key[0],
-            "chain": key[1],
-            "ns": statistics.median(ours[key] for ours, _ in rounds),
-            "llama_cpp_ns": statistics.median(theirs[key] for _, theirs in rounds),
-            "times": statistics.median(ratios),
-            "least_times": min(ratios),
-            "most_times": max(ratios),
-        })
-    floors = {
-        row: statistics.median(ours[row, "floor: reading"] for ours, _ in rounds)
-        for row in ("normal", "peaked")
-    }
-    return results, floors
-
-
-def short(x):
-    """Two digits at least."""
-    return f"{x:.1f}" if x < 10 else f"{x:.0f}"
+    for key in (key for key in rounds[0][1] if key in rounds[0][0]):
+        ns, theirs = (min(one[side][key] for one in rounds) for side in (0, 1))
+        results.append({"logits": key[0], "chain": key[1], "ns": ns, "llama_cpp_ns": theirs,
+                        "times": theirs / ns})
+    return results
 
 
 def cells(result):
-    us, theirs = result["ns"] / 1000, result["llama_cpp_ns"] / 1000
-    least, most = short(result["least_times"]), short(result["most_times"])
-    return (
-        f"**{us:.1f}** | {theirs:.0f} | {short(result['times'])} times ({least} to {most})"
-    )
+    us, theirs, ratio = result["ns"] / 1000, result["llama_cpp_ns"] / 1000, result["times"]
+    return f"**{us:.1f}** | {theirs:.0f} | {ratio:.1f} times"
 
 
 def main():
-    results, floors = measure()
+    results = measure()
     if sys.argv[1:] == ["--json"]:
         print(*map(json.dumps, results), sep="\n")
         return
@@ -86,8 +65,6 @@ def main():
         "",
         "| microseconds a token | N(0, 3) | llama.cpp | | peaked | llama.cpp | |",
         "|---|---|---|---|---|---|---|",
-        f"| reading the row once | {floors['normal'] / 1000:.1f} | | |"
-        f" {floors['peaked'] / 1000:.1f} | | |",
         *(
             f"| {WORDS[chain]} | {of_row['normal']} | {of_row['peaked']} |"
             for chain, of_row in of_chain.items()
