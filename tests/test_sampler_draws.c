@@ -302,6 +302,27 @@ static void many_draws(void)
     }
 }
 
+// Each draw says what it would teach.
+static void levels_of_many(void)
+{
+    const float tau = 3, eta = 0.25f;
+    const struct tempera_stage stage = tempera_stage_mirostat_2(tau, eta);
+    struct tempera_sampler sampler = tempera_sampler_of(&stage, 1);
+    struct tempera_sample_row row = {.sampler = &sampler, .seed = 9};
+    size_t n_drawn;
+    for (int round = 0; round < 2; round++) {
+        fill(100, 3);
+        if (round == 0)
+            CHECK_STATUS(draw_many(100, &row, 20), TEMPERA_OK);
+        else
+            CHECK_STATUS(draw_distinct(100, &row, 5, &n_drawn), TEMPERA_OK);
+        for (size_t i = 0; i < (round == 0 ? 20 : n_drawn); i++) {
+            double bits = -(double)results[i].logprob / log(2);
+            CHECK_NEAR(results[i].level, 2 * tau - (double)eta * (bits - tau), 1e-5);
+        }
+    }
+}
+
 static void how_often_many_draw(void)
 {
     enum { N = 40, DRAWS = 70000 };
@@ -398,6 +419,7 @@ int main(void)
         {"how often pairs come", how_often_pairs_come},
         {"fewer than k", fewer_than_k},
         {"many draws", many_draws},
+        {"levels of many draws", levels_of_many},
         {"how often many draw", how_often_many_draw},
         {"many of nothing", many_of_nothing},
         {"bad arguments", bad_arguments},

@@ -107,7 +107,9 @@ static void check_token(size_t n, const struct tempera_sample_row *row,
     }
     CHECK_EQ_INT(report->removed_by, (intmax_t)s);
     CHECK(report->final_logprob == -INFINITY);
-    if (row->sampler->stages[s].kind == TEMPERA_STAGE_LOGIT_BIAS)
+    enum tempera_stage_kind kind = row->sampler->stages[s].kind;
+    if (kind == TEMPERA_STAGE_LOGIT_BIAS || kind == TEMPERA_STAGE_BAN ||
+        kind == TEMPERA_STAGE_ALLOW || kind == TEMPERA_STAGE_NO_REPEAT_NGRAM)
         CHECK(report->missed_by == INFINITY);
     else
         CHECK_NEAR(report->missed_by, nearest(n, s, report->token), 1e-5);
@@ -154,6 +156,44 @@ static void chains(void)
             check_token(n, &row, &tokens[i]);
         }
     }
+}
+
+// Lists, the history, and stages that learn and change scores as they filter.
+static void bans_and_learning(void)
+{
+    static const int32_t banned[] = {7, 9, 7}, history[] = {1, 2, 3, 1, 2};
+    int32_t allowed[150];
+    for (size_t i = 0; i < COUNT_OF(allowed); i++)
+        allowed[i] = (int32_t)i * 2 % 199;
+    const struct tempera_stage chain[] = {
+        tempera_stage_ban(banned, 3),           tempera_stage_no_repeat_ngram(3, 5),
+        tempera_stage_allow(allowed, 150),      tempera_stage_dry(0.8f, 1.75f, 1, 5, NULL, 0),
+        tempera_stage_penalties(1.3f, 0, 0, 5), tempera_stage_mirostat_2(4, 0.2f)};
+    for (unsigned round = 0; round < 20; round++) {
+        size_t n = 200;
+        struct tempera_sampler sampler = tempera_sampler_of(chain, 1 + round % 6);
+        struct tempera_sampler whole = tempera_sampler_of(chain, 6);
+        struct tempera_sampler_state *state = new_state(&whole, history, 5);
+        struct tempera_sample_row row = {.sampler = &sampler, .seed = round, .state = state};
+        for (size_t i = 0; i < n; i++) {
+            z[i] = (float)check_random_between(-4, 4);
+            ids[i] = (int32_t)i;
+        }
+        explain(n, &row, n);
+        cut_chains(n, &row);
+        for (size_t s = 0; s <= sampler.n_stages; s++)
+            check_stage(n, s, 1);
+        for (size_t i = 0; i < n; i++)
+            check_token(n, &row, &tokens[i]);
+        CHECK_EQ_INT(tokens[9].removed_by, 0);
+        CHECK_EQ_INT(tokens[3].removed_by, sampler.n_stages > 1 ? 1 : TEMPERA_TOKEN_STAYED);
+        free(state);
+    }
+    // The result says what adaptive-p will have learned, as it does without an explanation.
+    const struct tempera_stage adaptive = tempera_stage_adaptive_p(0.3f, 0.9f);
+    struct tempera_sampler sampler = tempera_sampler_of(&adaptive, 1);
+    struct tempera_sample_row row = {.sampler = &sampler, .seed = 3};
+    CHECK(explain(200, &row, 5).level > 0);
 }
 
 static void known_numbers(void)
@@ -342,6 +382,7 @@ int main(void)
 {
     static const struct check_test tests[] = {
         {"chains cut off behind each stage", chains},
+        {"bans and learning", bans_and_learning},
         {"known numbers", known_numbers},
         {"edges", edges},
         {"rows without a token", no_token},

@@ -82,7 +82,7 @@ static void run(const struct tempera_matrix *logits, const struct tempera_execut
     memset(entries, 0, sizeof entries);
     struct tempera_matrix probs = tempera_matrix_f32(answer->probs, ROWS, COLS);
     size_t nbytes;
-    void *scratch = new_scratch(logits, rows[0].sampler, executor, &nbytes);
+    void *scratch = new_scratch(logits, rows[2].sampler, executor, &nbytes);
     CHECK_STATUS(
         tempera_sampler_probs(logits, rows, &probs, answer->results, scratch, nbytes, executor),
         TEMPERA_NAN_INPUT);
@@ -122,9 +122,12 @@ static void check_dtype(enum tempera_dtype dtype)
     const struct tempera_stage stages[] = {tempera_stage_penalties(1.2f, 0.1f, 0.1f, 20),
                                            tempera_stage_top_p(0.9f),
                                            tempera_stage_temperature(1.2f), tempera_stage_top_k(5)};
-    const struct tempera_sampler samplers[3] = {tempera_sampler_of(stages, 4),
-                                                tempera_sampler_of(NULL, 0),
-                                                tempera_sampler_of(stages + 1, 2)};
+    const struct tempera_stage learning[] = {tempera_stage_temperature(1.2f),
+                                             tempera_stage_adaptive_p(0.2f, 0.9f)};
+    struct tempera_sampler samplers[3] = {tempera_sampler_of(stages, 4),
+                                          tempera_sampler_of(NULL, 0),
+                                          tempera_sampler_of(learning, 2)};
+    samplers[1].draw = TEMPERA_DRAW_RACE;
     const int32_t history[] = {1, 2, 3, 2, 400, 7};
     struct tempera_sampler_state *states[3];
     for (size_t i = 0; i < 3; i++)

@@ -249,12 +249,12 @@ static void chains(void)
 {
     static const uint32_t mask[2] = {0xFFFFFF0F, 0xFFFF};
     const struct tempera_stage stages[] = {tempera_stage_penalties(1.2f, 0.3f, 0.1f, 5),
-                                           tempera_stage_temperature(0.8f),
-                                           tempera_stage_top_k(30)};
-    struct tempera_sampler sampler = tempera_sampler_of(stages, 3);
+                                           tempera_stage_temperature(0.8f), tempera_stage_top_k(30),
+                                           tempera_stage_mirostat_2(3, 0.3f)};
     const int32_t history[] = {1, 2, 3};
     size_t n_known = 0, n_positions = 0;
     for (uint64_t seed = 0; seed < 600; seed++) {
+        struct tempera_sampler sampler = tempera_sampler_of(stages, 3 + seed % 2);
         struct setting s = {8 + check_random_below(MOST - 8), check_random_below(MOST_DRAFTED + 1),
                             NULL, NULL};
         fill(s.n);
