@@ -21,12 +21,9 @@ static void fill_normal(float *z)
     bench_fill(z, VOCAB, 3, 1);
 }
 
-// As a trained model gives them: a few likely tokens, scattered, above a wide body.
 static void fill_peaked(float *z)
 {
-    bench_fill(z, VOCAB, 2.5, 2);
-    for (size_t i = 0; i < 200; i++)
-        z[i * 7919 % VOCAB] = 22 - 2.5f * logf((float)(1 + i));
+    bench_fill_peaked(z, VOCAB, 2);
 }
 
 static void fill_equal(float *z)

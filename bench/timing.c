@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "timing.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,4 +133,11 @@ void bench_fill(float *values, size_t n, double spread, unsigned long long seed)
         }
         values[i] = (float)(spread * 0.8660254037844386 * sum);
     }
+}
+
+void bench_fill_peaked(float *values, size_t n, unsigned long long seed)
+{
+    bench_fill(values, n, 2.5, seed);
+    for (size_t i = 0; i < 200; i++)
+        values[i * 7919 % n] = 22 - 2.5f * logf((float)(1 + i));
 }

@@ -52,4 +52,7 @@ size_t bench_peak_memory(void);
 // The same on every machine: normal numbers, near enough, times spread.
 void bench_fill(float *values, size_t n, double spread, unsigned long long seed);
 
+// Scores as a trained model gives them: 200 likely tokens, scattered, above a wide body.
+void bench_fill_peaked(float *values, size_t n, unsigned long long seed);
+
 #endif

@@ -284,11 +284,14 @@ static int run(int argc, char **argv)
         struct cli_session session;
         exit_code = CLI_FAILED;
         if (cli_session_open(&session, "explain", model, threads)) {
-            exit_code =
-                explain(&session, prompt, &temperatures, &sampling, &asked, (size_t)top, json);
+            exit_code = CLI_USAGE;
+            if (cli_sampling_open(&sampling, "explain", session.tokenizer))
+                exit_code =
+                    explain(&session, prompt, &temperatures, &sampling, &asked, (size_t)top, json);
             cli_session_close(&session);
         }
     }
+    cli_sampling_close(&sampling);
     cli_options_free(options, n_options, &words);
     return exit_code;
 }

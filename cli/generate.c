@@ -261,6 +261,11 @@ static int run(int argc, char **argv)
         exit_code = CLI_FAILED;
         ok = cli_session_open(&session, "generate", model, threads);
     }
+    if (ok && !cli_sampling_open(&sampling, "generate", session.tokenizer)) {
+        exit_code = CLI_USAGE;
+        cli_session_close(&session);
+        ok = false;
+    }
     if (ok) {
         struct tempera_generate_options how = tempera_generate_options_default();
         how.sampler = cli_sampling_build(&sampling);
@@ -279,6 +284,7 @@ static int run(int argc, char **argv)
         exit_code = generate(out, &how, sampling.temperature);
         cli_session_close(&session);
     }
+    cli_sampling_close(&sampling);
     cli_options_free(options, n_options, &words);
     return exit_code;
 }
@@ -288,11 +294,12 @@ const struct cli_command cli_generate = {
     .summary = "text from a prompt, at a temperature",
     .arguments = "",
     .details =
-        "Continues the prompt token by token. Stages act in this order: penalties, "
-        "top-n-sigma, top-k,\ntypical, top-p, min-p, epsilon, eta, tail-free, top-a, "
-        "p-less, XTC, temperature,\nsmoothing. A prompt that ends inside a word is completed. "
-        "With --explain or --logprobs, --json\nprints a line for each token, then one with the "
-        "whole text.",
+        "Continues the prompt token by token. Stages act in this order: bias, allow, ban, "
+        "n-grams,\npenalties, DRY, top-n-sigma, top-k, typical, top-p, min-p, epsilon, eta, "
+        "tail-free, top-a, top-h,\np-less, XTC, temperature, smoothing, adaptive-p. With --order "
+        "temperature-first, temperature and\nsmoothing come before the filters, and those begin "
+        "with top-k. A prompt that ends inside a word is\ncompleted. With --explain or "
+        "--logprobs, --json prints a line for each token, then one with the\nwhole text.",
     .example = "tempera generate -p \"Humpty D\" -t 0.2 --max-tokens 60 --seed 1",
     .run = run,
 };

@@ -245,6 +245,38 @@ static void probabilities_are_probabilities(void)
     }
 }
 
+// LostRuins/koboldcpp#398: typical crashes where tokens are banned. llama.cpp's takes p ln p of
+// p = 0, so that the entropy is NaN.
+static void typical_behind_bans(void)
+{
+    static const struct tempera_logit_bias bias[] = {{1, -INFINITY}, {3, -INFINITY}};
+    static const int32_t banned[] = {5, 7};
+    const float row[9] = {2, 9, 1, 8, 0, 7, -INFINITY, 3, -3e38f};
+    const struct tempera_stage stages[] = {tempera_stage_logit_bias(bias, COUNT_OF(bias)),
+                                           tempera_stage_ban(banned, COUNT_OF(banned)),
+                                           tempera_stage_typical(0.9f)};
+    struct tempera_sampler sampler = tempera_sampler_of(stages, COUNT_OF(stages));
+    struct tempera_sample_row how = {.sampler = &sampler};
+    struct tempera_sample_result result = probs_of_row(row, 9, &how, probs);
+    // 0.665, 0.245, 0.090 are left: H = 0.832, nearest -ln p = 0.408, then 1.408.
+    CHECK_EQ_U64(result.n_kept, 2);
+    CHECK(probs[0] > 0 && probs[2] > 0 && probs[4] == 0 && probs[8] == 0);
+    CHECK(isfinite(result.logprob));
+}
+
+// llama.cpp's graph version of dynamic temperature divides by 0 where low is 0 and so is the
+// entropy.
+static void dynamic_temperature_without_entropy(void)
+{
+    const float sure[4] = {0, 400, 0, 0}, ties[3] = {5, 5, 5};
+    struct tempera_stage stage = tempera_stage_dynamic_temperature(0, 1.5f, 1);
+    struct tempera_sample_result result = run_stage(sure, 4, stage, 1);
+    CHECK_EQ_INT(result.token, 1);
+    CHECK(result.logprob == 0);
+    CHECK_EQ_U64(run_stage(ties, 3, stage, 1).n_kept, 3);
+    CHECK_EQ_INT(run_stage(ties, 1, stage, 1).token, 0);
+}
+
 // ggml-org/llama.cpp#26651: all scores -inf is an abort. pytorch/pytorch#55056: it is NaN.
 static void all_masked_is_a_status(void)
 {
@@ -576,6 +608,8 @@ int main(void)
         {"tiny T and top-p give numbers", tiny_temperature_and_top_p_give_numbers},
         {"T = 0 is greedy", temperature_0_is_greedy},
         {"probabilities are probabilities", probabilities_are_probabilities},
+        {"typical behind bans", typical_behind_bans},
+        {"dynamic temperature without entropy", dynamic_temperature_without_entropy},
         {"all masked is a status", all_masked_is_a_status},
         {"scores are taken from their maximum", scores_are_taken_from_their_maximum},
         {"top-p below 1/n keeps one", top_p_below_1_over_n_keeps_one},

@@ -175,20 +175,19 @@ static size_t n_before_tail(size_t n, double T, float share, size_t least)
 static size_t n_within_entropy(size_t n, double T, float share)
 {
     float max = entries[0].score;
-    tempera_u128 w[2] = {0, 0}, v[2] = {0, 0}; // of all, of the first
+    tempera_u128 W = 0, V = 0, w = 0, v = 0; // of all, of the first
     for (size_t i = 0; i < n; i++) {
-        uint64_t mass = mass_of(entries[i].score, max, T);
-        w[0] += mass;
-        v[0] += (tempera_u128)rint((double)mass * depth_of(entries[i].score, max, T));
+        W += mass_of(entries[i].score, max, T);
+        V += weighted_depth(entries[i].score, max, T);
     }
-    double lambda = tempera_log((double)w[0] / (double)mass_of(max, max, T));
-    double most = ((double)share + 0x1p-24) * ((double)v[0] + lambda * (double)w[0]);
+    double largest = (double)mass_of(max, max, T);
+    double lambda = tempera_log1p((double)(W - (tempera_u128)largest) / largest);
+    double most = ((double)share + 0x1p-24) * ((double)V + lambda * (double)W);
     size_t kept = 0;
     for (; kept < n; kept++) {
-        uint64_t mass = mass_of(entries[kept].score, max, T);
-        w[1] += mass;
-        v[1] += (tempera_u128)rint((double)mass * depth_of(entries[kept].score, max, T));
-        if ((double)v[1] + lambda * (double)w[1] > most)
+        w += mass_of(entries[kept].score, max, T);
+        v += weighted_depth(entries[kept].score, max, T);
+        if ((double)v + lambda * (double)w > most)
             break;
     }
     return kept > 0 ? kept : 1;
@@ -636,11 +635,28 @@ static void large_vocabularies(void)
 static void filters_on_large_rows(void)
 {
     const struct tempera_stage stages[] = {
-        tempera_stage_top_k(40),       tempera_stage_top_k(20000),   tempera_stage_top_p(0.5f),
-        tempera_stage_top_p(0.999f),   tempera_stage_min_p(0.001f),  tempera_stage_typical(0.2f),
-        tempera_stage_typical(0.95f),  tempera_stage_epsilon(3e-5f), tempera_stage_eta(1e-3f),
-        tempera_stage_tail_free(0.9f), tempera_stage_top_a(0.2f),    tempera_stage_top_n_sigma(1),
-        tempera_stage_p_less(),        tempera_stage_top_h(0.4f)};
+        tempera_stage_top_k(40),
+        tempera_stage_top_k(20000),
+        tempera_stage_top_p(0.5f),
+        tempera_stage_top_p(0.999f),
+        tempera_stage_min_p(0.001f),
+        tempera_stage_typical(0.2f),
+        tempera_stage_typical(0.95f),
+        tempera_stage_epsilon(3e-5f),
+        tempera_stage_eta(1e-3f),
+        tempera_stage_tail_free(0.9f),
+        tempera_stage_top_a(0.2f),
+        tempera_stage_top_n_sigma(1),
+        tempera_stage_p_less(),
+        tempera_stage_top_h(0.4f),
+        tempera_stage_keeping(tempera_stage_top_p(0.5f), 25000),
+        tempera_stage_keeping(tempera_stage_top_p(0.5f), 20),
+        tempera_stage_keeping(tempera_stage_typical(0.2f), 25000),
+        tempera_stage_keeping(tempera_stage_typical(0.2f), 20),
+        tempera_stage_keeping(tempera_stage_min_p(0.9f), 5000),
+        tempera_stage_keeping(tempera_stage_top_n_sigma(0), 300),
+        tempera_stage_keeping(tempera_stage_tail_free(0.1f), 700),
+        tempera_stage_keeping(tempera_stage_top_h(0.1f), 15000)};
     const enum row_kind kinds[] = {SMOOTH, QUANTISED, NEIGHBOURS};
     for (size_t s = 0; s < COUNT_OF(stages); s++)
         for (size_t k = 0; k < COUNT_OF(kinds); k++) {

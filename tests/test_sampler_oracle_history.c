@@ -10,7 +10,7 @@
 
 #define LN2 0x1.62e42fefa39efp-1
 
-enum { MOST = 80, MOST_STAGES = 5, LONGEST_WINDOW = 30, MOST_HISTORY = 100, MOST_LISTED = 12 };
+enum { MOST = 5000, MOST_STAGES = 5, LONGEST_WINDOW = 30, MOST_HISTORY = 100, MOST_LISTED = 500 };
 
 static float z[MOST], probs[MOST], expected[MOST];
 
@@ -325,7 +325,7 @@ static int32_t random_token(size_t n)
 
 static struct tempera_token_list random_list(int32_t *ids, size_t n)
 {
-    struct tempera_token_list list = {ids, check_random_below(MOST_LISTED + 1)};
+    struct tempera_token_list list = {ids, check_random_below(n < 1000 ? 12 : MOST_LISTED + 1)};
     for (size_t i = 0; i < list.count; i++)
         ids[i] = random_token(n);
     return list;
@@ -412,7 +412,7 @@ static void accept(struct tempera_sampler_state *state, int32_t token,
 static void random_text(size_t n)
 {
     struct tempera_stage stages[MOST_STAGES];
-    int32_t ids[MOST_STAGES][MOST_LISTED];
+    static int32_t ids[MOST_STAGES][MOST_LISTED];
     size_t n_stages = check_random_below(MOST_STAGES + 1);
     for (size_t s = 0; s < n_stages; s++)
         stages[s] = random_stage(ids[s], n);
@@ -447,7 +447,14 @@ static void small_vocabularies(void)
 static void larger_vocabularies(void)
 {
     for (size_t round = 0; round < 2000; round++)
-        random_text(1 + check_random_below(MOST));
+        random_text(1 + check_random_below(80));
+}
+
+// Rows of many blocks, and lists longer than what a row is patched with.
+static void large_vocabularies(void)
+{
+    for (size_t round = 0; round < 60; round++)
+        random_text(1000 + check_random_below(MOST - 1000));
 }
 
 int main(void)
@@ -455,6 +462,7 @@ int main(void)
     static const struct check_test tests[] = {
         {"8000 texts of 1 to 12 tokens", small_vocabularies},
         {"2000 texts of 1 to 80 tokens", larger_vocabularies},
+        {"60 texts of 1000 to 5000 tokens", large_vocabularies},
     };
     return CHECK_RUN(tests);
 }

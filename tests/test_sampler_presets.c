@@ -302,6 +302,96 @@ static void orders_differ(void)
     CHECK_EQ_U64(run_stages(z, 10, stages, n, 0).n_kept, 3);
 }
 
+// ------------------------------------------------------------------------------------------------
+// Tokens that must never change: with gcc and clang, on any machine, in any later version. All
+// stages are in the chains.
+
+enum { VOCAB = 1000, STEPS = 12 };
+
+struct golden {
+    int32_t tokens[STEPS];
+    double level;
+};
+
+// Texts with turns of phrase that come again.
+static const int32_t text[] = {7, 8, 9, 3, 7, 8, 9, 4, 7, 8, 9, 5, 60, 61, 7, 8};
+
+static void fill_scores(float *z)
+{
+    uint32_t x = 1;
+    for (size_t i = 0; i < VOCAB; i++) {
+        x = x * 1664525u + 1013904223u;
+        z[i] = (float)(x >> 20) * 0x1p-9f - (float)(i % 100) * 0.05f;
+    }
+}
+
+static struct tempera_sampling_params loose(void)
+{
+    struct tempera_sampling_params p = everything();
+    p.temperature_range = 0.5f;
+    p.top_k = 300;
+    p.top_p = 0.98f;
+    p.min_p = 0.002f;
+    p.typical = 0.95f;
+    p.epsilon = 1e-5f;
+    p.eta = 1e-4f;
+    p.tail_free = 0.999f;
+    p.top_a = 1e-3f;
+    p.top_h = 0.97f;
+    p.top_n_sigma = 3;
+    p.p_less = 0;
+    p.ngram = 3;
+    p.frequency_penalty = 0.25f;
+    p.repetition_penalty = 1.1f;
+    p.allowed.count = 0;
+    return p;
+}
+
+static void check_golden(const struct tempera_sampling_params *params, preset *make,
+                         const struct golden *expected)
+{
+    static float z[VOCAB];
+    struct tempera_sampler sampler = tempera_sampler_of(stages, make(params, stages));
+    struct tempera_sampler_state *state = new_state(&sampler, text, COUNT_OF(text));
+    struct tempera_sample_row row = {.sampler = &sampler, .state = state, .seed = 31};
+    int32_t tokens[STEPS];
+    fill_scores(z);
+    printf("#");
+    for (size_t i = 0; i < STEPS; i++) {
+        struct tempera_sample_result result = sample_row(z, VOCAB, &row);
+        tokens[i] = result.token;
+        CHECK_STATUS(tempera_sampler_accept(state, result.token, &result), TEMPERA_OK);
+        printf(" %d,", (int)result.token);
+    }
+    printf(" level %a\n", state->level);
+    CHECK_MEM(tokens, expected->tokens, sizeof tokens);
+    CHECK(state->level == expected->level);
+    free(state);
+}
+
+static void golden_tokens(void)
+{
+    static const struct golden first = {
+        {911, 706, 206, 924, 842, 309, 427, 927, 841, 519, 532, 369}, 0x1.dc0c5e90a1db8p-4};
+    static const struct golden last = {{818, 512, 204, 913, 801, 223, 401, 809, 702, 415, 422, 308},
+                                       0x1.2e3ca6ebd36b5p-3};
+    static const struct golden mirostat_1 = {
+        {909, 401, 200, 413, 847, 309, 426, 702, 844, 512, 546, 113}, 0x1.444612ad9c67ap+3};
+    static const struct golden mirostat_2 = {
+        {818, 512, 204, 914, 809, 301, 401, 913, 702, 422, 415, 223}, 0x1.003c62f74de99p+3};
+    struct tempera_sampling_params p = loose();
+    check_golden(&p, tempera_preset_temperature_first, &first);
+    p.p_less = 1;
+    check_golden(&p, tempera_preset_temperature_last, &last);
+    p = loose();
+    p.adaptive_target = -1;
+    p.mirostat = 1;
+    check_golden(&p, tempera_preset_temperature_first, &mirostat_1);
+    p.mirostat = 2;
+    p.mirostat_tau = 4;
+    check_golden(&p, tempera_preset_temperature_last, &mirostat_2);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -311,6 +401,7 @@ int main(void)
         {"temperatures", temperatures},
         {"nothing is passed over", nothing_is_passed_over},
         {"the orders differ", orders_differ},
+        {"golden tokens", golden_tokens},
     };
     return CHECK_RUN(tests);
 }

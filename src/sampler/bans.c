@@ -2,7 +2,6 @@
 // The stages that remove tokens by name: lists of what is allowed or banned, and tokens that would
 // complete an n-gram a second time. They alone can leave nothing.
 #include <math.h>
-#include <string.h>
 
 #include "sampler/sampler.h"
 
@@ -13,19 +12,17 @@ static void ban(struct tempera_candidates *c, int32_t id)
         tempera_candidates_change(c, place, -INFINITY);
 }
 
-// The room of the masses serves for marks.
+// The room of the masses serves for marks, by id.
 void tempera_apply_allow(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     const struct tempera_token_list *list = &stage->u.tokens;
-    uint64_t *allowed = c->masses;
-    memset(allowed, 0, c->n * sizeof *allowed);
-    for (size_t i = 0; i < list->count; i++) {
-        size_t at = tempera_candidates_find(c, list->ids[i]);
-        if (at != SIZE_MAX)
-            allowed[at] = 1;
-    }
+    uint8_t *is_allowed = (uint8_t *)c->masses;
     for (size_t i = 0; i < c->n; i++)
-        if (!allowed[i])
+        is_allowed[c->ids[i]] = 0;
+    for (size_t i = 0; i < list->count; i++)
+        is_allowed[list->ids[i]] = 1;
+    for (size_t i = 0; i < c->n; i++)
+        if (!is_allowed[c->ids[i]])
             c->scores[i] = -INFINITY;
     tempera_candidates_settle(c);
 }

@@ -29,17 +29,33 @@ void tempera_apply_mirostat_2(struct tempera_candidates *c, const struct tempera
 // ------------------------------------------------------------------------------------------------
 // Mirostat 1
 
-// The exponent s of Zipf's law, p of rank r being about r^-s, by least squares from the first j of
-// the order. Only those are sorted: the room of the masses serves for a heap of score and place.
-static double zipf_exponent(const struct tempera_candidates *c, size_t j)
+// Puts the first j in the order on a heap, the first on top, but for ties at the last of them,
+// whose score it returns; *n_heap: how many are on the heap.
+static float take_first(struct tempera_candidates *c, size_t j, uint64_t *heap, size_t *n_heap)
 {
-    uint64_t *heap = c->masses;
+    const struct tempera_ranking by_score = {.counts = true};
+    float *room = (float *)(void *)c->masses;
+    float last = tempera_find_end(&by_score, c->scores, c->n, j, room).scores[0];
+    *n_heap = 0;
     for (size_t i = 0; i < c->n; i++)
-        heap[i] = (uint64_t)~tempera_score_key(c->scores[i]) << 32 | i;
-    tempera_heap_build(heap, c->n);
+        if (c->scores[i] > last)
+            heap[(*n_heap)++] = ~tempera_score_key(c->scores[i]);
+    tempera_heap_build(heap, *n_heap);
+    return last;
+}
+
+// The exponent s of Zipf's law, p of rank r being about r^-s, by least squares from the first j of
+// the order, of which there are more than one. Only those are sorted, in the room of the masses.
+static double zipf_exponent(struct tempera_candidates *c, size_t j)
+{
+    size_t n_heap;
+    uint64_t *heap = c->masses;
+    float last = take_first(c, j, heap, &n_heap);
     double products = 0, squares = 0, x = 0;
     for (size_t i = 0; i < j; i++) {
-        float score = c->scores[(uint32_t)tempera_heap_pop(heap, c->n - i)];
+        float score = last;
+        if (n_heap > 0)
+            score = tempera_key_score(~(uint32_t)tempera_heap_pop(heap, n_heap--));
         double below = tempera_depth(score, c->max, 1 / c->temperature);
         if (i > 0) {
             double t = tempera_log((double)(i + 1) / (double)i);

@@ -175,6 +175,14 @@ static inline double tempera_depth(float score, float max, double inverse_T)
 // small.
 double tempera_lambda_of(tempera_u128 W, const struct tempera_scale *scale);
 
+// The sums of masses, and of masses times depths, of scores z[n].
+struct tempera_depth_sums {
+    tempera_u128 W, V;
+};
+
+struct tempera_depth_sums tempera_scale_depths(const struct tempera_scale *scale, const float *z,
+                                               size_t n);
+
 // The distribution in a few numbers.
 struct tempera_moments {
     tempera_u128 W;

@@ -103,23 +103,31 @@ static void wide_depths(const struct tempera_scale *scale, const float *z, size_
         sums[1] += tempera_rounded((double)w[i] * tempera_depth(z[i], scale->max, 1 / scale->T));
 }
 
+struct tempera_depth_sums tempera_scale_depths(const struct tempera_scale *scale, const float *z,
+                                               size_t n)
+{
+    struct tempera_depth_sums all = {0, 0};
+    for (size_t i = 0; i < n; i += SUM) {
+        size_t length = n - i < SUM ? n - i : SUM;
+        uint64_t sums[2];
+        if (scale->is_ordinary)
+            tempera_kernels()->mass_depths(z + i, length, &scale->exponent, scale->max,
+                                           (float)(1 / scale->T), sums);
+        else
+            wide_depths(scale, z + i, length, sums);
+        all.W += sums[0];
+        all.V += sums[1];
+    }
+    return all;
+}
+
 struct tempera_moments tempera_candidates_moments(struct tempera_candidates *c)
 {
     struct tempera_scores s = tempera_candidates_scores(c);
     struct tempera_scale scale = tempera_scale_of(c);
-    tempera_u128 W = 0, V = 0;
-    for (size_t i = 0; i < s.n; i += SUM) {
-        size_t n = s.n - i < SUM ? s.n - i : SUM;
-        uint64_t sums[2];
-        if (scale.is_ordinary)
-            tempera_kernels()->mass_depths(s.z + i, n, &scale.exponent, c->max,
-                                           (float)(1 / c->temperature), sums);
-        else
-            wide_depths(&scale, s.z + i, n, sums);
-        W += sums[0];
-        V += sums[1];
-    }
-    return (struct tempera_moments){W, tempera_lambda_of(W, &scale), (double)V / (double)W};
+    struct tempera_depth_sums sums = tempera_scale_depths(&scale, s.z, s.n);
+    double lambda = tempera_lambda_of(sums.W, &scale);
+    return (struct tempera_moments){sums.W, lambda, (double)sums.V / (double)sums.W};
 }
 
 static uint64_t wide_squares(const struct tempera_scale *scale, const float *z, size_t n)
