@@ -18,6 +18,8 @@ enum { BAR_WIDTH = 20, MOST_TEMPERATURES = 8 };
 struct analysis {
     const struct cli_session *session;
     size_t vocab;
+    int32_t *prompt; // [n_prompt] token ids
+    size_t n_prompt;
     float *logits;             // [vocab]
     int32_t *order;            // [vocab], likeliest first, ties by id
     const float *temperatures; // [n_temperatures]
@@ -56,7 +58,8 @@ static enum tempera_status prompt_logits(struct analysis *a, const char *prompt,
                  "the prompt has %zu tokens; the context holds %zu: shorten the prompt", n_ids,
                  tempera_decoder_capacity(decoder));
     tempera_decoder_close(&decoder);
-    free(ids);
+    a->prompt = ids;
+    a->n_prompt = n_ids;
     return status;
 }
 
@@ -90,12 +93,24 @@ static enum tempera_status compute_temperatures(struct analysis *a)
     return TEMPERA_OK;
 }
 
-// What the sampler makes of the scores.
+// What the sampler makes of the scores, with the prompt for its history.
 static enum tempera_status compute_stages(struct analysis *a, const struct tempera_sampler *sampler,
-                                          const int32_t *ids, size_t n_ids)
+                                          const int32_t *ids, size_t n_ids,
+                                          struct tempera_error *error)
 {
-    const struct tempera_sample_row row = {.sampler = sampler};
-    return cli_explained_make(&a->explained, a->logits, a->vocab, &row, ids, n_ids);
+    enum tempera_status status = tempera_sampler_check(sampler, error);
+    if (status != TEMPERA_OK)
+        return status;
+    size_t nbytes = tempera_sampler_state_nbytes(sampler);
+    struct tempera_sampler_state *state = cli_realloc(NULL, nbytes);
+    status = tempera_sampler_state_init(state, nbytes, sampler);
+    for (size_t i = 0; i < a->n_prompt && status == TEMPERA_OK; i++)
+        status = tempera_sampler_accept(state, a->prompt[i], NULL);
+    const struct tempera_sample_row row = {.sampler = sampler, .state = state};
+    if (status == TEMPERA_OK)
+        status = cli_explained_make(&a->explained, a->logits, a->vocab, &row, ids, n_ids);
+    free(state);
+    return status;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -218,7 +233,7 @@ static int explain(const struct cli_session *session, const char *prompt,
     if (status == TEMPERA_OK)
         status = compute_temperatures(&a);
     if (status == TEMPERA_OK)
-        status = compute_stages(&a, &sampler, ids, asked->count);
+        status = compute_stages(&a, &sampler, ids, asked->count, &error);
     int exit_code = CLI_OK;
     if (status != TEMPERA_OK)
         exit_code = cli_failed("explain", status, &error);
@@ -228,6 +243,7 @@ static int explain(const struct cli_session *session, const char *prompt,
         print_text(&a, top);
     cli_explained_free(&a.explained);
     free(ids);
+    free(a.prompt);
     free(floats);
     free(a.order);
     free(a.entropy);
