@@ -17,8 +17,8 @@ extern "C" {
 // ------------------------------------------------------------------------------------------------
 // Several draws from one row
 
-// n independent draws, with replacement, from logits[1, vocab]. The stages run once; then each draw
-// is a pass over what they left. Draw number 0 is the one that tempera_sample gives.
+// n independent draws, with replacement, from logits[1, vocab]. The stages run once, and each draw
+// looks at 4096 tokens at most, and sums of as many. Draw number 0 is the one of tempera_sample.
 //   row      input; its logprobs report on the distribution, which is that of all draws
 //   results  [n_draws], output, n_draws below 2^30; all alike where the row has no token
 // Status as tempera_sample. INVALID_ARGUMENT also for a sampler that races.

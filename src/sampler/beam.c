@@ -20,6 +20,7 @@ struct beam_step {
     const double *logprobs;
     const uint32_t *const *masks;
     struct tempera_best best;
+    double least; // what a logprob has to exceed to be among the best
 };
 
 // ------------------------------------------------------------------------------------------------
@@ -47,6 +48,18 @@ static struct tempera_beam beam_of(tempera_u128 key)
 // ------------------------------------------------------------------------------------------------
 // Rows
 
+// Parents and tokens come in order, so that a tie with the last of the best comes behind it.
+static void offer(struct beam_step *step, size_t parent, size_t token, double logprob)
+{
+    if (!(logprob > step->least))
+        return;
+    struct tempera_best *best = &step->best;
+    struct tempera_beam beam = {logprob, (int32_t)token, (uint32_t)parent};
+    tempera_best_offer(best, key_of(beam));
+    if (best->count == best->capacity)
+        step->least = beam_of(tempera_best_key(best, 0)).logprob;
+}
+
 static enum tempera_status offer_row(struct beam_step *step, size_t r)
 {
     struct tempera_row_source source = tempera_row_source_of(tempera_kernels(), step->logits, r);
@@ -62,18 +75,15 @@ static enum tempera_status offer_row(struct beam_step *step, size_t r)
         size_t n = source.n - at < TEMPERA_PIECE ? source.n - at : TEMPERA_PIECE;
         const float *x = tempera_row_piece(&source, at, n, buffer);
         tempera_row_plan_log_softmax(&plan, source.kernels, x, n, raw);
-        for (size_t i = 0; i < n; i++) {
-            struct tempera_beam beam = {.logprob = step->logprobs[r] + (double)raw[i],
-                                        .token = (int32_t)(at + i),
-                                        .parent = (uint32_t)r};
-            if (beam.logprob > -INFINITY)
-                tempera_best_offer(&step->best, key_of(beam));
-        }
+        for (size_t i = 0; i < n; i++)
+            offer(step, r, at + i, step->logprobs[r] + (double)raw[i]);
     }
     return status;
 }
 
-static enum tempera_status do_step(struct beam_step *step, struct tempera_beam *beams)
+// Not inlined, so that no arithmetic can move out of the guarded environment.
+__attribute__((noinline)) static enum tempera_status do_step(struct beam_step *step,
+                                                             struct tempera_beam *beams)
 {
     enum tempera_status worst = TEMPERA_OK;
     for (size_t r = 0; r < step->logits->rows; r++) {
@@ -102,12 +112,16 @@ static bool are_apart(const struct beam_step *step, const struct tempera_beam *b
            tempera_ranges_are_apart(n_found, sizeof *n_found, step->logprobs, n * sizeof(double));
 }
 
-// Not inlined, so that no comparison can move out of the guarded environment.
-__attribute__((noinline)) static bool are_logprobs(const double *logprobs, size_t n)
+// Below +inf, by their bits: the caller's floating-point modes hold here.
+static bool are_logprobs(const double *logprobs, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        if (!(logprobs[i] < INFINITY))
+    const uint64_t infinity = (uint64_t)0x7FF << 52, sign = (uint64_t)1 << 63;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t bits;
+        memcpy(&bits, &logprobs[i], sizeof bits);
+        if ((bits & ~sign) >= infinity && bits != (infinity | sign))
             return false;
+    }
     return true;
 }
 
@@ -123,17 +137,19 @@ static enum tempera_status check(const struct beam_step *step, const struct temp
                       n_found != NULL && tempera_size_mul(width, sizeof *beams, &nbytes),
                   TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK(are_apart(step, beams, width, n_found), TEMPERA_INVALID_ARGUMENT);
-    struct tempera_fpenv env = tempera_fpenv_enter();
-    bool sound = are_logprobs(step->logprobs, n);
-    tempera_fpenv_leave(env);
-    return sound ? TEMPERA_OK : TEMPERA_INVALID_ARGUMENT;
+    TEMPERA_CHECK(are_logprobs(step->logprobs, n), TEMPERA_INVALID_ARGUMENT);
+    return TEMPERA_OK;
 }
 
 enum tempera_status tempera_beam_step(const struct tempera_matrix *logits, const double *logprobs,
                                       const uint32_t *const *masks, struct tempera_beam *beams,
                                       size_t width, size_t *n_found)
 {
-    struct beam_step step = {logits, logprobs, masks, {(char *)beams, sizeof *beams, width, 0}};
+    struct beam_step step = {.logits = logits,
+                             .logprobs = logprobs,
+                             .masks = masks,
+                             .best = {(char *)beams, sizeof *beams, width, 0},
+                             .least = width > 0 ? -INFINITY : INFINITY};
     enum tempera_status status = check(&step, beams, width, n_found);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     struct tempera_fpenv env = tempera_fpenv_enter();
@@ -143,8 +159,7 @@ enum tempera_status tempera_beam_step(const struct tempera_matrix *logits, const
     return status;
 }
 
-// Not inlined, so that nothing can move out of the guarded environment.
-__attribute__((noinline)) static double score_of(double logprob, size_t length, double penalty)
+static double score_of(double logprob, size_t length, double penalty)
 {
     if (length == 0 || !(penalty >= -8 && penalty <= 8))
         return NAN;
@@ -152,10 +167,12 @@ __attribute__((noinline)) static double score_of(double logprob, size_t length, 
     return y > 0 ? logprob * tempera_exp(-y) : logprob / tempera_exp(y);
 }
 
+// Volatile, so that nothing of it moves out of the guarded environment.
 double tempera_beam_score(double logprob, size_t length, double penalty)
 {
     struct tempera_fpenv env = tempera_fpenv_enter();
-    double score = score_of(logprob, length, penalty);
+    volatile size_t n = length;
+    volatile double exponent = penalty, score = score_of(logprob, n, exponent);
     tempera_fpenv_leave(env);
     return score;
 }

@@ -34,11 +34,11 @@ static void sift_up(struct tempera_best *best, size_t at, tempera_u128 key)
     put(best, at, key);
 }
 
-void tempera_best_insert(struct tempera_best *best, tempera_u128 key)
+void tempera_best_offer(struct tempera_best *best, tempera_u128 key)
 {
     if (best->count < best->capacity)
         sift_up(best, best->count++, key);
-    else
+    else if (best->count > 0 && key > tempera_best_key(best, 0))
         sift_down(best, best->count, key);
 }
 

@@ -5,6 +5,7 @@
 #ifndef TEMPERA_SAMPLER_BEST_H
 #define TEMPERA_SAMPLER_BEST_H
 
+#include <math.h>
 #include <string.h>
 
 #include "sampler/sampler.h"
@@ -22,14 +23,8 @@ static inline tempera_u128 tempera_best_key(const struct tempera_best *best, siz
     return key;
 }
 
-// Puts a key in that has its place among the best.
-void tempera_best_insert(struct tempera_best *best, tempera_u128 key);
-
-static inline void tempera_best_offer(struct tempera_best *best, tempera_u128 key)
-{
-    if (best->count < best->capacity || (best->count > 0 && key > tempera_best_key(best, 0)))
-        tempera_best_insert(best, key);
-}
+// Puts a key in, unless there are enough larger ones.
+void tempera_best_offer(struct tempera_best *best, tempera_u128 key);
 
 // The candidates that win the race, the first one first.
 void tempera_race(struct tempera_candidates *c, struct tempera_best *best);
@@ -42,6 +37,15 @@ static inline tempera_u128 tempera_key_of_float(float value, int32_t id)
 {
     uint32_t key = tempera_score_key(value + 0.0f); // the zeros are equal
     return (tempera_u128)key << 32 | (uint32_t)~id;
+}
+
+// What the value of such a key has to exceed to be among the best, if ids are offered in order.
+static inline float tempera_best_least(const struct tempera_best *best)
+{
+    if (best->count < best->capacity)
+        return -INFINITY;
+    return best->count == 0 ? INFINITY
+                            : tempera_key_score((uint32_t)(tempera_best_key(best, 0) >> 32));
 }
 
 static inline int32_t tempera_id_of_key(tempera_u128 key)

@@ -67,7 +67,7 @@ struct tempera_final {
     bool is_there;
     tempera_u128 W;
     struct tempera_scale scale;
-    double lambda;
+    double inverse_T, lambda;
 };
 
 // A row on its way through the stages of its sampler.
@@ -99,8 +99,8 @@ enum tempera_status tempera_chain_run(struct tempera_chain *chain);
 
 const struct tempera_final *tempera_chain_final(struct tempera_chain *chain);
 
-// The place of the candidate that the row's luck of a number draws, by mass.
-size_t tempera_chain_draw(struct tempera_chain *chain, uint32_t draw);
+// For draws by mass; what it gives holds until something else is asked of the chain but results.
+struct tempera_sums tempera_chain_sums(struct tempera_chain *chain);
 
 // The place of the token that the row's sampler takes.
 size_t tempera_chain_token(struct tempera_chain *chain);

@@ -98,6 +98,7 @@ static void set_final(struct tempera_chain *chain, tempera_u128 W)
     final->is_there = true;
     final->W = W;
     final->scale = tempera_scale_of(&chain->c);
+    final->inverse_T = 1 / chain->c.temperature;
     final->lambda = tempera_lambda_of(W, &final->scale);
 }
 
@@ -108,19 +109,20 @@ const struct tempera_final *tempera_chain_final(struct tempera_chain *chain)
     return &chain->final;
 }
 
-size_t tempera_chain_draw(struct tempera_chain *chain, uint32_t draw)
+struct tempera_sums tempera_chain_sums(struct tempera_chain *chain)
 {
-    tempera_u128 W, bits = tempera_candidates_luck(&chain->c, draw);
-    size_t place = tempera_candidates_draw(&chain->c, bits, &W);
+    struct tempera_sums sums = tempera_candidates_sums(&chain->c);
     if (!chain->final.is_there)
-        set_final(chain, W);
-    return place;
+        set_final(chain, sums.W);
+    return sums;
 }
 
 size_t tempera_chain_token(struct tempera_chain *chain)
 {
-    if (chain->row->sampler->draw == TEMPERA_DRAW_MASS)
-        return tempera_chain_draw(chain, TEMPERA_DRAW_TOKEN);
+    if (chain->row->sampler->draw == TEMPERA_DRAW_MASS) {
+        struct tempera_sums sums = tempera_chain_sums(chain);
+        return tempera_sums_draw(&sums, tempera_candidates_luck(&chain->c, TEMPERA_DRAW_TOKEN));
+    }
     tempera_u128 key;
     struct tempera_best best = {(char *)&key, sizeof key, 1, 0};
     tempera_race(&chain->c, &best);

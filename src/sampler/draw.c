@@ -57,20 +57,25 @@ static size_t length_from(struct tempera_scores scores, size_t first)
     return scores.n - first < SUM ? scores.n - first : SUM;
 }
 
-// Sums by blocks, the block that reaches the target, and of that one the masses themselves.
-size_t tempera_candidates_draw(struct tempera_candidates *c, tempera_u128 bits, tempera_u128 *W)
+struct tempera_sums tempera_candidates_sums(struct tempera_candidates *c)
 {
-    struct tempera_scores scores = tempera_candidates_scores(c);
-    struct tempera_scale scale = tempera_scale_of(c);
-    uint64_t *sums = c->masses;
-    *W = 0;
-    for (size_t i = 0; i < scores.n; i += SUM)
-        *W += sums[i / SUM] = tempera_scale_sum(&scale, scores.z + i, length_from(scores, i));
-    tempera_u128 target = tempera_draw_target(bits, *W);
-    size_t block = 0;
-    while (target >= sums[block])
-        target -= sums[block++];
+    struct tempera_sums s = {tempera_candidates_scores(c), tempera_scale_of(c), c->masses, 0};
+    for (size_t i = 0; i < s.scores.n; i += SUM)
+        s.W += s.sums[i / SUM] =
+            tempera_scale_sum(&s.scale, s.scores.z + i, length_from(s.scores, i));
+    return s;
+}
+
+// The block that reaches the target, and of that one the masses themselves.
+size_t tempera_sums_draw(const struct tempera_sums *s, tempera_u128 bits)
+{
+    tempera_u128 target = tempera_draw_target(bits, s->W);
+    size_t first = 0;
+    for (size_t i = 0; target >= s->sums[i]; i++) {
+        target -= s->sums[i];
+        first += SUM;
+    }
     uint64_t masses[SUM];
-    tempera_scale_masses(&scale, scores.z + block * SUM, length_from(scores, block * SUM), masses);
-    return block * SUM + index_in(masses, target);
+    tempera_scale_masses(&s->scale, s->scores.z + first, length_from(s->scores, first), masses);
+    return first + index_in(masses, target);
 }

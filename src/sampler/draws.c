@@ -40,22 +40,25 @@ static enum tempera_status begin(struct tempera_chain *chain, const struct tempe
 // ------------------------------------------------------------------------------------------------
 // With replacement
 
-static enum tempera_status draw_many(const struct tempera_matrix *logits,
-                                     const struct tempera_sample_row *row, size_t n_draws,
-                                     struct tempera_sample_result *results, void *scratch)
+// Not inlined, nor is the other one, so that no arithmetic can move out of the guarded environment.
+__attribute__((noinline)) static enum tempera_status
+draw_many(const struct tempera_matrix *logits, const struct tempera_sample_row *row, size_t n_draws,
+          struct tempera_sample_result *results, void *scratch)
 {
     struct tempera_chain chain;
     enum tempera_status status = begin(&chain, logits, row, scratch);
-    for (size_t i = 0; i < n_draws; i++) {
-        if (status != TEMPERA_OK) {
+    if (status != TEMPERA_OK) {
+        for (size_t i = 0; i < n_draws; i++)
             results[i] = tempera_result_without_token(row, status);
-            continue;
-        }
-        size_t at = tempera_chain_draw(&chain, TEMPERA_DRAW_TOKEN + (uint32_t)i);
-        results[i] = tempera_chain_result(&chain, at);
+        return status;
     }
-    if (status == TEMPERA_OK)
-        tempera_chain_report(&chain);
+    struct tempera_sums sums = tempera_chain_sums(&chain);
+    for (size_t i = 0; i < n_draws; i++) {
+        uint32_t draw = TEMPERA_DRAW_TOKEN + (uint32_t)i;
+        size_t place = tempera_sums_draw(&sums, tempera_candidates_luck(&chain.c, draw));
+        results[i] = tempera_chain_result(&chain, place);
+    }
+    tempera_chain_report(&chain);
     return status;
 }
 
@@ -80,10 +83,9 @@ enum tempera_status tempera_sample_many(const struct tempera_matrix *logits,
 // Without
 
 // The results hold the keys of the first k until the race is over.
-static enum tempera_status draw_distinct(const struct tempera_matrix *logits,
-                                         const struct tempera_sample_row *row, size_t k,
-                                         struct tempera_sample_result *results, size_t *n_drawn,
-                                         void *scratch)
+__attribute__((noinline)) static enum tempera_status
+draw_distinct(const struct tempera_matrix *logits, const struct tempera_sample_row *row, size_t k,
+              struct tempera_sample_result *results, size_t *n_drawn, void *scratch)
 {
     struct tempera_chain chain;
     struct tempera_best best = {(char *)results, sizeof *results, k, 0};

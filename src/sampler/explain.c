@@ -209,9 +209,12 @@ static void explain_stage(struct explained *e, size_t s)
         follow_token(e, s, &to->tokens[i]);
 }
 
-static struct tempera_sample_result explain_row(struct explained *e,
-                                                const struct tempera_matrix *logits,
-                                                const struct tempera_sample_row *row, char *scratch)
+// Not inlined, so that no arithmetic can move out of the guarded environment.
+__attribute__((noinline)) static void explain_row(struct explained *e,
+                                                  const struct tempera_matrix *logits,
+                                                  const struct tempera_sample_row *row,
+                                                  char *scratch,
+                                                  struct tempera_sample_result *result)
 {
     const struct tempera_explanation *to = e->to;
     struct tempera_chain *chain = &e->chain;
@@ -219,7 +222,8 @@ static struct tempera_sample_result explain_row(struct explained *e,
     if (status != TEMPERA_OK) {
         explain_nothing(to, status);
         tempera_report_without_token(row->logprobs, status);
-        return tempera_result_without_token(row, status);
+        *result = tempera_result_without_token(row, status);
+        return;
     }
     const struct tempera_row_source *source = &chain->source;
     source->kernels->prepare(&source->how, source->z, 0, source->n, e->raw);
@@ -234,13 +238,13 @@ static struct tempera_sample_result explain_row(struct explained *e,
         explain_stage(e, s);
     if (chain->c.n == 0) {
         tempera_report_without_token(row->logprobs, TEMPERA_ALL_MASKED);
-        return tempera_result_without_token(row, TEMPERA_ALL_MASKED);
+        *result = tempera_result_without_token(row, TEMPERA_ALL_MASKED);
+        return;
     }
     for (size_t i = 0; i < to->n_tokens; i++)
         end_token(e, &to->tokens[i]);
-    struct tempera_sample_result result = tempera_chain_result(chain, tempera_chain_token(chain));
+    *result = tempera_chain_result(chain, tempera_chain_token(chain));
     tempera_chain_report(chain);
-    return result;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -291,7 +295,7 @@ enum tempera_status tempera_explain(const struct tempera_matrix *logits,
     e.raw = tempera_scratch_take(&rest, logits->cols, sizeof *e.raw);
     e.before.ids = tempera_scratch_take(&rest, logits->cols, sizeof *e.before.ids);
     struct tempera_fpenv env = tempera_fpenv_enter();
-    *result = explain_row(&e, logits, row, scratch);
+    explain_row(&e, logits, row, scratch, result);
     tempera_fpenv_leave(env);
     return result->status;
 }

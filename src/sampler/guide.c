@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "base/fpenv.h"
+#include "base/half.h"
 #include "score/row_plan.h"
 #include "score/rows.h"
 
@@ -106,7 +106,8 @@ enum tempera_status tempera_guide(const struct tempera_matrix *conditional,
     const struct guide_job job = {conditional, unconditional, guided, scale};
     enum tempera_status status = check_matrices(&job);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
-    TEMPERA_CHECK(scale - scale == 0, TEMPERA_INVALID_ARGUMENT); // finite
+    const uint32_t infinity = 0x7F800000u;
+    TEMPERA_CHECK((tempera_float_bits(scale) & infinity) != infinity, TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK(status_is_apart(&job, row_status), TEMPERA_INVALID_ARGUMENT);
     return tempera_rows_run(guided->rows, guided->cols, guide_rows, &job, row_status, executor);
 }

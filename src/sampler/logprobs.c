@@ -76,6 +76,13 @@ float tempera_chain_tempered_logprob(struct tempera_chain *chain, int32_t token)
 // ------------------------------------------------------------------------------------------------
 // Final
 
+static float logprob_of(const struct tempera_final *final, float score, uint64_t mass)
+{
+    double depth = tempera_depth(score, final->scale.max, final->inverse_T);
+    // 0 - 0 where it is certain, not -0
+    return mass == 0 ? -INFINITY : (float)(0 - (depth + final->lambda));
+}
+
 float tempera_chain_logprob(struct tempera_chain *chain, size_t place)
 {
     if (place == SIZE_MAX)
@@ -84,9 +91,7 @@ float tempera_chain_logprob(struct tempera_chain *chain, size_t place)
     float score = tempera_candidates_score(&chain->c, place);
     uint64_t mass;
     tempera_scale_masses(&final->scale, &score, 1, &mass);
-    double depth = tempera_depth(score, final->scale.max, 1 / final->scale.T);
-    // 0 - 0 where it is certain, not -0
-    return mass == 0 ? -INFINITY : (float)(0 - (depth + final->lambda));
+    return logprob_of(final, score, mass);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -102,6 +107,20 @@ static struct tempera_token_logprob logprobs_of(struct tempera_chain *chain, int
     };
 }
 
+// Logprobs of ascending ids from `first` on, those of ids[n] or, if that is NULL, of all.
+static void offer(struct tempera_best *best, const float *logprobs, size_t n, size_t first,
+                  const int32_t *ids)
+{
+    float least = tempera_best_least(best);
+    for (size_t i = 0; i < n; i++) {
+        if (!(logprobs[i] > least))
+            continue;
+        int32_t id = ids != NULL ? ids[i] : (int32_t)(first + i);
+        tempera_best_offer(best, tempera_key_of_float(logprobs[i], id));
+        least = tempera_best_least(best);
+    }
+}
+
 static void offer_raw(struct tempera_chain *chain, struct tempera_best *best)
 {
     const struct tempera_row_source *source = &chain->source;
@@ -111,20 +130,22 @@ static void offer_raw(struct tempera_chain *chain, struct tempera_best *best)
         size_t n = length_from(source, at);
         const float *x = tempera_row_piece(source, at, n, buffer);
         tempera_row_plan_log_softmax(plan, source->kernels, x, n, logprobs);
-        for (size_t i = 0; i < n; i++)
-            if (logprobs[i] > -INFINITY)
-                tempera_best_offer(best, tempera_key_of_float(logprobs[i], (int32_t)(at + i)));
+        offer(best, logprobs, n, at, NULL);
     }
 }
 
 static void offer_final(struct tempera_chain *chain, struct tempera_best *best)
 {
     struct tempera_candidates *c = &chain->c;
+    const struct tempera_final *final = tempera_chain_final(chain);
+    float logprobs[TEMPERA_PIECE];
     tempera_candidates_gather(c);
-    for (size_t i = 0; i < c->n; i++) {
-        float logprob = tempera_chain_logprob(chain, i);
-        if (logprob > -INFINITY)
-            tempera_best_offer(best, tempera_key_of_float(logprob, c->ids[i]));
+    tempera_candidates_fill_masses(c);
+    for (size_t at = 0; at < c->n; at += TEMPERA_PIECE) {
+        size_t n = c->n - at < TEMPERA_PIECE ? c->n - at : TEMPERA_PIECE;
+        for (size_t i = 0; i < n; i++)
+            logprobs[i] = logprob_of(final, c->scores[at + i], c->masses[at + i]);
+        offer(best, logprobs, n, 0, c->ids + at);
     }
 }
 

@@ -417,8 +417,18 @@ tempera_u128 tempera_draw_target(tempera_u128 bits, tempera_u128 W);
 // > 0 is the sum of masses[n].
 size_t tempera_draw_index(const uint64_t *masses, size_t n, tempera_u128 bits);
 
-// The place of the candidate that is drawn, and W.
-size_t tempera_candidates_draw(struct tempera_candidates *c, tempera_u128 bits, tempera_u128 *W);
+// What draws are made from, any number of them: sums of the masses by blocks.
+struct tempera_sums {
+    struct tempera_scores scores;
+    struct tempera_scale scale;
+    uint64_t *sums; // in the room for masses
+    tempera_u128 W;
+};
+
+struct tempera_sums tempera_candidates_sums(struct tempera_candidates *c);
+
+// The place of the candidate that is drawn.
+size_t tempera_sums_draw(const struct tempera_sums *s, tempera_u128 bits);
 
 // An exponential variable made of 64 bits: -ln((r + 1/2) / 2^64), in (0, 38), to 2 ulp.
 double tempera_race_noise(uint64_t r);
