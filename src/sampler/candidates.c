@@ -22,20 +22,40 @@ static size_t block_length(const struct tempera_candidates *c, size_t block)
     return left < BLOCK ? left : BLOCK;
 }
 
+static size_t first_patch(const struct tempera_candidates *c, size_t block)
+{
+    return c->n_patches == 0 ? 0 : c->first_patch[block];
+}
+
 // A block with its patches: in buffer, if there are any.
 static const float *block_of(const struct tempera_candidates *c, size_t block, float buffer[BLOCK])
 {
     const float *scores = c->whole + block * BLOCK;
-    for (size_t i = 0; i < c->n_patches; i++) {
-        size_t id = (size_t)c->patches[i].id;
-        if (id / BLOCK != block)
-            continue;
-        if (scores != buffer)
-            memcpy(buffer, scores, block_length(c, block) * sizeof *buffer);
-        scores = buffer;
-        buffer[id % BLOCK] = c->patches[i].score;
-    }
-    return scores;
+    size_t patch = first_patch(c, block);
+    if (patch == 0)
+        return scores;
+    memcpy(buffer, scores, block_length(c, block) * sizeof *buffer);
+    for (; patch != 0; patch = c->patches[patch - 1].next)
+        buffer[(size_t)c->patches[patch - 1].id % BLOCK] = c->patches[patch - 1].score;
+    return buffer;
+}
+
+// The patch of a token, or NULL.
+static struct tempera_patch *find_patch(const struct tempera_candidates *c, size_t id)
+{
+    size_t patch = first_patch(c, id / BLOCK);
+    while (patch != 0 && (size_t)c->patches[patch - 1].id != id)
+        patch = c->patches[patch - 1].next;
+    return patch == 0 ? NULL : &c->patches[patch - 1];
+}
+
+static void add_patch(struct tempera_candidates *c, size_t id, float score)
+{
+    if (c->n_patches == 0)
+        memset(c->first_patch, 0, n_blocks(c) * sizeof *c->first_patch);
+    uint16_t *first = &c->first_patch[id / BLOCK];
+    c->patches[c->n_patches++] = (struct tempera_patch){(int32_t)id, score, *first};
+    *first = (uint16_t)c->n_patches;
 }
 
 // Gathers the scores from `floor` on. Of those equal to it, the first n_ties are sure to be there,
@@ -196,54 +216,48 @@ size_t tempera_candidates_find(const struct tempera_candidates *c, int32_t id)
     return low < c->n && c->ids[low] == id ? low : SIZE_MAX;
 }
 
-// The number of a token's patch, or n_patches.
-static size_t find_patch(const struct tempera_candidates *c, size_t id)
-{
-    size_t i = 0;
-    while (i < c->n_patches && (size_t)c->patches[i].id != id)
-        i++;
-    return i;
-}
-
 float tempera_candidates_score(const struct tempera_candidates *c, size_t place)
 {
     if (c->whole == NULL)
         return c->scores[place];
-    size_t patch = find_patch(c, place);
-    return patch < c->n_patches ? c->patches[patch].score : c->whole[place];
+    const struct tempera_patch *patch = find_patch(c, place);
+    return patch != NULL ? patch->score : c->whole[place];
 }
 
+// Where the score goes.
+static void change_whole(struct tempera_candidates *c, size_t id, float score)
+{
+    struct tempera_patch *patch = find_patch(c, id);
+    if (patch != NULL) {
+        patch->score = score;
+        return;
+    }
+    if (c->n_patches == TEMPERA_PATCHES)
+        make_own(c);
+    if (c->whole == c->own)
+        c->own[id] = score;
+    else
+        add_patch(c, id, score);
+}
+
+// The block is looked through only if its maximum may have fallen.
 void tempera_candidates_change(struct tempera_candidates *c, size_t place, float score)
 {
-    size_t patch = find_patch(c, place);
-    if (c->whole != NULL) {
-        c->n -= score == -INFINITY;
-        if (patch == TEMPERA_PATCHES)
-            make_own(c);
-    }
     if (c->whole == NULL) {
         c->scores[place] = score;
         return;
     }
-    if (c->whole == c->own) {
-        c->own[place] = score;
-        return;
+    float before = tempera_candidates_score(c, place), *max = &c->maxima[place / BLOCK];
+    c->n -= score == -INFINITY;
+    change_whole(c, place, score);
+    if (score >= *max) {
+        *max = score;
+    } else if (before == *max) {
+        float buffer[BLOCK];
+        bool has_nan;
+        size_t block = place / BLOCK;
+        *max = tempera_kernels()->max(block_of(c, block, buffer), block_length(c, block), &has_nan);
     }
-    c->patches[patch] = (struct tempera_patch){(int32_t)place, score};
-    c->n_patches += patch == c->n_patches;
-}
-
-static void survey_patches(struct tempera_candidates *c)
-{
-    const struct tempera_kernels *kernels = tempera_kernels();
-    float buffer[BLOCK];
-    bool has_nan;
-    for (size_t i = 0; i < c->n_patches; i++) {
-        size_t block = (size_t)c->patches[i].id / BLOCK;
-        c->maxima[block] =
-            kernels->max(block_of(c, block, buffer), block_length(c, block), &has_nan);
-    }
-    c->max = kernels->max(c->maxima, n_blocks(c), &has_nan);
 }
 
 void tempera_candidates_find_max(struct tempera_candidates *c)
@@ -254,15 +268,13 @@ void tempera_candidates_find_max(struct tempera_candidates *c)
 
 void tempera_candidates_settle(struct tempera_candidates *c)
 {
-    bool ignored;
-    if (c->whole == NULL) {
-        tempera_candidates_keep_from(c, -FLT_MAX);
-        tempera_candidates_find_max(c);
-    } else if (c->whole == c->own) {
-        c->max = tempera_kernels()->survey(c->whole, c->n_whole, c->maxima, &ignored);
-    } else {
-        survey_patches(c);
+    bool has_nan;
+    if (c->whole != NULL) {
+        c->max = tempera_kernels()->max(c->maxima, n_blocks(c), &has_nan);
+        return;
     }
+    tempera_candidates_keep_from(c, -FLT_MAX);
+    tempera_candidates_find_max(c);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -323,6 +335,8 @@ float tempera_candidates_largest_maximum(const struct tempera_candidates *c, siz
 {
     const struct tempera_ranking by_score = {.counts = true};
     float *room = (float *)(void *)c->masses;
+    if (k == 1)
+        return c->max;
     if (k > n_blocks(c))
         return -INFINITY;
     return tempera_find_end(&by_score, c->maxima, n_blocks(c), k, room).scores[0];

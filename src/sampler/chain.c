@@ -19,6 +19,7 @@ size_t tempera_chain_nbytes(size_t cols, size_t room_nbytes)
     return 5 * tempera_scratch_aligned(TEMPERA_ROOM(cols) * sizeof(float)) +
            tempera_scratch_aligned(n_maxima(cols) * sizeof(float)) +
            tempera_scratch_aligned(TEMPERA_PATCHES * sizeof(struct tempera_patch)) +
+           tempera_scratch_aligned(n_maxima(cols) * sizeof(uint16_t)) +
            tempera_scratch_aligned(room_nbytes);
 }
 
@@ -32,6 +33,7 @@ static struct tempera_candidates candidates_in(char *scratch, size_t cols)
     c.ids = tempera_scratch_take(&scratch, n, sizeof *c.ids);
     c.maxima = tempera_scratch_take(&scratch, n_maxima(cols), sizeof *c.maxima);
     c.patches = tempera_scratch_take(&scratch, TEMPERA_PATCHES, sizeof *c.patches);
+    c.first_patch = tempera_scratch_take(&scratch, n_maxima(cols), sizeof *c.first_patch);
     c.room = scratch;
     return c;
 }

@@ -75,9 +75,10 @@ float tempera_gather_likely(struct tempera_candidates *c, double tail)
     struct tempera_scale scale = tempera_scale_of(c);
     float few = tempera_candidates_largest_maximum(c, FEW);
     size_t n = take_sample(scores, sample);
+    const float per_step = (float)(16 / scale.T); // any guess will do, so it may be inexact
     tempera_scale_masses(&scale, sample, n, masses);
     for (size_t i = 0; i < n; i++) {
-        double depth = ((double)scale.max - (double)sample[i]) / scale.T * 16;
+        float depth = (scale.max - sample[i]) * per_step;
         size_t at = depth < DEPTHS - 1 ? (size_t)depth : DEPTHS - 1;
         sums[at] += sample[i] < few ? masses[i] : 0;
     }
@@ -100,7 +101,7 @@ void tempera_apply_top_p(struct tempera_candidates *c, const struct tempera_stag
         return;
     const struct tempera_candidates before = *c;
     const struct tempera_scale scale = tempera_scale_of(c);
-    const struct tempera_ranking by_score = {.scale = &scale};
+    const struct tempera_ranking by_score = {.scale = &scale, .ends_late = true};
     tempera_u128 W = tempera_candidates_weigh(c);
     tempera_u128 least = tempera_nucleus_weight(stage->u.top_p, W);
     float floor = tempera_gather_likely(c, 0.7 * (double)(W - least));

@@ -32,6 +32,7 @@ enum { TEMPERA_WINDOW_MAX = 1 << 28 };
 struct tempera_patch {
     int32_t id;
     float score;
+    uint16_t next; // number, from 1, of another one in the same block; 0: there is none
 };
 
 enum { TEMPERA_PATCHES = 256 };
@@ -50,6 +51,7 @@ struct tempera_candidates {
     size_t n_whole;
     float *maxima; // of the whole row's blocks of TEMPERA_SURVEY_BLOCK, patches included
     struct tempera_patch *patches; // [n_patches], of n_patches <= TEMPERA_PATCHES different tokens
+    uint16_t *first_patch;         // of each block, as `next`; set once there are patches
     size_t n_patches;
     float *own; // room for a whole row
 
@@ -303,6 +305,7 @@ static inline float tempera_key_score(uint32_t key)
 struct tempera_ranking {
     const struct tempera_scale *scale; // of the masses
     bool counts;                       // each score weighs 1, not its mass
+    bool ends_late;                    // the end is likely behind two thirds of the scores
     bool by_distance;                  // the rest is for this, and scale
     double inverse_T, centre;
     uint32_t nearest; // the score key of the first of all floats

@@ -77,7 +77,7 @@ struct part {
     uint64_t low, high;
 };
 
-// The median of a few scores. Rows that defeat it for long have their range of keys halved.
+// The median of a few scores, or what comes later at first, if the end is likely to. Rows that defeat it for long have their range of keys halved.
 static uint64_t pivot_of(const struct tempera_ranking *ranking, const struct part *part,
                          unsigned round)
 {
@@ -93,7 +93,8 @@ static uint64_t pivot_of(const struct tempera_ranking *ranking, const struct par
             keys[at] = keys[at - 1];
         keys[at] = key;
     }
-    return keys[n / 2] > part->low ? keys[n / 2] : part->low + 1;
+    size_t middle = round == 0 && ranking->ends_late ? n * 2 / 3 : n / 2;
+    return keys[middle] > part->low ? keys[middle] : part->low + 1;
 }
 
 tempera_u128 tempera_weight_of(const struct tempera_ranking *ranking, const float *scores, size_t n)

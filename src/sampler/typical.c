@@ -99,6 +99,7 @@ void tempera_apply_typical(struct tempera_candidates *c, const struct tempera_st
     struct tempera_moments moments = tempera_candidates_moments(c);
     tempera_u128 least = tempera_nucleus_weight(stage->u.typical, moments.W);
     struct tempera_ranking ranking = tempera_ranking_by_distance(&scale, moments.mean_depth);
+    ranking.ends_late = true;
     float floor = tempera_gather_likely(c, (double)(moments.W - least) / 3);
     if (c->n == before.n)
         floor = -INFINITY;
