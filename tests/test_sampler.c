@@ -179,10 +179,10 @@ static void nothing_allowed(void)
         const float *row;
         struct tempera_sample_row how;
     } cases[] = {
-        {row, {.sampler = &plain}},
+        {row, {.sampler = &plain, .want = TEMPERA_WANT_RAW_LOGPROB}},
         {fine, {.sampler = &plain, .mask = &none, .mask_nbits = 3}},
         {fine, {.sampler = &plain, .mask = &none, .mask_nbits = 0}},
-        {fine, {.sampler = &ban}},
+        {fine, {.sampler = &ban, .want = TEMPERA_WANT_RAW_LOGPROB}},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         probs[0] = probs[1] = probs[2] = 7;
@@ -190,7 +190,8 @@ static void nothing_allowed(void)
         CHECK_STATUS(r.status, TEMPERA_ALL_MASKED);
         CHECK_EQ_INT(r.token, -1);
         CHECK_EQ_U64(r.n_kept, 0);
-        CHECK(r.logprob == -INFINITY && r.raw_logprob == -INFINITY);
+        CHECK(r.logprob == -INFINITY && is_canonical_nan(r.tempered_logprob));
+        CHECK(cases[i].how.want ? r.raw_logprob == -INFINITY : is_canonical_nan(r.raw_logprob));
         CHECK(probs[0] == 0 && probs[1] == 0 && probs[2] == 0);
     }
 }
@@ -203,7 +204,8 @@ static void infinite_scores(void)
         tempera_stage_top_k(3), tempera_stage_temperature(INFINITY)};
     for (size_t n_stages = 0; n_stages <= COUNT_OF(stages); n_stages++) {
         struct tempera_sampler sampler = tempera_sampler_of(stages, n_stages);
-        struct tempera_sample_row how = {.sampler = &sampler, .seed = n_stages};
+        struct tempera_sample_row how = {
+            .sampler = &sampler, .seed = n_stages, .want = TEMPERA_WANT_RAW_LOGPROB};
         struct tempera_sample_result r = probs_of_row(row, 4, &how, probs);
         CHECK(probs[0] == 0.5f && probs[1] == 0 && probs[2] == 0.5f && probs[3] == 0);
         CHECK(r.token == 0 || r.token == 2);
@@ -229,7 +231,8 @@ static void masks(void)
     row[66] = 3;
     uint32_t mask[4] = {1, 1u << 8, 1u << 2 | 1u << 20, UINT32_MAX};
     struct tempera_sampler plain = tempera_sampler_of(NULL, 0);
-    struct tempera_sample_row how = {.sampler = &plain, .mask = mask};
+    struct tempera_sample_row how = {
+        .sampler = &plain, .mask = mask, .want = TEMPERA_WANT_RAW_LOGPROB};
     const struct {
         uint32_t nbits;
         uint64_t n_kept;
@@ -264,7 +267,7 @@ struct call {
     struct tempera_sample_result *results_given;
 };
 
-static struct tempera_sampler plain_sampler = {sizeof(struct tempera_sampler), NULL, 0};
+static struct tempera_sampler plain_sampler = {sizeof(struct tempera_sampler), NULL, 0, 0};
 static float call_logits[2 * 10], call_probs[2 * 10];
 
 static void open_call(struct call *call)
@@ -317,8 +320,13 @@ static void bad_matrices(void)
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.logits.dtype = (enum tempera_dtype)99);
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.logits.rows = SIZE_MAX / 8);
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.logits.cols = c.logits.row_stride = (size_t)INT32_MAX + 1);
-    REFUSED(TEMPERA_UNSUPPORTED, c.logits.dtype = TEMPERA_F16);
     struct call c;
+    open_call(&c);
+    c.probs.dtype = TEMPERA_BF16;
+    CHECK_STATUS(
+        tempera_sampler_probs(&c.logits, c.rows, &c.probs, c.results, c.scratch, c.nbytes, NULL),
+        TEMPERA_UNSUPPORTED);
+    free(c.scratch);
     struct tempera_matrix bad[] = {
         tempera_matrix_f32(NULL, 2, 10), tempera_matrix_f32(call_probs, 2, 9),
         tempera_matrix_f32(call_probs, 1, 10), tempera_matrix_f32(call_logits, 2, 10),
@@ -362,14 +370,16 @@ static void bad_rows(void)
     const struct tempera_logit_bias outside = {10, 1};
     struct tempera_stage stage = tempera_stage_logit_bias(&outside, 1);
     struct tempera_sampler biased = tempera_sampler_of(&stage, 1);
-    struct tempera_sampler small = plain_sampler, missing = plain_sampler;
+    struct tempera_sampler small = plain_sampler, missing = plain_sampler, odd = plain_sampler;
+    odd.draw = (enum tempera_draw)2;
     small.struct_size--;
     missing.n_stages = 1;
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].sampler = NULL);
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].sampler = &small);
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].sampler = &missing);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].reserved[0] = 1);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].reserved[1] = 1);
+    REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].sampler = &odd);
+    REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].reserved = 1);
+    REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].want = 4);
     REFUSED(TEMPERA_TOKEN_OUT_OF_RANGE, c.rows[1].sampler = &biased);
 }
 
@@ -486,7 +496,8 @@ static struct tempera_matrix make_batch(const struct tempera_sampler samplers[2]
         batch_rows[r] = (struct tempera_sample_row){.sampler = &samplers[r % 2],
                                                     .state = r % 3 ? states[r % 2] : NULL,
                                                     .seed = r / 3,
-                                                    .stream = (uint32_t)r};
+                                                    .stream = (uint32_t)r,
+                                                    .want = (uint32_t)r / 7 % 4};
         if (r % 4 == 1) {
             batch_rows[r].mask = mask;
             batch_rows[r].mask_nbits = 300;

@@ -511,7 +511,8 @@ static void raw_logprobs_are_those_of_log_softmax(void)
         for (size_t i = 0; i < n; i++)
             z[i] = (float)check_random_between(-6, 6);
         struct tempera_sampler sampler = tempera_sampler_of(stages, n_stages);
-        struct tempera_sample_row how = {.sampler = &sampler, .seed = round};
+        struct tempera_sample_row how = {
+            .sampler = &sampler, .seed = round, .want = TEMPERA_WANT_RAW_LOGPROB};
         struct tempera_softmax_options options = tempera_softmax_options_default();
         if (round % 2) {
             how.mask = options.mask = mask;
@@ -560,7 +561,8 @@ static void logprobs_of_the_tail_are_right(void)
     struct tempera_sampler sampler = tempera_sampler_of(NULL, 0);
     size_t n_tail = 0;
     for (uint64_t seed = 0; seed < 20; seed++) {
-        struct tempera_sample_row how = {.sampler = &sampler, .seed = seed};
+        struct tempera_sample_row how = {
+            .sampler = &sampler, .seed = seed, .want = TEMPERA_WANT_RAW_LOGPROB};
         struct tempera_sample_result r = sample_row(z, WIDE, &how);
         double exact = (double)((long double)z[r.token] - 9 - logl(sum));
         CHECK_ULP(r.logprob, exact, 1);

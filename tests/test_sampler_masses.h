@@ -51,7 +51,7 @@ static uint64_t mass_of(float score, float max, double T)
     return (uint64_t)rint(exponential_of(score, max, T));
 }
 
-static double depth_of(float score, float max, double T)
+__attribute__((unused)) static double depth_of(float score, float max, double T)
 {
     return fmin(((double)max - (double)score) * (1 / T), 1024);
 }

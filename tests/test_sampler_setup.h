@@ -53,7 +53,8 @@ run_stages(const float *z, size_t n, const struct tempera_stage *stages, size_t 
            uint64_t seed)
 {
     struct tempera_sampler sampler = tempera_sampler_of(stages, n_stages);
-    struct tempera_sample_row row = {.sampler = &sampler, .seed = seed};
+    struct tempera_sample_row row = {
+        .sampler = &sampler, .seed = seed, .want = TEMPERA_WANT_RAW_LOGPROB};
     return sample_row(z, n, &row);
 }
 

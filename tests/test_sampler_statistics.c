@@ -2,38 +2,17 @@
 // What can only be seen in many draws: that tokens come as often as their probabilities say, by
 // chi-square, for every stage and preset, whichever of seed, stream and step tells the draws
 // apart; and that successive draws know nothing of one another.
+#include "chi_square.h"
 #include "test_sampler_setup.h"
 
 #include <tempera/presets.h>
 
 enum { VOCAB = 64, N_DRAWS = 20000 };
 
-static const double reject_below = 1e-6;
-
 static float z[VOCAB];
 
 // ------------------------------------------------------------------------------------------------
 // Chi-square
-
-// The chance of a value of at least x with df degrees of freedom: the upper incomplete gamma
-// function Q(df / 2, x / 2), by its series below the mean and its continued fraction above.
-static double chi_square_tail(double x, double df)
-{
-    double a = df / 2, y = x / 2;
-    if (y <= 0)
-        return 1;
-    double front = exp(a * log(y) - y - lgamma(a));
-    if (y < a + 1) {
-        double term = 1 / a, sum = term;
-        for (int i = 1; i < 1000; i++)
-            sum += term *= y / (a + i);
-        return 1 - front * sum;
-    }
-    double b = 0; // from the far end of 1/(y+1-a- 1(1-a)/(y+3-a- 2(2-a)/(y+5-a- ...
-    for (int i = 1000; i >= 1; i--)
-        b = i * (i - a) / (y + 2 * i + 1 - a - b);
-    return front / (y + 1 - a - b);
-}
 
 static void chi_square_is_right(void)
 {
@@ -42,29 +21,6 @@ static void chi_square_is_right(void)
     CHECK_NEAR(chi_square_tail(135.80672317102676, 100), 0.01, 1e-9);
     CHECK_NEAR(chi_square_tail(2 * log(1e6), 2), 1e-6, 1e-12); // e^(-x / 2)
     CHECK_NEAR(chi_square_tail(0.5, 2), exp(-0.25), 1e-12);
-}
-
-// The chance of counts this far from n_draws p[n], those below 5 expected in one bin. Counts where
-// p is 0 are an error, not a matter of chance.
-static double chance_of(const double *counts, const double *p, size_t n, double n_draws)
-{
-    double x = 0, rest = 0, rest_expected = 0, df = -1;
-    for (size_t i = 0; i < n; i++) {
-        double expected = n_draws * p[i];
-        CHECK(p[i] > 0 || counts[i] == 0);
-        if (expected < 5) {
-            rest += counts[i];
-            rest_expected += expected;
-        } else {
-            x += (counts[i] - expected) * (counts[i] - expected) / expected;
-            df++;
-        }
-    }
-    if (rest_expected > 0) {
-        x += (rest - rest_expected) * (rest - rest_expected) / rest_expected;
-        df++;
-    }
-    return df < 1 ? 1 : chi_square_tail(x, df);
 }
 
 // ------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@
 //     struct tempera_sampler sampler = tempera_sampler_of(stages, 3);
 //
 // The stages are those of sampler_stages.h. The draw takes the first token, by id, where the
-// running mass of the kept tokens passes a random share of their total.
+// running mass of the kept tokens passes a random share of their total, or the winner of a race.
 //
 // Masses are integers: w_i = exp((z_i - m) / T), scaled to about 2^51 for the largest score m that
 // is left, and rounded to nearest; relative error below 2^-22. Their sums are exact, so kept sets
@@ -32,6 +32,7 @@
 //
 // No function here allocates or starts a thread. The caller's floating-point modes have no
 // influence. All are safe to call from several threads, unless one changes a state meanwhile.
+// Read next: explain.h (what each stage did), decoding.h (several draws, speculation, beams).
 #ifndef TEMPERA_SAMPLER_H
 #define TEMPERA_SAMPLER_H
 
@@ -50,17 +51,26 @@ extern "C" {
 // ------------------------------------------------------------------------------------------------
 // Samplers
 
+// How a token is found once the stages are through. The distribution is the same.
+enum tempera_draw {
+    TEMPERA_DRAW_MASS = 0, // by running mass: one random number, the fastest
+    TEMPERA_DRAW_RACE = 1, // Gumbel-max, as an exponential race: noise for each token by itself, so
+                           // that like rows give like tokens, and filters don't change the winner
+                           // unless they remove it
+};
+
 // What to do with a row: a value without hidden state, shared by any number of rows and threads.
 struct tempera_sampler {
     size_t struct_size;
     const struct tempera_stage *stages; // [n_stages], borrowed
     size_t n_stages;                    // 0: a plain draw at T = 1
+    enum tempera_draw draw;
 };
 
 static inline struct tempera_sampler tempera_sampler_of(const struct tempera_stage *stages,
                                                         size_t n_stages)
 {
-    struct tempera_sampler sampler = {sizeof sampler, stages, n_stages};
+    struct tempera_sampler sampler = {sizeof sampler, stages, n_stages, TEMPERA_DRAW_MASS};
     return sampler;
 }
 
@@ -107,7 +117,46 @@ TEMPERA_API enum tempera_status tempera_sampler_accept(struct tempera_sampler_st
                                                        const struct tempera_sample_result *drawn);
 
 // ------------------------------------------------------------------------------------------------
+// Log-probabilities: natural logarithms, never positive; -inf for what can't be drawn.
+//
+//     raw       over the allowed scores as given, before any stage, at T = 1: the bits that
+//               tempera_log_softmax gives
+//     tempered  the same at the temperature that the chain ended with (the product of its
+//               temperature stages), nothing else: the bits of tempera_log_softmax at T =
+//               (float)that. At T = 0 the sampler's answer: 0 for the first maximum, else -inf
+//     final     in the distribution that was drawn from: 0 if one token is left
+
+struct tempera_token_logprob {
+    int32_t token;
+    float raw, tempered, final;
+};
+
+enum tempera_logprob_order {
+    TEMPERA_LOGPROB_ORDER_RAW = 0,   // by raw, descending
+    TEMPERA_LOGPROB_ORDER_FINAL = 1, // by final, descending: only what could be drawn
+};
+
+// What one row should report. The arrays are the caller's; rows don't share them. Where a row has
+// no token, there are no top ones, and those of the named are -inf or NaN as in its result.
+struct tempera_logprobs {
+    size_t struct_size;
+    const int32_t *ids; // [n_ids], tokens to report, in the vocabulary
+    size_t n_ids;
+    struct tempera_token_logprob *named; // [n_ids], output, in the order of ids
+    size_t max_top;                      // how many of the most likely are wanted
+    enum tempera_logprob_order order;    // of those; ties by id, ascending
+    struct tempera_token_logprob *top;   // [max_top], output; left alone from n_top on
+    size_t n_top;                        // output: how many there are, max_top at most
+};
+
+// ------------------------------------------------------------------------------------------------
 // Sampling
+
+// What a row should report beside its token. Each costs two passes over the row.
+enum {
+    TEMPERA_WANT_RAW_LOGPROB = 1,
+    TEMPERA_WANT_TEMPERED_LOGPROB = 2,
+};
 
 // One row of a batch. Rows may share samplers, not states that are changed meanwhile.
 struct tempera_sample_row {
@@ -117,18 +166,20 @@ struct tempera_sample_row {
     uint32_t stream;      // tells apart sequences that share a seed
     uint32_t mask_nbits;  // tokens the mask speaks of; the others are banned and not read
     const uint32_t *mask; // NULL: all allowed; layout as in softmax.h
-    uint64_t reserved[2]; // must be 0
+    struct tempera_logprobs *logprobs; // NULL: no report
+    uint32_t want;                     // TEMPERA_WANT_..., or'ed
+    uint32_t reserved;                 // must be 0
 };
 
 struct tempera_sample_result {
     enum tempera_status status; // OK, ALL_MASKED, NAN_INPUT
     int32_t token;              // -1 unless OK
-    float raw_logprob;          // natural log of p over the allowed scores as given, before any
-                                // stage, at T = 1: the bits that tempera_log_softmax gives
-    float logprob;              // natural log of p in the distribution that was drawn from
+    float raw_logprob;          // NaN unless wanted
+    float logprob;              // final
     uint64_t n_kept;            // candidates when it was drawn, those of mass 0 included
     double level;               // the state's level once this token is accepted
-    uint64_t reserved;
+    float tempered_logprob;     // NaN unless wanted
+    uint32_t reserved;
 };
 
 // Bytes of scratch for tempera_sample and tempera_sampler_probs with logits of this shape, this
@@ -141,15 +192,16 @@ TEMPERA_API size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *lo
                                                  const struct tempera_executor *executor);
 
 // Draws one token for each row of logits[batch, vocab].
-//   logits    input, f32; vocab at most 2^31 - 1
-//   rows      [batch], input
+//   logits    input, f32, f16 or bf16; vocab at most 2^31 - 1. A row of 16 bits gives the bits that
+//             the same numbers in f32 give
+//   rows      [batch], input, but for what their logprobs point to
 //   results   [batch], output
 //   scratch   of the caller, aligned to 64, at least as large as the query says
 //   executor  NULL: this thread. One row is one thread's work
-// No output may overlap an input or another output.
+// No output may overlap an input or another output (of rows, only each with its own is checked).
 // Returns the worst row's status, or INVALID_ARGUMENT (tempera_sampler_check says more about a
 // sampler; a state that remembers less than a window, or learns something else), UNSUPPORTED
-// (dtype), TOKEN_OUT_OF_RANGE (a bias or a list that names a token outside the vocabulary),
+// (dtype), TOKEN_OUT_OF_RANGE (a bias, list or report that names a token outside the vocabulary),
 // STATE_MISMATCH, BUFFER_TOO_SMALL: then nothing is written.
 TEMPERA_API enum tempera_status tempera_sample(const struct tempera_matrix *logits,
                                                const struct tempera_sample_row *rows,

@@ -42,6 +42,7 @@ struct generation {
     void *scratch;      // the sampler's
     size_t scratch_nbytes;
     struct tempera_sampler_state *state;
+    struct tempera_sample_row row; // of this step
 
     const char *pending; // bytes of the prompt that the next tokens have to repeat
     size_t n_pending;
@@ -234,15 +235,16 @@ static float entropy_bits(struct generation *g)
 static enum tempera_status sample(struct generation *g, struct tempera_sample_result *result)
 {
     struct tempera_matrix logits = tempera_matrix_const_f32(g->logits, 1, g->vocab);
-    struct tempera_sample_row row = {
+    g->row = (struct tempera_sample_row){
         .sampler = &g->options->sampler,
         .state = g->state,
         .seed = g->options->seed,
         .stream = g->options->stream,
         .mask_nbits = (uint32_t)g->vocab,
         .mask = step_mask(g),
+        .want = TEMPERA_WANT_RAW_LOGPROB,
     };
-    return tempera_sample(&logits, &row, result, g->scratch, g->scratch_nbytes, NULL);
+    return tempera_sample(&logits, &g->row, result, g->scratch, g->scratch_nbytes, NULL);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -344,6 +346,7 @@ static enum tempera_status step(struct generation *g)
         .logprob = result.logprob,
         .entropy_bits = entropy_bits(g),
         .logits = g->logits,
+        .row = &g->row,
     };
     size_t nbytes;
     const uint8_t *bytes = new_bytes(g, result.token, &nbytes);

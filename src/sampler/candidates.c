@@ -161,7 +161,7 @@ enum tempera_status tempera_candidates_begin(struct tempera_candidates *c, const
 {
     c->whole = NULL;
     c->n_patches = 0;
-    c->temperature = 1;
+    c->temperature = c->chain_temperature = 1;
     if (mask == NULL)
         return begin_whole(c, z, n);
     if (count_allowed(mask, n) < n / 8)

@@ -19,9 +19,7 @@ tempera_u128 tempera_draw_bits(uint64_t seed, uint32_t stream, uint64_t step, ui
 
 tempera_u128 tempera_candidates_luck(const struct tempera_candidates *c, uint32_t draw)
 {
-    const struct tempera_sample_row *row = c->row;
-    uint64_t step = row->state == NULL ? 0 : row->state->step;
-    return tempera_draw_bits(row->seed, row->stream, step, draw);
+    return tempera_draw_bits(c->row->seed, c->row->stream, c->step, draw);
 }
 
 // floor(a b / 2^128), by schoolbook on 64-bit halves.

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // A row on its way through the stages: the candidates that are left, their scores, and the
-// temperature so far. In the order of a call: sample.c (rows of a batch), candidates.c (what may
-// be drawn), stages.c (the table of stages), scores.c and dry.c (those that change scores), bans.c
-// (those that remove tokens by name); those that filter: select.c (by rank), thresholds.c,
-// typical.c, top_h.c, tail_free.c, xtc.c; those that learn: mirostat.c, adaptive_p.c; draw.c.
-// Beside them weigh.c (masses and sums of them) and state.c (history). The definitions are in
-// docs/SAMPLING.md.
+// temperature so far. In the order of a call: sample.c (rows of a batch), check.c (arguments),
+// chain.c (one row), candidates.c (what may be drawn), stages.c (the table of stages), scores.c and
+// dry.c (those that change scores), bans.c (those that remove tokens by name); those that filter:
+// select.c (by rank), thresholds.c, typical.c, top_h.c, tail_free.c, xtc.c; those that learn:
+// mirostat.c, adaptive_p.c; draw.c, race.c; logprobs.c (what is reported). Beside them weigh.c
+// (masses and sums of them), best.c (the largest of many) and state.c (history). The other calls:
+// explain.c, draws.c, speculative.c, beam.c, guide.c. The definitions are in docs/SAMPLING.md.
 #ifndef TEMPERA_SAMPLER_SAMPLER_H
 #define TEMPERA_SAMPLER_SAMPLER_H
 
@@ -56,8 +57,10 @@ struct tempera_candidates {
     float *scores;    // [n], finite, once gathered; room for all tokens
     uint64_t *masses; // room for all tokens, for whoever needs it, of two whole rows of floats
     size_t n;
-    float max;                            // the largest score
-    double temperature;                   // T, the product so far, in [2^-1000, 2^1000]
+    float max;                // the largest score
+    double temperature;       // T, the product so far, in [2^-1000, 2^1000]
+    double chain_temperature; // the product of all temperatures; once 0 or inf, it stays so
+    uint64_t step;            // numbers the draws
     const struct tempera_sample_row *row; // what the caller says of it, the history among it
     void *room; // as large as the stage that needs most has asked for; each uses it as it likes
 };
@@ -392,9 +395,14 @@ double tempera_row_level(const struct tempera_sample_row *row);
 // What draws are numbered by: every purpose has its own numbers, so that no stage shifts another's
 // luck.
 enum tempera_draw_number {
-    TEMPERA_DRAW_TOKEN = 0,
-    TEMPERA_DRAW_XTC = 0x40000000, // + i for the XTC stage number i, XTC stages counted only
+    TEMPERA_DRAW_TOKEN = 0,             // + i for draw number i of several
+    TEMPERA_DRAW_XTC = 0x40000000,      // + i for the XTC stage number i, XTC stages counted only
+    TEMPERA_DRAW_ACCEPT = 0x50000000,   // speculative verification: is the drafted token accepted?
+    TEMPERA_DRAW_RESIDUAL = 0x50000001, // and if not, which one is it?
 };
+
+// A token's noise, + its id; too large for an enumeration.
+#define TEMPERA_DRAW_NOISE 0x80000000u
 
 // 128 random bits of (seed, stream, step, draw).
 tempera_u128 tempera_draw_bits(uint64_t seed, uint32_t stream, uint64_t step, uint32_t draw);
@@ -408,5 +416,8 @@ size_t tempera_draw_index(const uint64_t *masses, size_t n, tempera_u128 bits);
 
 // The place of the candidate that is drawn, and W.
 size_t tempera_candidates_draw(struct tempera_candidates *c, tempera_u128 bits, tempera_u128 *W);
+
+// An exponential variable made of 64 bits: -ln((r + 1/2) / 2^64), in (0, 38), to 2 ulp.
+double tempera_race_noise(uint64_t r);
 
 #endif

@@ -9,6 +9,8 @@
 // A product of temperatures that leaves [2^-1000, 2^1000] is 0 or inf, too.
 static void multiply_temperature(struct tempera_candidates *c, double factor)
 {
+    if (c->chain_temperature > 0 && c->chain_temperature < INFINITY)
+        c->chain_temperature *= factor;
     double product = c->temperature * factor;
     if (product < 0x1p-1000) {
         tempera_candidates_keep_first(c, 1);

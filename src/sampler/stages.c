@@ -361,6 +361,8 @@ __attribute__((noinline)) static enum tempera_status check(const struct tempera_
         return refuse(error, "the sampler is NULL or its struct_size is too small");
     if (sampler->n_stages > 0 && sampler->stages == NULL)
         return refuse(error, "the sampler has a number of stages, but no stages");
+    if (sampler->draw != TEMPERA_DRAW_MASS && sampler->draw != TEMPERA_DRAW_RACE)
+        return refuse(error, "the sampler's draw is neither by mass nor a race");
     for (size_t i = 0; i < sampler->n_stages; i++) {
         const struct tempera_stage *stage = &sampler->stages[i];
         const struct tempera_stage_type *type = tempera_stage_type_of(stage->kind);
