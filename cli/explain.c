@@ -18,22 +18,22 @@ enum { BAR_WIDTH = 20, MOST_TEMPERATURES = 8 };
 struct analysis {
     const struct cli_session *session;
     size_t vocab;
-    int32_t *prompt; // [n_prompt] token ids
-    size_t n_prompt;
     float *logits;             // [vocab]
     int32_t *order;            // [vocab], likeliest first, ties by id
     const float *temperatures; // [n_temperatures]
     size_t n_temperatures;
-    float *probs;    // [n_temperatures, vocab]
-    double *entropy; // [n_temperatures], bits
+    float *probs;                        // [n_temperatures, vocab]
+    double *entropy;                     // [n_temperatures], bits
+    struct tempera_sampler_state *state; // that has accepted the prompt
     struct cli_explained explained;
 };
 
 // ------------------------------------------------------------------------------------------------
 // Computing
 
-static enum tempera_status prompt_logits(struct analysis *a, const char *prompt,
-                                         struct tempera_error *error)
+// The scores after the prompt, and a state that remembers it.
+static enum tempera_status read_prompt(struct analysis *a, const struct tempera_sampler *sampler,
+                                       const char *prompt, struct tempera_error *error)
 {
     const struct tempera_tokenizer *tokenizer = a->session->tokenizer;
     size_t nbytes = strlen(prompt), n_ids = 0;
@@ -57,9 +57,14 @@ static enum tempera_status prompt_logits(struct analysis *a, const char *prompt,
         snprintf(error->message, sizeof error->message,
                  "the prompt has %zu tokens; the context holds %zu: shorten the prompt", n_ids,
                  tempera_decoder_capacity(decoder));
+    size_t state_nbytes = tempera_sampler_state_nbytes(sampler);
+    a->state = cli_realloc(NULL, state_nbytes);
+    if (status == TEMPERA_OK)
+        status = tempera_sampler_state_init(a->state, state_nbytes, sampler);
+    for (size_t i = 0; i < n_ids && status == TEMPERA_OK; i++)
+        status = tempera_sampler_accept(a->state, ids[i], NULL);
     tempera_decoder_close(&decoder);
-    a->prompt = ids;
-    a->n_prompt = n_ids;
+    free(ids);
     return status;
 }
 
@@ -93,24 +98,12 @@ static enum tempera_status compute_temperatures(struct analysis *a)
     return TEMPERA_OK;
 }
 
-// What the sampler makes of the scores, with the prompt for its history.
+// What the sampler makes of the scores.
 static enum tempera_status compute_stages(struct analysis *a, const struct tempera_sampler *sampler,
-                                          const int32_t *ids, size_t n_ids,
-                                          struct tempera_error *error)
+                                          const int32_t *ids, size_t n_ids)
 {
-    enum tempera_status status = tempera_sampler_check(sampler, error);
-    if (status != TEMPERA_OK)
-        return status;
-    size_t nbytes = tempera_sampler_state_nbytes(sampler);
-    struct tempera_sampler_state *state = cli_realloc(NULL, nbytes);
-    status = tempera_sampler_state_init(state, nbytes, sampler);
-    for (size_t i = 0; i < a->n_prompt && status == TEMPERA_OK; i++)
-        status = tempera_sampler_accept(state, a->prompt[i], NULL);
-    const struct tempera_sample_row row = {.sampler = sampler, .state = state};
-    if (status == TEMPERA_OK)
-        status = cli_explained_make(&a->explained, a->logits, a->vocab, &row, ids, n_ids);
-    free(state);
-    return status;
+    const struct tempera_sample_row row = {.sampler = sampler, .state = a->state};
+    return cli_explained_make(&a->explained, a->logits, a->vocab, &row, ids, n_ids);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -229,11 +222,11 @@ static int explain(const struct cli_session *session, const char *prompt,
     };
     struct tempera_sampler sampler = cli_sampling_build(sampling);
     struct tempera_error error = {0};
-    enum tempera_status status = prompt_logits(&a, prompt, &error);
+    enum tempera_status status = read_prompt(&a, &sampler, prompt, &error);
     if (status == TEMPERA_OK)
         status = compute_temperatures(&a);
     if (status == TEMPERA_OK)
-        status = compute_stages(&a, &sampler, ids, asked->count, &error);
+        status = compute_stages(&a, &sampler, ids, asked->count);
     int exit_code = CLI_OK;
     if (status != TEMPERA_OK)
         exit_code = cli_failed("explain", status, &error);
@@ -242,8 +235,8 @@ static int explain(const struct cli_session *session, const char *prompt,
     else
         print_text(&a, top);
     cli_explained_free(&a.explained);
+    free(a.state);
     free(ids);
-    free(a.prompt);
     free(floats);
     free(a.order);
     free(a.entropy);
