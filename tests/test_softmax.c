@@ -403,6 +403,59 @@ static void masks(void)
     }
 }
 
+typedef enum tempera_status map_function(const struct tempera_matrix *,
+                                         const struct tempera_softmax_options *,
+                                         const struct tempera_matrix *, enum tempera_status *,
+                                         const struct tempera_executor *);
+
+enum { LONG = 9000, LONG_WORDS = (LONG + 31) / 32 };
+
+// Longer than any buffer: the prepared scores lie where the result will, and with T = 0, a NaN or
+// the like among them the row is done another way from there. Against the scores that the caller
+// scaled and masked, by bits.
+static void check_long_row(map_function *map, float T, float special, bool with_sink)
+{
+    static float z[LONG], scores[LONG + 1], expected[LONG + 1], apart[LONG], in_place[LONG];
+    static uint32_t mask[LONG_WORDS];
+    float sink = 1.5f;
+    fill_random(z, LONG);
+    for (size_t i = 0; i < LONG_WORDS; i++)
+        mask[i] = special == -INFINITY ? 0 : (uint32_t)check_random() | 2;
+    z[1] = special != 0 ? special : z[1];
+    for (size_t i = 0; i < LONG; i++)
+        scores[i] = mask[i / 32] >> (i % 32) & 1 ? 0.5f * z[i] : -INFINITY;
+    scores[LONG] = sink;
+    memcpy(in_place, z, sizeof z);
+    struct tempera_softmax_options plain = tempera_softmax_options_default();
+    plain.temperature = T;
+    struct tempera_softmax_options options = plain;
+    options.mask = mask;
+    options.scale = 0.5f;
+    options.sinks = with_sink ? &sink : NULL;
+    const struct tempera_matrix given = tempera_matrix_f32(scores, 1, LONG + with_sink);
+    const struct tempera_matrix result = tempera_matrix_f32(expected, 1, LONG + with_sink);
+    const struct tempera_matrix in = tempera_matrix_f32(z, 1, LONG);
+    const struct tempera_matrix out = tempera_matrix_f32(apart, 1, LONG);
+    const struct tempera_matrix same = tempera_matrix_f32(in_place, 1, LONG);
+    enum tempera_status status = map(&given, &plain, &result, NULL, NULL);
+    CHECK_STATUS(map(&in, &options, &out, NULL, NULL), status);
+    CHECK_STATUS(map(&same, &options, &same, NULL, NULL), status);
+    CHECK_MEM(apart, expected, sizeof apart);
+    CHECK_MEM(in_place, expected, sizeof in_place);
+}
+
+static void long_rows(void)
+{
+    static const float temperatures[] = {0, 1e-40f, 0.7f, 1, 1e38f, INFINITY};
+    static const float specials[] = {0, NAN, INFINITY, -INFINITY, 0x1p120f};
+    for (size_t t = 0; t < sizeof temperatures / sizeof *temperatures; t++)
+        for (size_t s = 0; s < sizeof specials / sizeof *specials; s++)
+            for (int sink = 0; sink < 2; sink++) {
+                check_long_row(tempera_softmax, temperatures[t], specials[s], sink);
+                check_long_row(tempera_log_softmax, temperatures[t], specials[s], sink);
+            }
+}
+
 static void row_statuses(void)
 {
     float z[12] = {1, 2, 3, -INFINITY, -INFINITY, -INFINITY, 1, NAN, 2, 3, 4, 5}, p[12];
@@ -549,6 +602,7 @@ int main(void)
         {"bad arguments leave the outputs alone", bad_arguments},
         {"strides, in place, side by side", strides},
         {"masks", masks},
+        {"long rows with options, apart and in place", long_rows},
         {"a status for each row", row_statuses},
         {"any executor, the same bits", any_executor},
         {"the caller's modes", callers_modes},

@@ -22,9 +22,9 @@ struct tempera_row_source tempera_row_source_of(const struct tempera_kernels *ke
 const float *tempera_row_piece(const struct tempera_row_source *source, size_t at, size_t n,
                                float *buffer)
 {
-    if (source->is_plain)
-        return (const float *)source->z + at;
     bool has_sink = source->sink != NULL && at + n == source->n;
+    if (source->is_plain && !has_sink)
+        return (const float *)source->z + at;
     source->kernels->prepare(&source->how, source->z, at, n - has_sink, buffer);
     if (has_sink)
         buffer[n - 1] = *source->sink;
