@@ -5,7 +5,10 @@
 
 #include <fenv.h>
 
+#include <tempera/cpu.h>
 #include <tempera/softmax.h>
+
+#include "kernels/kernels.h"
 
 #if defined(__SSE2__)
 #include <xmmintrin.h>
@@ -456,6 +459,48 @@ static void long_rows(void)
             }
 }
 
+// Of 16 bits: the result in f32, rounded, apart and in place.
+static void check_long_half(map_function *map, enum tempera_dtype dtype, float T, float special)
+{
+    static float z[LONG], wide[LONG];
+    static uint16_t in_place[LONG], given[LONG], apart[LONG], expected[LONG];
+    const struct tempera_kernels *k = tempera_kernels();
+    fill_random(z, LONG);
+    z[LONG - 1] = special != 0 ? special : z[0];
+    k->narrow(z, LONG, dtype, given);
+    memcpy(in_place, given, sizeof given);
+    struct tempera_softmax_options options = tempera_softmax_options_default();
+    options.temperature = T;
+    const struct tempera_matrix in = {given, dtype, 1, LONG, LONG};
+    const struct tempera_matrix out = {apart, dtype, 1, LONG, LONG};
+    const struct tempera_matrix same = {in_place, dtype, 1, LONG, LONG};
+    const struct tempera_matrix floats = tempera_matrix_f32(wide, 1, LONG);
+    CHECK_STATUS(map(&in, &options, &floats, NULL, NULL), TEMPERA_OK);
+    k->narrow(wide, LONG, dtype, expected);
+    CHECK_STATUS(map(&in, &options, &out, NULL, NULL), TEMPERA_OK);
+    CHECK_STATUS(map(&same, &options, &same, NULL, NULL), TEMPERA_OK);
+    CHECK_MEM(apart, expected, sizeof apart);
+    CHECK_MEM(in_place, expected, sizeof in_place);
+}
+
+static void long_halves(void)
+{
+    static const float temperatures[] = {0, 1e-40f, 0.02f, 1, 1e38f, INFINITY};
+    static const float specials[] = {0, -INFINITY, INFINITY};
+    static const enum tempera_dtype dtypes[] = {TEMPERA_F16, TEMPERA_BF16};
+    const struct tempera_kernels *table;
+    for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++) {
+        tempera_kernels_use(table);
+        for (size_t t = 0; t < sizeof temperatures / sizeof *temperatures; t++)
+            for (size_t s = 0; s < sizeof specials / sizeof *specials; s++)
+                for (size_t d = 0; d < 2; d++) {
+                    check_long_half(tempera_softmax, dtypes[d], temperatures[t], specials[s]);
+                    check_long_half(tempera_log_softmax, dtypes[d], temperatures[t], specials[s]);
+                }
+    }
+    tempera_cpu_set_mask(UINT32_MAX);
+}
+
 static void row_statuses(void)
 {
     float z[12] = {1, 2, 3, -INFINITY, -INFINITY, -INFINITY, 1, NAN, 2, 3, 4, 5}, p[12];
@@ -603,6 +648,7 @@ int main(void)
         {"strides, in place, side by side", strides},
         {"masks", masks},
         {"long rows with options, apart and in place", long_rows},
+        {"long rows of 16 bits, apart and in place", long_halves},
         {"a status for each row", row_statuses},
         {"any executor, the same bits", any_executor},
         {"the caller's modes", callers_modes},

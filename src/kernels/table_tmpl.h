@@ -20,6 +20,7 @@
 
 #include "kernels/backward_tmpl.h"
 #include "kernels/convert_tmpl.h"
+#include "kernels/half_tmpl.h"
 #include "kernels/loss_tmpl.h"
 
 const struct tempera_kernels TABLE = {
@@ -36,6 +37,9 @@ const struct tempera_kernels TABLE = {
     .log_map = log_map_piece,
     .prepare = prepare,
     .narrow = narrow,
+    .max_half = max_half,
+    .exp_sum_half = exp_sum_half,
+    .softmax_half = softmax_half,
     .dot = dot,
     .backward_map = backward_map,
     .target_sums = target_sums,

@@ -230,6 +230,10 @@ static enum tempera_status do_any_row(const struct softmax_job *job, size_t r)
     if (job->out == NULL)
         job->logsumexp[r] = tempera_row_plan_logsumexp(&plan);
     source.n = cols; // the sink gets no output
+    bool same_type = job->out != NULL && job->out->dtype == job->in->dtype;
+    if (same_type && job->piece == tempera_row_plan_softmax &&
+        tempera_row_plan_softmax_half(&plan, &source, tempera_matrix_element(job->out, r, 0)))
+        return TEMPERA_OK;
     source.sink = NULL;
     for (size_t at = 0; job->out != NULL && at < source.n; at += TEMPERA_PIECE) {
         size_t n = source.n - at < TEMPERA_PIECE ? source.n - at : TEMPERA_PIECE;
