@@ -411,7 +411,7 @@ typedef enum tempera_status map_function(const struct tempera_matrix *,
                                          const struct tempera_matrix *, enum tempera_status *,
                                          const struct tempera_executor *);
 
-enum { LONG = 9000, LONG_WORDS = (LONG + 31) / 32 };
+enum { LONG = 4500, LONG_WORDS = (LONG + 31) / 32 };
 
 // Longer than any buffer: the prepared scores lie where the result will, and with T = 0, a NaN or
 // the like among them the row is done another way from there. Against the scores that the caller
