@@ -7,6 +7,7 @@
 
 // Each returns the program's exit status. json: one object a line instead of a table.
 int bench_loss(bool json);
+int bench_sampler(bool json);
 int bench_linear_loss(bool json); // needs libtempera-lm's matrix product
 
 #endif

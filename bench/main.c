@@ -12,6 +12,7 @@ static const struct command {
     int (*run)(bool json);
 } commands[] = {
     {"loss", "cross-entropy, forward and backward", bench_loss},
+    {"sampler", "one token from a row of 128256 scores", bench_sampler},
 #ifdef TEMPERA_BENCH_LM
     {"linear-loss", "the last layer and its cross-entropy", bench_linear_loss},
 #endif

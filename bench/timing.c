@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "timing.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,15 +122,25 @@ size_t bench_peak_memory(void)
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (size_t)usage.ru_maxrss * 1024 : 0;
 }
 
+static double next_uniform(uint64_t *state) // in (0, 1)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return ((double)(*state >> 33) + 0.5) * 0x1p-31;
+}
+
 void bench_fill(float *values, size_t n, double spread, unsigned long long seed)
 {
+    const double two_pi = 6.283185307179586;
     uint64_t state = seed;
-    for (size_t i = 0; i < n; i++) {
-        double sum = 0; // of four uniform numbers in (-1, 1): variance 4/3
-        for (int k = 0; k < 4; k++) {
-            state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-            sum += (double)(state >> 33) * 0x1p-30 - 1;
-        }
-        values[i] = (float)(spread * 0.8660254037844386 * sum);
+    for (size_t i = 0; i < n; i++) { // Box and Muller 1958
+        double radius = sqrt(-2 * log(next_uniform(&state)));
+        values[i] = (float)(spread * radius * cos(two_pi * next_uniform(&state)));
     }
+}
+
+void bench_fill_peaked(float *values, size_t n, unsigned long long seed)
+{
+    bench_fill(values, n, 2.5, seed);
+    for (size_t i = 0; i < 200; i++)
+        values[i * 7919 % n] = 22 - 2.5f * logf((float)(1 + i));
 }

@@ -9,6 +9,7 @@
 
 #include "commands.h"
 #include "sampling.h"
+#include "stages.h"
 #include "support.h"
 
 enum { BAR_WIDTH = 20, MOST_TEMPERATURES = 8 };
@@ -23,15 +24,7 @@ struct analysis {
     size_t n_temperatures;
     float *probs;    // [n_temperatures, vocab]
     double *entropy; // [n_temperatures], bits
-};
-
-// Where a filter cut: from the distribution with all stages up to it.
-struct cut {
-    const char *name;
-    double parameter; // NaN: none
-    size_t kept;
-    double mass;  // share of the mass before this stage that stays
-    int32_t last; // the least likely token that is left
+    struct cli_explained explained;
 };
 
 // ------------------------------------------------------------------------------------------------
@@ -97,103 +90,16 @@ static enum tempera_status compute_temperatures(struct analysis *a)
     return TEMPERA_OK;
 }
 
-// The distribution after the first n stages, into probs[vocab]; returns how many are left.
-static enum tempera_status probs_after(const struct analysis *a, const struct tempera_stage *stages,
-                                       size_t n, float *probs, size_t *kept)
+// What the sampler makes of the scores.
+static enum tempera_status compute_stages(struct analysis *a, const struct tempera_sampler *sampler,
+                                          const int32_t *ids, size_t n_ids)
 {
-    struct tempera_matrix logits = tempera_matrix_const_f32(a->logits, 1, a->vocab);
-    struct tempera_matrix out = tempera_matrix_f32(probs, 1, a->vocab);
-    struct tempera_sampler sampler = tempera_sampler_of(stages, n);
-    struct tempera_sample_row row = {.sampler = &sampler};
-    struct tempera_sample_result result;
-    size_t nbytes = tempera_sample_scratch_nbytes(&logits, NULL);
-    void *scratch = aligned_alloc(64, (nbytes + 63) / 64 * 64);
-    if (scratch == NULL)
-        return TEMPERA_OUT_OF_MEMORY;
-    enum tempera_status status =
-        tempera_sampler_probs(&logits, &row, &out, &result, scratch, nbytes, NULL);
-    *kept = (size_t)result.n_kept;
-    free(scratch);
-    return status;
-}
-
-// The parameter of a stage that cuts, NaN if it has none; false for a stage that doesn't cut.
-static bool stage_cuts(const struct tempera_stage *stage, double *parameter)
-{
-    switch (stage->kind) {
-    case TEMPERA_STAGE_TOP_K:
-        *parameter = stage->u.top_k;
-        return true;
-    case TEMPERA_STAGE_TOP_P:
-        *parameter = (double)stage->u.top_p;
-        return true;
-    case TEMPERA_STAGE_MIN_P:
-        *parameter = (double)stage->u.min_p;
-        return true;
-    case TEMPERA_STAGE_TYPICAL:
-        *parameter = (double)stage->u.typical;
-        return true;
-    case TEMPERA_STAGE_EPSILON:
-        *parameter = (double)stage->u.epsilon;
-        return true;
-    case TEMPERA_STAGE_ETA:
-        *parameter = (double)stage->u.eta;
-        return true;
-    case TEMPERA_STAGE_TAIL_FREE:
-        *parameter = (double)stage->u.tail_free;
-        return true;
-    case TEMPERA_STAGE_TOP_A:
-        *parameter = (double)stage->u.top_a;
-        return true;
-    case TEMPERA_STAGE_TOP_N_SIGMA:
-        *parameter = (double)stage->u.top_n_sigma;
-        return true;
-    case TEMPERA_STAGE_XTC:
-        *parameter = (double)stage->u.xtc.threshold;
-        return true;
-    case TEMPERA_STAGE_P_LESS:
-        *parameter = NAN;
-        return true;
-    default:
-        return false;
-    }
-}
-
-// cuts[n_cuts] of the chain; before and after are [vocab] buffers.
-static enum tempera_status compute_cuts(const struct analysis *a,
-                                        const struct tempera_sampler *sampler, struct cut *cuts,
-                                        size_t *n_cuts, float *before, float *after)
-{
-    size_t kept;
-    *n_cuts = 0;
-    enum tempera_status status = probs_after(a, NULL, 0, before, &kept);
-    for (size_t s = 0; s < sampler->n_stages && status == TEMPERA_OK; s++) {
-        struct cut cut = {.name = tempera_stage_name(sampler->stages[s].kind), .last = -1};
-        bool cuts_here = stage_cuts(&sampler->stages[s], &cut.parameter);
-        status = probs_after(a, sampler->stages, s + 1, after, &cut.kept);
-        for (size_t i = 0; i < a->vocab && cuts_here; i++) {
-            int32_t token = a->order[i];
-            if (after[token] > 0) {
-                cut.mass += (double)before[token];
-                cut.last = token;
-            }
-        }
-        if (cuts_here)
-            cuts[(*n_cuts)++] = cut;
-        memcpy(before, after, a->vocab * sizeof *before);
-    }
-    return status;
+    const struct tempera_sample_row row = {.sampler = sampler};
+    return cli_explained_make(&a->explained, a->logits, a->vocab, &row, ids, n_ids);
 }
 
 // ------------------------------------------------------------------------------------------------
 // Showing
-
-static void token_text(const struct analysis *a, int32_t id, char *text, size_t nbytes_text)
-{
-    size_t nbytes;
-    const uint8_t *bytes = tempera_tokenizer_token(a->session->tokenizer, id, &nbytes);
-    cli_quote(bytes, nbytes, text, nbytes_text);
-}
 
 static void print_table(const struct analysis *a, size_t top)
 {
@@ -206,7 +112,7 @@ static void print_table(const struct analysis *a, size_t top)
     putchar('\n');
     for (size_t i = 0; i < top && i < a->vocab; i++) {
         char token[64];
-        token_text(a, a->order[i], token, sizeof token);
+        cli_token_text(a->session->tokenizer, a->order[i], token, sizeof token);
         printf("%5zu  %-18s %9.4f", i + 1, token, (double)a->logits[a->order[i]]);
         for (size_t t = 0; t < a->n_temperatures; t++)
             printf("  %7.3f %%", 100 * (double)a->probs[t * a->vocab + (size_t)a->order[i]]);
@@ -214,15 +120,7 @@ static void print_table(const struct analysis *a, size_t top)
     }
 }
 
-// "top-k 40"; returns its length.
-static int cut_text(const struct cut *cut, char *text, size_t nbytes)
-{
-    if (isnan(cut->parameter))
-        return snprintf(text, nbytes, "%s", cut->name);
-    return snprintf(text, nbytes, "%s %-5g", cut->name, cut->parameter);
-}
-
-static void print_text(const struct analysis *a, const struct cut *cuts, size_t n_cuts, size_t top)
+static void print_text(const struct analysis *a, size_t top)
 {
     print_table(a, top);
     putchar('\n');
@@ -234,25 +132,15 @@ static void print_text(const struct analysis *a, const struct cut *cuts, size_t 
                (double)a->temperatures[t], a->entropy[t], most, exp2(a->entropy[t]), bar);
     }
     putchar('\n');
-    int width = 0;
-    char text[64];
-    for (size_t i = 0; i < n_cuts; i++) {
-        int length = cut_text(&cuts[i], text, sizeof text);
-        width = length > width ? length : width;
-    }
-    for (size_t i = 0; i < n_cuts; i++) {
-        char token[64];
-        token_text(a, cuts[i].last, token, sizeof token);
-        cut_text(&cuts[i], text, sizeof text);
-        printf("%-*s keeps %7zu tokens, %7.3f %% of the mass before it; the last one is %s\n",
-               width, text, cuts[i].kept, 100 * cuts[i].mass, token);
-    }
+    cli_explained_print_stages(&a->explained);
+    if (a->explained.n_tokens > 0)
+        putchar('\n');
+    cli_explained_print_tokens(&a->explained, a->session->tokenizer);
 }
 
-static json_t *to_json(const struct analysis *a, const struct cut *cuts, size_t n_cuts, size_t top,
-                       const char *prompt)
+static json_t *to_json(const struct analysis *a, size_t top, const char *prompt)
 {
-    json_t *tokens = json_array(), *entropies = json_array(), *stages = json_array();
+    json_t *tokens = json_array(), *entropies = json_array();
     for (size_t i = 0; i < top && i < a->vocab; i++) {
         size_t id = (size_t)a->order[i], nbytes;
         const uint8_t *bytes = tempera_tokenizer_token(a->session->tokenizer, (int32_t)id, &nbytes);
@@ -266,25 +154,54 @@ static json_t *to_json(const struct analysis *a, const struct cut *cuts, size_t 
     }
     for (size_t t = 0; t < a->n_temperatures; t++)
         json_array_append_new(entropies, cli_json_number(a->entropy[t]));
-    for (size_t i = 0; i < n_cuts; i++)
-        json_array_append_new(
-            stages,
-            json_pack("{s:s, s:o, s:I, s:o, s:I}", "stage", cuts[i].name, "parameter",
-                      isnan(cuts[i].parameter) ? json_null() : cli_json_number(cuts[i].parameter),
-                      "kept", (json_int_t)cuts[i].kept, "mass", cli_json_number(cuts[i].mass),
-                      "last_token", (json_int_t)cuts[i].last));
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "prompt", cli_json_text(prompt, strlen(prompt)),
-                     "temperatures", cli_json_numbers(a->temperatures, a->n_temperatures),
-                     "entropy_bits", entropies, "tokens", tokens, "stages", stages);
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o}", "prompt", cli_json_text(prompt, strlen(prompt)),
+        "temperatures", cli_json_numbers(a->temperatures, a->n_temperatures), "entropy_bits",
+        entropies, "tokens", tokens, "stages", cli_explained_stages_json(&a->explained), "asked",
+        cli_explained_tokens_json(&a->explained, a->session->tokenizer));
+}
+
+// ------------------------------------------------------------------------------------------------
+// Tokens that were asked for
+
+// A number is an id, anything else the exact text of a token. -1, with a message, if there is none.
+static int32_t find_token(const struct tempera_tokenizer *tokenizer, const char *text)
+{
+    size_t n_tokens = tempera_tokenizer_n_tokens(tokenizer), length = strlen(text);
+    if (length > 0 && strspn(text, "0123456789") == length) {
+        unsigned long long id = strtoull(text, NULL, 10);
+        if (id < n_tokens)
+            return (int32_t)id;
+        cli_error("tempera explain: --token %s: ids go to %zu", text, n_tokens - 1);
+        return -1;
+    }
+    for (size_t id = 0; id < n_tokens; id++) {
+        size_t nbytes;
+        const uint8_t *bytes = tempera_tokenizer_token(tokenizer, (int32_t)id, &nbytes);
+        if (nbytes == length && memcmp(bytes, text, length) == 0)
+            return (int32_t)id;
+    }
+    cli_error("tempera explain: no token is exactly '%s'; most words begin with a space (--token "
+              "' wall'), and --top N lists the likeliest",
+              text);
+    return -1;
 }
 
 static int explain(const struct cli_session *session, const char *prompt,
                    const struct cli_numbers *temperatures, struct cli_sampling *sampling,
-                   size_t top, bool json)
+                   const struct cli_texts *asked, size_t top, bool json)
 {
     size_t vocab = tempera_model_get_config(session->model)->vocab_size;
     size_t n = temperatures->count;
-    float *floats = cli_realloc(NULL, (n + 3) * vocab * sizeof *floats);
+    int32_t *ids = cli_realloc(NULL, asked->count * sizeof *ids);
+    for (size_t i = 0; i < asked->count; i++) {
+        ids[i] = find_token(session->tokenizer, asked->items[i]);
+        if (ids[i] < 0) {
+            free(ids);
+            return CLI_FAILED;
+        }
+    }
+    float *floats = cli_realloc(NULL, (n + 1) * vocab * sizeof *floats);
     struct analysis a = {
         .session = session,
         .vocab = vocab,
@@ -292,25 +209,25 @@ static int explain(const struct cli_session *session, const char *prompt,
         .order = cli_realloc(NULL, vocab * sizeof *a.order),
         .temperatures = temperatures->items,
         .n_temperatures = n,
-        .probs = floats + 3 * vocab,
+        .probs = floats + vocab,
         .entropy = cli_realloc(NULL, n * sizeof *a.entropy),
     };
-    struct cut cuts[CLI_SAMPLING_STAGES];
-    size_t n_cuts = 0;
     struct tempera_sampler sampler = cli_sampling_build(sampling);
     struct tempera_error error = {0};
     enum tempera_status status = prompt_logits(&a, prompt, &error);
     if (status == TEMPERA_OK)
         status = compute_temperatures(&a);
     if (status == TEMPERA_OK)
-        status = compute_cuts(&a, &sampler, cuts, &n_cuts, floats + vocab, floats + 2 * vocab);
+        status = compute_stages(&a, &sampler, ids, asked->count);
     int exit_code = CLI_OK;
     if (status != TEMPERA_OK)
         exit_code = cli_failed("explain", status, &error);
     else if (json)
-        exit_code = cli_json_print("explain", to_json(&a, cuts, n_cuts, top, prompt));
+        exit_code = cli_json_print("explain", to_json(&a, top, prompt));
     else
-        print_text(&a, cuts, n_cuts, top);
+        print_text(&a, top);
+    cli_explained_free(&a.explained);
+    free(ids);
     free(floats);
     free(a.order);
     free(a.entropy);
@@ -322,7 +239,7 @@ static int run(int argc, char **argv)
     const char *model = NULL, *prompt = "", *isa = NULL;
     struct cli_sampling sampling = cli_sampling_default();
     struct cli_numbers temperatures = {NULL, 0};
-    struct cli_texts words = {NULL, 0};
+    struct cli_texts words = {NULL, 0}, asked = {NULL, 0};
     uint64_t top = 10, threads = 0;
     bool json = false;
     const struct cli_option own[] = {
@@ -330,6 +247,7 @@ static int run(int argc, char **argv)
         {"prompt", 'p', CLI_TEXT, &prompt, "TEXT", "the text before the token to explain", 0, 0},
         {"temperature", 't', CLI_NUMBERS, &temperatures, "T,...", "0.5,1,2 unless given", 0,
          INFINITY},
+        {"token", 0, CLI_TEXTS, &asked, "TEXT|ID", "what became of a token; may be repeated", 0, 0},
         {"top", 0, CLI_COUNT, &top, "N", "tokens to list; 10", 1, 1e9},
         {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors; 0", 0, 1024},
         {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
@@ -350,6 +268,8 @@ static int run(int argc, char **argv)
         static const float usual[] = {0.5f, 1, 2};
         temperatures.items = memcpy(cli_realloc(NULL, sizeof usual), usual, sizeof usual);
         temperatures.count = sizeof usual / sizeof *usual;
+    } else if (ok && temperatures.count == 1) {
+        sampling.temperature = temperatures.items[0];
     }
     if (ok && temperatures.count > MOST_TEMPERATURES) {
         cli_error("tempera explain: at most %d temperatures at once", MOST_TEMPERATURES);
@@ -364,10 +284,14 @@ static int run(int argc, char **argv)
         struct cli_session session;
         exit_code = CLI_FAILED;
         if (cli_session_open(&session, "explain", model, threads)) {
-            exit_code = explain(&session, prompt, &temperatures, &sampling, (size_t)top, json);
+            exit_code = CLI_USAGE;
+            if (cli_sampling_open(&sampling, "explain", session.tokenizer))
+                exit_code =
+                    explain(&session, prompt, &temperatures, &sampling, &asked, (size_t)top, json);
             cli_session_close(&session);
         }
     }
+    cli_sampling_close(&sampling);
     cli_options_free(options, n_options, &words);
     return exit_code;
 }
@@ -376,9 +300,11 @@ const struct cli_command cli_explain = {
     .name = "explain",
     .summary = "what temperature and the filters do to the next token",
     .arguments = "",
-    .details = "Shows the likeliest next tokens after a prompt with their raw scores, their "
-               "probability at each\ntemperature, the entropy, and where each filter cuts "
-               "(applied at T = 1, in the order of generate).",
+    .details =
+        "Shows the likeliest next tokens after a prompt with their raw scores, their probability "
+        "at each\ntemperature, the entropy, and what each stage of generate does: how many tokens "
+        "it leaves, the mass\nit removes, entropy and KL divergence from the scores in bits. The "
+        "temperature among the stages is\nthe one after -t if it is one, else 0.8.",
     .example = "tempera explain -p \"Humpty Dumpty sat on a\" -t 0.5,1,2",
     .run = run,
 };

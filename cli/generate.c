@@ -13,13 +13,18 @@
 
 #include "commands.h"
 #include "sampling.h"
+#include "stages.h"
 #include "support.h"
 
-// What the callback gathers: the text to print at once or to keep for JSON, and the numbers.
+// What the callback gathers: the text to print at once or to keep for the end, and the numbers.
 struct output {
-    bool json;
-    bool failed;        // stdout can't be written
-    const char *prompt; // to be printed before the first text; NULL: nothing
+    const struct cli_session *session;
+    bool json, explain;
+    bool logprobs; // of every token, on lines of their own, with the n_top likeliest
+    size_t n_top;
+    enum tempera_status status; // of looking at a step again
+    bool failed;                // stdout can't be written
+    const char *prompt;         // to be printed before the first text; NULL: nothing
     char *text;
     size_t nbytes;
     json_t *tokens; // ids
@@ -27,14 +32,82 @@ struct output {
     size_t n_tokens;
 };
 
+static bool shows_steps(const struct output *out)
+{
+    return out->explain || out->logprobs;
+}
+
+static void print_step(const struct output *out, const struct cli_explained *explained)
+{
+    const struct tempera_sample_result *result = &explained->result;
+    char text[64];
+    cli_token_text(out->session->tokenizer, result->token, text, sizeof text);
+    printf("%zu: %s (%d), %.3f %% of the scores, %.3f %% when it was drawn\n", out->n_tokens, text,
+           result->token, 100 * exp((double)result->raw_logprob),
+           100 * exp((double)result->logprob));
+    cli_explained_print_stages(explained);
+    putchar('\n');
+}
+
+static void add_logprobs(json_t *object, float raw, float tempered, float final)
+{
+    json_object_set_new(object, "raw_logprob", cli_json_number((double)raw));
+    json_object_set_new(object, "tempered_logprob", cli_json_number((double)tempered));
+    json_object_set_new(object, "logprob", cli_json_number((double) final));
+}
+
+static json_t *step_json(const struct output *out, const struct cli_explained *explained,
+                         const struct tempera_logprobs *report)
+{
+    const struct tempera_sample_result *result = &explained->result;
+    json_t *line = json_object(), *top = json_array();
+    cli_token_json(line, out->session->tokenizer, result->token);
+    add_logprobs(line, result->raw_logprob, result->tempered_logprob, result->logprob);
+    for (size_t i = 0; i < report->n_top; i++) {
+        const struct tempera_token_logprob *entry = &report->top[i];
+        json_t *token = json_object();
+        cli_token_json(token, out->session->tokenizer, entry->token);
+        add_logprobs(token, entry->raw, entry->tempered, entry->final);
+        json_array_append_new(top, token);
+    }
+    json_object_set_new(line, "top", top);
+    if (out->explain)
+        json_object_set_new(line, "stages", cli_explained_stages_json(explained));
+    return line;
+}
+
+// Looks at the step again, in full: the same row gives the same token.
+static void show_step(struct output *out, const struct tempera_generated *generated)
+{
+    size_t vocab = tempera_model_get_config(out->session->model)->vocab_size;
+    size_t n_top = out->n_top < vocab ? out->n_top : vocab;
+    struct tempera_logprobs report = {.struct_size = sizeof report, .max_top = n_top};
+    report.top = cli_realloc(NULL, n_top * sizeof *report.top);
+    struct tempera_sample_row row = *generated->row;
+    row.want = TEMPERA_WANT_RAW_LOGPROB | TEMPERA_WANT_TEMPERED_LOGPROB;
+    row.logprobs = &report;
+    struct cli_explained explained;
+    out->status = cli_explained_make(&explained, generated->logits, vocab, &row, NULL, 0);
+    if (out->status == TEMPERA_OK && out->json)
+        out->failed = !cli_json_line(step_json(out, &explained, &report));
+    else if (out->status == TEMPERA_OK)
+        print_step(out, &explained);
+    cli_explained_free(&explained);
+    free(report.top);
+}
+
 static bool on_token(void *context, const struct tempera_generated *generated)
 {
     struct output *out = context;
     if (generated->logits != NULL) {
         out->entropy_sum += (double)generated->entropy_bits;
         out->n_tokens++;
+        if (shows_steps(out))
+            show_step(out, generated);
+        if (out->failed || out->status != TEMPERA_OK)
+            return false;
     }
-    if (!out->json) {
+    if (!out->json && !out->explain) {
         if (out->prompt != NULL)
             fputs(out->prompt, stdout);
         out->prompt = NULL;
@@ -42,7 +115,7 @@ static bool on_token(void *context, const struct tempera_generated *generated)
         out->failed = written != generated->nbytes || fflush(stdout) != 0;
         return !out->failed;
     }
-    if (generated->logits != NULL)
+    if (out->json && generated->logits != NULL)
         json_array_append_new(out->tokens, json_integer(generated->token));
     out->text = cli_realloc(out->text, out->nbytes + generated->nbytes + 1);
     memcpy(out->text + out->nbytes, generated->text, generated->nbytes);
@@ -68,6 +141,10 @@ static double seconds_now(void)
 
 static int report_text(const struct output *out, uint64_t seed, double seconds)
 {
+    if (out->explain && !out->failed) {
+        fputs(out->prompt, stdout);
+        fwrite(out->text, 1, out->nbytes, stdout);
+    }
     if (out->failed || fputc('\n', stdout) == EOF || fflush(stdout) != 0) {
         cli_error("tempera generate: can't write the text: %s", strerror(errno));
         return CLI_FAILED;
@@ -89,29 +166,37 @@ static int report_json(struct output *out, const char *prompt, uint64_t seed, fl
                   (json_int_t)seed, "temperature", cli_json_number((double)temperature),
                   "mean_entropy_bits", cli_json_number(n > 0 ? out->entropy_sum / (double)n : 0));
     out->tokens = NULL;
-    return cli_json_print("generate", object);
+    if (!shows_steps(out))
+        return cli_json_print("generate", object);
+    if (!out->failed && cli_json_line(object))
+        return CLI_OK;
+    cli_error("tempera generate: can't write the output: %s", strerror(errno));
+    return CLI_FAILED;
 }
 
-static int generate(const struct cli_session *session, const char *prompt,
-                    const struct tempera_generate_options *options, bool json, float temperature)
+static int generate(struct output out, const struct tempera_generate_options *options,
+                    float temperature)
 {
+    const struct cli_session *session = out.session;
+    const char *prompt = out.prompt;
     struct tempera_decoder *decoder = NULL;
     struct tempera_error error = {0};
-    struct output out = {.json = json, .prompt = prompt};
     size_t n_tokens = 0;
     double start = seconds_now();
     enum tempera_status status =
         tempera_decoder_open(&decoder, session->model, 0, session->executor);
     if (status == TEMPERA_OK) {
-        if (json)
+        if (out.json)
             out.tokens = json_array();
         status = tempera_generate(decoder, session->tokenizer, prompt, strlen(prompt), options,
                                   on_token, &out, &n_tokens, &error);
     }
+    if (status == TEMPERA_OK)
+        status = out.status;
     int exit_code;
     if (status != TEMPERA_OK)
         exit_code = cli_failed("generate", status, &error);
-    else if (json)
+    else if (out.json)
         exit_code = report_json(&out, prompt, options->seed, temperature);
     else
         exit_code = report_text(&out, options->seed, seconds_now() - start);
@@ -127,7 +212,8 @@ static int run(int argc, char **argv)
     struct cli_sampling sampling = cli_sampling_default();
     struct cli_texts stops = {NULL, 0}, words = {NULL, 0};
     uint64_t seed = UINT64_MAX, max_tokens = 200, threads = 0; // a seed of UINT64_MAX: not given
-    bool raw = false, json = false;
+    uint64_t logprobs = UINT64_MAX;                            // not given
+    bool raw = false, explain = false, json = false;
     const struct cli_option own[] = {
         {"model", 'm', CLI_TEXT, &model, "FILE", "a GGUF model; the one that ships", 0, 0},
         {"prompt", 'p', CLI_TEXT, &prompt, "TEXT", "the text to go on from", 0, 0},
@@ -139,7 +225,10 @@ static int run(int argc, char **argv)
         {"raw", 0, CLI_FLAG, &raw, NULL, "don't take the prompt's last word back", 0, 0},
         {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors; 0", 0, 1024},
         {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
-        {"json", 0, CLI_FLAG, &json, NULL, "print JSON at the end", 0, 0},
+        {"explain", 0, CLI_FLAG, &explain, NULL, "what each stage did, for each token", 0, 0},
+        {"logprobs", 0, CLI_COUNT, &logprobs, "N", "of each token and the N likeliest; with --json",
+         0, 1e9},
+        {"json", 0, CLI_FLAG, &json, NULL, "JSON at the end; with the two above a line each", 0, 0},
     };
     struct cli_option options[sizeof own / sizeof *own + CLI_SAMPLING_OPTIONS];
     const size_t n_options =
@@ -150,6 +239,11 @@ static int run(int argc, char **argv)
     if (ok && words.count > 0) {
         cli_error("tempera generate: '%s' is no option; the prompt goes after -p, in quotes",
                   words.items[0]);
+        exit_code = CLI_USAGE;
+        ok = false;
+    }
+    if (ok && logprobs != UINT64_MAX && !json) {
+        cli_error("tempera generate: --logprobs needs --json, whose lines it goes into");
         exit_code = CLI_USAGE;
         ok = false;
     }
@@ -167,6 +261,11 @@ static int run(int argc, char **argv)
         exit_code = CLI_FAILED;
         ok = cli_session_open(&session, "generate", model, threads);
     }
+    if (ok && !cli_sampling_open(&sampling, "generate", session.tokenizer)) {
+        exit_code = CLI_USAGE;
+        cli_session_close(&session);
+        ok = false;
+    }
     if (ok) {
         struct tempera_generate_options how = tempera_generate_options_default();
         how.sampler = cli_sampling_build(&sampling);
@@ -176,9 +275,16 @@ static int run(int argc, char **argv)
         how.n_stops = stops.count;
         how.raw = raw;
         how.slide = true;
-        exit_code = generate(&session, prompt, &how, json, sampling.temperature);
+        struct output out = {.session = &session,
+                             .json = json,
+                             .explain = explain,
+                             .logprobs = logprobs != UINT64_MAX,
+                             .n_top = logprobs != UINT64_MAX ? (size_t)logprobs : 0,
+                             .prompt = prompt};
+        exit_code = generate(out, &how, sampling.temperature);
         cli_session_close(&session);
     }
+    cli_sampling_close(&sampling);
     cli_options_free(options, n_options, &words);
     return exit_code;
 }
@@ -188,9 +294,12 @@ const struct cli_command cli_generate = {
     .summary = "text from a prompt, at a temperature",
     .arguments = "",
     .details =
-        "Continues the prompt token by token. Stages act in this order: penalties, "
-        "top-n-sigma, top-k,\ntypical, top-p, min-p, epsilon, eta, tail-free, top-a, "
-        "p-less, XTC, temperature,\nsmoothing. A prompt that ends inside a word is completed.",
+        "Continues the prompt token by token. Stages act in this order: bias, allow, ban, "
+        "n-grams,\npenalties, DRY, top-n-sigma, top-k, typical, top-p, min-p, epsilon, eta, "
+        "tail-free, top-a, top-h,\np-less, XTC, temperature, smoothing, adaptive-p. With --order "
+        "temperature-first, temperature and\nsmoothing come before the filters, and those begin "
+        "with top-k. A prompt that ends inside a word is\ncompleted. With --explain or "
+        "--logprobs, --json prints a line for each token, then one with the\nwhole text.",
     .example = "tempera generate -p \"Humpty D\" -t 0.2 --max-tokens 60 --seed 1",
     .run = run,
 };

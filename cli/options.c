@@ -11,7 +11,7 @@
 
 #include "support.h"
 
-enum { MAX_OPTIONS = 48, FIRST_LONG = 256 }; // long options' codes begin above every letter
+enum { MAX_OPTIONS = 64, FIRST_LONG = 256 }; // long options' codes begin above every letter
 
 bool cli_parse_number(const char *text, double *value)
 {

@@ -206,12 +206,22 @@ json_t *cli_json_text(const char *bytes, size_t nbytes)
     return string;
 }
 
+// Nine digits tell every float apart.
+static bool print_json(json_t *object, size_t style)
+{
+    int failed = json_dumpf(object, stdout, JSON_REAL_PRECISION(9) | style);
+    json_decref(object);
+    return failed == 0 && fputc('\n', stdout) != EOF && fflush(stdout) == 0;
+}
+
+bool cli_json_line(json_t *object)
+{
+    return print_json(object, JSON_COMPACT);
+}
+
 int cli_json_print(const char *command, json_t *object)
 {
-    // Nine digits tell every float apart.
-    int failed = json_dumpf(object, stdout, JSON_REAL_PRECISION(9) | JSON_INDENT(2));
-    json_decref(object);
-    if (failed != 0 || fputc('\n', stdout) == EOF || fflush(stdout) != 0) {
+    if (!print_json(object, JSON_INDENT(2))) {
         cli_error("tempera %s: can't write the output: %s", command, strerror(errno));
         return CLI_FAILED;
     }

@@ -57,6 +57,8 @@ json_t *cli_json_number(double value);
 json_t *cli_json_numbers(const float *values, size_t count);
 // Bytes as a JSON string; bytes that are no UTF-8 become U+FFFD.
 json_t *cli_json_text(const char *bytes, size_t nbytes);
+// Prints object on one line, at once, and frees it; false if stdout can't be written.
+bool cli_json_line(json_t *object);
 // Prints object and a newline to stdout, frees it, and returns the exit code.
 int cli_json_print(const char *command, json_t *object);
 

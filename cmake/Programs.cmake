@@ -19,6 +19,23 @@ if(TEMPERA_EXAMPLES)
     if(NOT MPI_C_FOUND)
         list(FILTER sources EXCLUDE REGEX "/tensor_parallel\\.c$")
     endif()
+    # One runs inside llama.cpp: LLAMA_CPP_DIR is where that was built, or is installed.
+    set(LLAMA_CPP_DIR "" CACHE PATH "llama.cpp, for the example that uses it")
+    find_path(LLAMA_CPP_INCLUDE llama.h HINTS ${LLAMA_CPP_DIR} PATH_SUFFIXES include)
+    find_path(LLAMA_CPP_GGML_INCLUDE ggml-backend.h HINTS ${LLAMA_CPP_DIR}
+              PATH_SUFFIXES include ggml/include)
+    find_library(LLAMA_CPP_LIBRARY llama HINTS ${LLAMA_CPP_DIR} PATH_SUFFIXES lib build/bin)
+    find_library(LLAMA_CPP_GGML_LIBRARY ggml HINTS ${LLAMA_CPP_DIR} PATH_SUFFIXES lib build/bin)
+    mark_as_advanced(LLAMA_CPP_INCLUDE LLAMA_CPP_GGML_INCLUDE LLAMA_CPP_LIBRARY
+                     LLAMA_CPP_GGML_LIBRARY)
+    if(LLAMA_CPP_INCLUDE AND LLAMA_CPP_GGML_INCLUDE AND LLAMA_CPP_LIBRARY AND
+       LLAMA_CPP_GGML_LIBRARY)
+        set(has_llama_cpp ON)
+    else()
+        message(STATUS "No llama.cpp (LLAMA_CPP_DIR): examples/llama_sampler.c is left out")
+        list(FILTER sources EXCLUDE REGEX "/llama_sampler\\.c$")
+        set(has_llama_cpp OFF)
+    endif()
     foreach(source IN LISTS sources)
         cmake_path(GET source STEM name)
         add_executable(${name} ${source})
@@ -28,6 +45,12 @@ if(TEMPERA_EXAMPLES)
     endforeach()
     if(MPI_C_FOUND)
         target_link_libraries(tensor_parallel PRIVATE MPI::MPI_C)
+    endif()
+    if(has_llama_cpp)
+        target_include_directories(llama_sampler SYSTEM PRIVATE
+            ${LLAMA_CPP_INCLUDE} ${LLAMA_CPP_GGML_INCLUDE})
+        target_link_libraries(llama_sampler PRIVATE
+            ${LLAMA_CPP_LIBRARY} ${LLAMA_CPP_GGML_LIBRARY})
     endif()
 endif()
 

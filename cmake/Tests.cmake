@@ -10,7 +10,8 @@ foreach(source IN LISTS sources)
     add_executable(${name} ${source})
     set_target_properties(${name} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
-    target_include_directories(${name} PRIVATE src tests)
+    # tests/llama stands in for llama.cpp's header.
+    target_include_directories(${name} PRIVATE src tests tests/llama)
     target_compile_definitions(${name} PRIVATE TEMPERA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     target_link_libraries(${name} PRIVATE
         $<$<BOOL:${TEMPERA_LM}>:tempera-lm> tempera Threads::Threads m)
@@ -34,6 +35,16 @@ if(TARGET tempera-command)
             WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
             ENVIRONMENT "TEMPERA=$<TARGET_FILE:tempera-command>;TMPDIR=${PROJECT_BINARY_DIR}/tests/cli/${name}")
     endforeach()
+endif()
+
+# The sampler's vectors by the definitions, which need no build.
+find_package(Python3 3.10 QUIET COMPONENTS Interpreter)
+if(Python3_FOUND)
+    add_test(NAME sampling_reference
+             COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/sampling_reference.py
+                     ${PROJECT_SOURCE_DIR}/tests/golden/sampling)
+else()
+    message(STATUS "No Python 3.10: the sampler's vectors are not checked by the definitions")
 endif()
 
 if(NOT TEMPERA_LM)

@@ -63,14 +63,31 @@ struct seen {
     bool called_after_stop, stopped;
 };
 
+// The row says all that the token was drawn with, under a mask and with a history, too.
+static void check_replay(const struct tempera_generated *generated)
+{
+    const size_t vocab = generated->row->mask_nbits;
+    struct tempera_matrix logits = tempera_matrix_const_f32(generated->logits, 1, vocab);
+    struct tempera_sample_result result;
+    size_t nbytes = tempera_sample_scratch_nbytes(&logits, generated->row->sampler, NULL);
+    void *scratch = aligned_alloc(64, nbytes);
+    CHECK_STATUS(tempera_sample(&logits, generated->row, &result, scratch, nbytes, NULL),
+                 TEMPERA_OK);
+    CHECK_EQ_INT(result.token, generated->token);
+    CHECK(result.logprob == generated->logprob && result.raw_logprob == generated->raw_logprob);
+    free(scratch);
+}
+
 static bool see(void *context, const struct tempera_generated *generated)
 {
     struct seen *seen = context;
     seen->called_after_stop |= seen->stopped;
     memcpy(seen->text + seen->nbytes, generated->text, generated->nbytes);
     seen->nbytes += generated->nbytes;
+    CHECK((generated->logits == NULL) == (generated->row == NULL));
     if (generated->logits != NULL) {
         seen->tokens[seen->n_tokens++] = generated->token;
+        check_replay(generated);
         CHECK(generated->entropy_bits > 0 && generated->entropy_bits < 10);
         CHECK(generated->logprob <= 0 && generated->raw_logprob <= 0);
     }
@@ -103,7 +120,7 @@ static size_t decode(const struct setting *s, const int32_t *ids, size_t n, char
 }
 
 // A chain without filters, hot, so that every token can come.
-static struct tempera_stage hot = {TEMPERA_STAGE_TEMPERATURE, {.temperature = 3}};
+static struct tempera_stage hot = {.kind = TEMPERA_STAGE_TEMPERATURE, .u.temperature = 3};
 
 static struct tempera_generate_options hot_options(uint64_t seed, size_t max_tokens)
 {
@@ -152,9 +169,9 @@ static void bos_before_the_prompt(void)
                                       &first, NULL, NULL),
                      TEMPERA_OK);
         CHECK_STATUS(tempera_decoder_rewind(s.decoder, 0), TEMPERA_OK);
-        CHECK_STATUS(tempera_decoder_append(s.decoder, ids + 1 - adds_bos, n_ids + adds_bos,
-                                            expected),
-                     TEMPERA_OK);
+        CHECK_STATUS(
+            tempera_decoder_append(s.decoder, ids + 1 - adds_bos, n_ids + adds_bos, expected),
+            TEMPERA_OK);
         CHECK_MEM(first.logits, expected, vocab * sizeof *expected);
     }
     s.tokenizer->adds_bos = false;
@@ -322,9 +339,9 @@ static void check_window(struct setting *s, const struct seen *seen)
     int32_t last = seen->tokens[seen->n_tokens - 1];
     CHECK(length > 2 && length < seen->n_tokens);
     CHECK_STATUS(tempera_decoder_open(&fresh, s->model, 0, NULL), TEMPERA_OK);
-    CHECK_STATUS(tempera_decoder_append(fresh, seen->tokens + seen->n_tokens - 1 - length, length,
-                                        NULL),
-                 TEMPERA_OK);
+    CHECK_STATUS(
+        tempera_decoder_append(fresh, seen->tokens + seen->n_tokens - 1 - length, length, NULL),
+        TEMPERA_OK);
     CHECK_STATUS(tempera_decoder_append(fresh, &last, 1, expected), TEMPERA_OK);
     CHECK_STATUS(tempera_decoder_append(s->decoder, &last, 1, logits), TEMPERA_OK);
     for (size_t i = 0; i < vocab; i++)

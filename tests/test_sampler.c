@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The contract of sampler.h: edges of every stage and of rows, states, arguments that must be
-// refused with nothing written, batches, and tokens that must never change.
+// The contract of sampler.h: edges of every stage and of rows, arguments that must be refused with
+// nothing written, batches, and tokens that must never change. States: test_sampler_states.c.
 #include "test_sampler_setup.h"
 
 #include <fenv.h>
@@ -179,10 +179,10 @@ static void nothing_allowed(void)
         const float *row;
         struct tempera_sample_row how;
     } cases[] = {
-        {row, {.sampler = &plain}},
+        {row, {.sampler = &plain, .want = TEMPERA_WANT_RAW_LOGPROB}},
         {fine, {.sampler = &plain, .mask = &none, .mask_nbits = 3}},
         {fine, {.sampler = &plain, .mask = &none, .mask_nbits = 0}},
-        {fine, {.sampler = &ban}},
+        {fine, {.sampler = &ban, .want = TEMPERA_WANT_RAW_LOGPROB}},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         probs[0] = probs[1] = probs[2] = 7;
@@ -190,7 +190,8 @@ static void nothing_allowed(void)
         CHECK_STATUS(r.status, TEMPERA_ALL_MASKED);
         CHECK_EQ_INT(r.token, -1);
         CHECK_EQ_U64(r.n_kept, 0);
-        CHECK(r.logprob == -INFINITY && r.raw_logprob == -INFINITY);
+        CHECK(r.logprob == -INFINITY && is_canonical_nan(r.tempered_logprob));
+        CHECK(cases[i].how.want ? r.raw_logprob == -INFINITY : is_canonical_nan(r.raw_logprob));
         CHECK(probs[0] == 0 && probs[1] == 0 && probs[2] == 0);
     }
 }
@@ -203,7 +204,8 @@ static void infinite_scores(void)
         tempera_stage_top_k(3), tempera_stage_temperature(INFINITY)};
     for (size_t n_stages = 0; n_stages <= COUNT_OF(stages); n_stages++) {
         struct tempera_sampler sampler = tempera_sampler_of(stages, n_stages);
-        struct tempera_sample_row how = {.sampler = &sampler, .seed = n_stages};
+        struct tempera_sample_row how = {
+            .sampler = &sampler, .seed = n_stages, .want = TEMPERA_WANT_RAW_LOGPROB};
         struct tempera_sample_result r = probs_of_row(row, 4, &how, probs);
         CHECK(probs[0] == 0.5f && probs[1] == 0 && probs[2] == 0.5f && probs[3] == 0);
         CHECK(r.token == 0 || r.token == 2);
@@ -229,7 +231,8 @@ static void masks(void)
     row[66] = 3;
     uint32_t mask[4] = {1, 1u << 8, 1u << 2 | 1u << 20, UINT32_MAX};
     struct tempera_sampler plain = tempera_sampler_of(NULL, 0);
-    struct tempera_sample_row how = {.sampler = &plain, .mask = mask};
+    struct tempera_sample_row how = {
+        .sampler = &plain, .mask = mask, .want = TEMPERA_WANT_RAW_LOGPROB};
     const struct {
         uint32_t nbits;
         uint64_t n_kept;
@@ -251,96 +254,6 @@ static void masks(void)
 }
 
 // ------------------------------------------------------------------------------------------------
-// States
-
-// A state is a value: copy to clone, copy back to roll back, write the bytes to save.
-static void states_are_values(void)
-{
-    struct tempera_stage stage = tempera_stage_penalties(1.3f, 0.4f, 0.2f, 8);
-    struct tempera_sampler sampler = tempera_sampler_of(&stage, 1);
-    const int32_t prompt[13] = {0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2};
-    struct tempera_sampler_state *state = new_state(&sampler, prompt, 13);
-    size_t nbytes = tempera_sampler_state_nbytes(&sampler);
-    CHECK_EQ_U64(state->nbytes, nbytes);
-    CHECK_EQ_U64(state->step, 13);
-    char *saved = malloc(nbytes);
-    memcpy(saved, state, nbytes);
-    int32_t tokens[3][20];
-    fill_random(40);
-    for (int branch = 0; branch < 3; branch++) {
-        struct tempera_sample_row row = {.sampler = &sampler, .state = state, .seed = 11};
-        for (size_t i = 0; i < 20; i++) {
-            tokens[branch][i] = sample_row(z, 40, &row).token;
-            CHECK_STATUS(tempera_sampler_accept(state, tokens[branch][i], NULL), TEMPERA_OK);
-        }
-        if (branch == 1) { // the last branch goes on from a copy at another place
-            free(state);
-            state = malloc(nbytes);
-        }
-        memcpy(state, saved, nbytes);
-    }
-    CHECK_MEM(tokens[1], tokens[0], sizeof tokens[0]);
-    CHECK_MEM(tokens[2], tokens[0], sizeof tokens[0]);
-    bool varied = false;
-    for (size_t i = 1; i < 20; i++)
-        varied |= tokens[0][i] != tokens[0][0];
-    CHECK(varied); // the step tells draws apart
-    free(state);
-    free(saved);
-}
-
-static enum tempera_status status_with(struct tempera_sampler_state *state,
-                                       const struct tempera_sampler *sampler)
-{
-    struct tempera_sample_row row = {.sampler = sampler, .state = state};
-    struct tempera_sample_result result;
-    struct tempera_matrix logits = tempera_matrix_f32(z, 1, 4);
-    size_t nbytes;
-    void *scratch = new_scratch(&logits, NULL, &nbytes);
-    enum tempera_status status = tempera_sample(&logits, &row, &result, scratch, nbytes, NULL);
-    free(scratch);
-    return status;
-}
-
-static void states_that_do_not_fit(void)
-{
-    struct tempera_stage stage = tempera_stage_penalties(1.1f, 0, 0, 16);
-    struct tempera_sampler wide = tempera_sampler_of(&stage, 1), none = tempera_sampler_of(NULL, 0);
-    size_t nbytes = tempera_sampler_state_nbytes(&wide);
-    CHECK(tempera_sampler_state_nbytes(&none) < nbytes);
-    struct tempera_sampler_state *state = new_state(&wide, NULL, 0);
-    CHECK_STATUS(tempera_sampler_state_init(state, nbytes - 1, &wide), TEMPERA_BUFFER_TOO_SMALL);
-    CHECK_STATUS(tempera_sampler_state_init(NULL, nbytes, &wide), TEMPERA_INVALID_ARGUMENT);
-    CHECK_STATUS(tempera_sampler_state_init(state, nbytes, NULL), TEMPERA_INVALID_ARGUMENT);
-    char *odd = (char *)state + 4;
-    CHECK_STATUS(tempera_sampler_state_init((void *)odd, nbytes, &none), TEMPERA_INVALID_ARGUMENT);
-    CHECK_STATUS(tempera_sampler_accept(state, -1, NULL), TEMPERA_INVALID_ARGUMENT);
-    CHECK_STATUS(tempera_sampler_accept(NULL, 1, NULL), TEMPERA_INVALID_ARGUMENT);
-    const struct tempera_sample_result other = {.token = 2};
-    CHECK_STATUS(tempera_sampler_accept(state, 1, &other), TEMPERA_INVALID_ARGUMENT);
-    CHECK_EQ_U64(state->step, 0);
-    CHECK_STATUS(status_with(state, &wide), TEMPERA_OK);
-    CHECK_STATUS(status_with(state, &none), TEMPERA_OK);
-    // Fields of the head that came back wrong from a file
-    const struct tempera_sampler_state good = *state;
-    state->version++;
-    CHECK_STATUS(tempera_sampler_accept(state, 1, NULL), TEMPERA_STATE_MISMATCH);
-    CHECK_STATUS(status_with(state, &wide), TEMPERA_STATE_MISMATCH);
-    memcpy(state, &good, sizeof good);
-    state->window = UINT32_MAX;
-    CHECK_STATUS(tempera_sampler_accept(state, 1, NULL), TEMPERA_STATE_MISMATCH);
-    memcpy(state, &good, sizeof good);
-    state->nbytes -= 8;
-    CHECK_STATUS(status_with(state, &wide), TEMPERA_STATE_MISMATCH);
-    // A state that remembers less than a window asks for
-    CHECK_STATUS(tempera_sampler_state_init(state, nbytes, &none), TEMPERA_OK);
-    CHECK_STATUS(tempera_sampler_accept(state, 1, NULL), TEMPERA_OK);
-    CHECK_STATUS(status_with(state, &none), TEMPERA_OK);
-    CHECK_STATUS(status_with(state, &wide), TEMPERA_INVALID_ARGUMENT);
-    free(state);
-}
-
-// ------------------------------------------------------------------------------------------------
 // Arguments
 
 // A call with everything in order; a test spoils one thing.
@@ -354,7 +267,7 @@ struct call {
     struct tempera_sample_result *results_given;
 };
 
-static struct tempera_sampler plain_sampler = {sizeof(struct tempera_sampler), NULL, 0};
+static struct tempera_sampler plain_sampler = {sizeof(struct tempera_sampler), NULL, 0, 0};
 static float call_logits[2 * 10], call_probs[2 * 10];
 
 static void open_call(struct call *call)
@@ -365,7 +278,7 @@ static void open_call(struct call *call)
         call_probs[i] = 77;
     call->logits = tempera_matrix_f32(call_logits, 2, 10);
     call->probs = tempera_matrix_f32(call_probs, 2, 10);
-    call->scratch = new_scratch(&call->logits, NULL, &call->nbytes);
+    call->scratch = new_scratch(&call->logits, &plain_sampler, NULL, &call->nbytes);
     call->rows[0].sampler = call->rows[1].sampler = &plain_sampler;
     call->rows_given = call->rows;
     call->results_given = call->results;
@@ -407,8 +320,13 @@ static void bad_matrices(void)
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.logits.dtype = (enum tempera_dtype)99);
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.logits.rows = SIZE_MAX / 8);
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.logits.cols = c.logits.row_stride = (size_t)INT32_MAX + 1);
-    REFUSED(TEMPERA_UNSUPPORTED, c.logits.dtype = TEMPERA_F16);
     struct call c;
+    open_call(&c);
+    c.probs.dtype = TEMPERA_BF16;
+    CHECK_STATUS(
+        tempera_sampler_probs(&c.logits, c.rows, &c.probs, c.results, c.scratch, c.nbytes, NULL),
+        TEMPERA_UNSUPPORTED);
+    free(c.scratch);
     struct tempera_matrix bad[] = {
         tempera_matrix_f32(NULL, 2, 10), tempera_matrix_f32(call_probs, 2, 9),
         tempera_matrix_f32(call_probs, 1, 10), tempera_matrix_f32(call_logits, 2, 10),
@@ -422,7 +340,7 @@ static void bad_matrices(void)
                      TEMPERA_INVALID_ARGUMENT);
         free(c.scratch);
     }
-    CHECK_EQ_SIZE(tempera_sample_scratch_nbytes(NULL, NULL), 0);
+    CHECK_EQ_SIZE(tempera_sample_scratch_nbytes(NULL, &plain_sampler, NULL), 0);
 }
 
 static void bad_buffers(void)
@@ -452,14 +370,16 @@ static void bad_rows(void)
     const struct tempera_logit_bias outside = {10, 1};
     struct tempera_stage stage = tempera_stage_logit_bias(&outside, 1);
     struct tempera_sampler biased = tempera_sampler_of(&stage, 1);
-    struct tempera_sampler small = plain_sampler, missing = plain_sampler;
+    struct tempera_sampler small = plain_sampler, missing = plain_sampler, odd = plain_sampler;
+    odd.draw = (enum tempera_draw)2;
     small.struct_size--;
     missing.n_stages = 1;
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].sampler = NULL);
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].sampler = &small);
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].sampler = &missing);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].reserved[0] = 1);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].reserved[1] = 1);
+    REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].sampler = &odd);
+    REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].reserved = 1);
+    REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].want = 4);
     REFUSED(TEMPERA_TOKEN_OUT_OF_RANGE, c.rows[1].sampler = &biased);
 }
 
@@ -470,19 +390,11 @@ static void no_rows(void)
     CHECK_STATUS(tempera_sampler_probs(&logits, NULL, &logits, NULL, NULL, 0, NULL), TEMPERA_OK);
 }
 
-// A stage is refused by its number, and the message says what is wrong.
 static void check_stage_refused(struct tempera_stage stage, const char *what)
 {
     struct tempera_stage stages[] = {tempera_stage_top_k(4), stage};
     struct tempera_sampler sampler = tempera_sampler_of(stages, 2);
-    struct tempera_error error = {0};
-    CHECK_STATUS(tempera_sampler_check(&sampler, &error), TEMPERA_INVALID_ARGUMENT);
-    CHECK_STATUS(error.status, TEMPERA_INVALID_ARGUMENT);
-    CHECK(strstr(error.message, "stage 1") != NULL);
-    if (!CHECK(strstr(error.message, what) != NULL))
-        printf("# %s\n", error.message);
-    CHECK_STATUS(tempera_sampler_check(&sampler, NULL), TEMPERA_INVALID_ARGUMENT);
-    CHECK_EQ_SIZE(tempera_sampler_state_nbytes(&sampler), 0);
+    check_complaint(stage, what);
     REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].sampler = &sampler);
 }
 
@@ -512,9 +424,14 @@ static void bad_stages(void)
     check_stage_refused(tempera_stage_top_a(NAN), "top_a");
     check_stage_refused(tempera_stage_top_n_sigma(-1), "top_n_sigma");
     check_stage_refused(tempera_stage_top_n_sigma(NAN), "top_n_sigma");
+    check_stage_refused(tempera_stage_top_h(-0.1f), "top_h");
+    check_stage_refused(tempera_stage_top_h(NAN), "top_h");
     check_stage_refused(tempera_stage_xtc(NAN, 0.1f), "probability of XTC");
     check_stage_refused(tempera_stage_xtc(1.5f, 0.1f), "probability of XTC");
     check_stage_refused(tempera_stage_xtc(1, -0.1f), "threshold of XTC");
+    struct tempera_stage sparing = tempera_stage_xtc(1, 0.1f);
+    sparing.u.xtc.spared.count = 1;
+    check_stage_refused(sparing, "ids");
     check_stage_refused(tempera_stage_dynamic_temperature(-1, 1, 1), "low");
     check_stage_refused(tempera_stage_dynamic_temperature(2, 1, 1), "low");
     check_stage_refused(tempera_stage_dynamic_temperature(0, INFINITY, 1), "finite");
@@ -537,8 +454,8 @@ static void bad_stages(void)
     check_stage_refused(tempera_stage_logit_bias(&inf_bias, 1), "bias");
     check_stage_refused(tempera_stage_logit_bias(negative, 2), "negative");
     check_stage_refused(tempera_stage_logit_bias(NULL, 1), "entries");
-    check_stage_refused((struct tempera_stage){(enum tempera_stage_kind)0, {0}}, "kind");
-    check_stage_refused((struct tempera_stage){(enum tempera_stage_kind)99, {0}}, "kind");
+    check_stage_refused(tempera_stage_of((enum tempera_stage_kind)0), "kind");
+    check_stage_refused(tempera_stage_of((enum tempera_stage_kind)99), "kind");
     struct tempera_error error;
     memset(&error, 0x55, sizeof error);
     CHECK_STATUS(tempera_sampler_check(&plain_sampler, &error), TEMPERA_OK);
@@ -579,7 +496,8 @@ static struct tempera_matrix make_batch(const struct tempera_sampler samplers[2]
         batch_rows[r] = (struct tempera_sample_row){.sampler = &samplers[r % 2],
                                                     .state = r % 3 ? states[r % 2] : NULL,
                                                     .seed = r / 3,
-                                                    .stream = (uint32_t)r};
+                                                    .stream = (uint32_t)r,
+                                                    .want = (uint32_t)r / 7 % 4};
         if (r % 4 == 1) {
             batch_rows[r].mask = mask;
             batch_rows[r].mask_nbits = 300;
@@ -592,7 +510,7 @@ static void run_batch(const struct tempera_matrix *logits, const struct tempera_
 {
     struct tempera_matrix out = tempera_matrix_f32(together_probs, ROWS, COLS);
     size_t nbytes;
-    void *scratch = new_scratch(logits, executor, &nbytes);
+    void *scratch = new_scratch(logits, batch_rows[0].sampler, executor, &nbytes);
     CHECK_STATUS(
         tempera_sampler_probs(logits, batch_rows, &out, together, scratch, nbytes, executor),
         TEMPERA_NAN_INPUT);
@@ -746,8 +664,6 @@ int main(void)
         {"nothing allowed", nothing_allowed},
         {"scores of +inf", infinite_scores},
         {"masks", masks},
-        {"states are values", states_are_values},
-        {"states that do not fit", states_that_do_not_fit},
         {"bad matrices", bad_matrices},
         {"bad buffers", bad_buffers},
         {"bad rows", bad_rows},

@@ -245,6 +245,38 @@ static void probabilities_are_probabilities(void)
     }
 }
 
+// LostRuins/koboldcpp#398: typical crashes where tokens are banned. llama.cpp's takes p ln p of
+// p = 0, so that the entropy is NaN.
+static void typical_behind_bans(void)
+{
+    static const struct tempera_logit_bias bias[] = {{1, -INFINITY}, {3, -INFINITY}};
+    static const int32_t banned[] = {5, 7};
+    const float row[9] = {2, 9, 1, 8, 0, 7, -INFINITY, 3, -3e38f};
+    const struct tempera_stage stages[] = {tempera_stage_logit_bias(bias, COUNT_OF(bias)),
+                                           tempera_stage_ban(banned, COUNT_OF(banned)),
+                                           tempera_stage_typical(0.9f)};
+    struct tempera_sampler sampler = tempera_sampler_of(stages, COUNT_OF(stages));
+    struct tempera_sample_row how = {.sampler = &sampler};
+    struct tempera_sample_result result = probs_of_row(row, 9, &how, probs);
+    // 0.665, 0.245, 0.090 are left: H = 0.832, nearest -ln p = 0.408, then 1.408.
+    CHECK_EQ_U64(result.n_kept, 2);
+    CHECK(probs[0] > 0 && probs[2] > 0 && probs[4] == 0 && probs[8] == 0);
+    CHECK(isfinite(result.logprob));
+}
+
+// llama.cpp's graph version of dynamic temperature divides by 0 where low is 0 and so is the
+// entropy.
+static void dynamic_temperature_without_entropy(void)
+{
+    const float sure[4] = {0, 400, 0, 0}, ties[3] = {5, 5, 5};
+    struct tempera_stage stage = tempera_stage_dynamic_temperature(0, 1.5f, 1);
+    struct tempera_sample_result result = run_stage(sure, 4, stage, 1);
+    CHECK_EQ_INT(result.token, 1);
+    CHECK(result.logprob == 0);
+    CHECK_EQ_U64(run_stage(ties, 3, stage, 1).n_kept, 3);
+    CHECK_EQ_INT(run_stage(ties, 1, stage, 1).token, 0);
+}
+
 // ggml-org/llama.cpp#26651: all scores -inf is an abort. pytorch/pytorch#55056: it is NaN.
 static void all_masked_is_a_status(void)
 {
@@ -310,6 +342,80 @@ static void a_clone_has_the_same_penalties(void)
     CHECK_EQ_U64(clone->step, state->step + 1);
     free(clone);
     free(state);
+}
+
+// The tokens of `n` steps, with results accepted.
+static void go_on(const struct tempera_sampler *sampler, struct tempera_sampler_state *state,
+                  uint64_t seed, int32_t *tokens, size_t n)
+{
+    static float row_scores[50];
+    for (size_t i = 0; i < 50; i++)
+        row_scores[i] = (float)(i * i % 53) / 13;
+    struct tempera_sample_row row = {.sampler = sampler, .state = state, .seed = seed};
+    for (size_t i = 0; i < n; i++) {
+        struct tempera_sample_result result = sample_row(row_scores, 50, &row);
+        tokens[i] = result.token;
+        CHECK_STATUS(tempera_sampler_accept(state, result.token, &result), TEMPERA_OK);
+    }
+}
+
+// abetlen/llama-cpp-python#914: mirostat's threshold is lost between calls. koboldcpp: all requests
+// share it. Here two texts in turns are as they are one after the other, and a text in pieces is as
+// it is in one go.
+static void what_was_learned_is_the_states(void)
+{
+    enum { STEPS = 60 };
+    const struct tempera_stage learners[] = {tempera_stage_mirostat_1(2, 0.5f, 40),
+                                             tempera_stage_mirostat_2(2, 0.5f),
+                                             tempera_stage_adaptive_p(0.1f, 0.7f)};
+    for (size_t s = 0; s < COUNT_OF(learners); s++) {
+        struct tempera_sampler sampler = tempera_sampler_of(&learners[s], 1);
+        int32_t alone[2][STEPS], in_turns[2][STEPS];
+        struct tempera_sampler_state *states[2];
+        for (uint64_t i = 0; i < 2; i++) {
+            states[i] = new_state(&sampler, NULL, 0);
+            go_on(&sampler, states[i], i, alone[i], STEPS);
+            CHECK_STATUS(tempera_sampler_state_init(states[i], states[i]->nbytes, &sampler),
+                         TEMPERA_OK);
+        }
+        for (size_t step = 0; step < STEPS; step++)
+            for (uint64_t i = 0; i < 2; i++)
+                go_on(&sampler, states[i], i, &in_turns[i][step], 1);
+        CHECK_MEM(in_turns, alone, sizeof alone);
+        CHECK(states[0]->level != states[1]->level);
+        // It matters: from where learning begins, the distribution would be another.
+        struct tempera_sampler_state *fresh = new_state(&sampler, NULL, 0);
+        fresh->step = STEPS;
+        go_on(&sampler, fresh, 0, in_turns[0], 1);
+        go_on(&sampler, states[0], 0, alone[0], 1);
+        CHECK(fresh->level != states[0]->level);
+        free(fresh);
+        free(states[0]);
+        free(states[1]);
+    }
+}
+
+// ggml-org/llama.cpp's clones of mirostat write to the source, those of adaptive-p lose what they
+// need for the next step. Clones go on as the original does, and leave it alone.
+static void a_clone_has_learned_the_same(void)
+{
+    const struct tempera_stage learners[] = {tempera_stage_mirostat_1(2, 0.5f, 40),
+                                             tempera_stage_mirostat_2(2, 0.5f),
+                                             tempera_stage_adaptive_p(0.1f, 0.7f)};
+    for (size_t s = 0; s < COUNT_OF(learners); s++) {
+        struct tempera_sampler sampler = tempera_sampler_of(&learners[s], 1);
+        struct tempera_sampler_state *state = new_state(&sampler, NULL, 0), clone, original;
+        int32_t tokens[40], other[40];
+        CHECK_EQ_U64(state->nbytes, sizeof clone);
+        go_on(&sampler, state, 3, tokens, 40);
+        clone = original = *state;
+        go_on(&sampler, &clone, 3, other, 40);
+        CHECK_MEM(state, &original, sizeof original);
+        go_on(&sampler, state, 3, tokens, 40);
+        CHECK_MEM(other, tokens, sizeof tokens);
+        CHECK_MEM(&clone, state, sizeof clone);
+        free(state);
+    }
 }
 
 // ln(p_i / p_j) after penalties: what was added to one score, less what was added to the other.
@@ -405,7 +511,8 @@ static void raw_logprobs_are_those_of_log_softmax(void)
         for (size_t i = 0; i < n; i++)
             z[i] = (float)check_random_between(-6, 6);
         struct tempera_sampler sampler = tempera_sampler_of(stages, n_stages);
-        struct tempera_sample_row how = {.sampler = &sampler, .seed = round};
+        struct tempera_sample_row how = {
+            .sampler = &sampler, .seed = round, .want = TEMPERA_WANT_RAW_LOGPROB};
         struct tempera_softmax_options options = tempera_softmax_options_default();
         if (round % 2) {
             how.mask = options.mask = mask;
@@ -454,7 +561,8 @@ static void logprobs_of_the_tail_are_right(void)
     struct tempera_sampler sampler = tempera_sampler_of(NULL, 0);
     size_t n_tail = 0;
     for (uint64_t seed = 0; seed < 20; seed++) {
-        struct tempera_sample_row how = {.sampler = &sampler, .seed = seed};
+        struct tempera_sample_row how = {
+            .sampler = &sampler, .seed = seed, .want = TEMPERA_WANT_RAW_LOGPROB};
         struct tempera_sample_result r = sample_row(z, WIDE, &how);
         double exact = (double)((long double)z[r.token] - 9 - logl(sum));
         CHECK_ULP(r.logprob, exact, 1);
@@ -500,10 +608,14 @@ int main(void)
         {"tiny T and top-p give numbers", tiny_temperature_and_top_p_give_numbers},
         {"T = 0 is greedy", temperature_0_is_greedy},
         {"probabilities are probabilities", probabilities_are_probabilities},
+        {"typical behind bans", typical_behind_bans},
+        {"dynamic temperature without entropy", dynamic_temperature_without_entropy},
         {"all masked is a status", all_masked_is_a_status},
         {"scores are taken from their maximum", scores_are_taken_from_their_maximum},
         {"top-p below 1/n keeps one", top_p_below_1_over_n_keeps_one},
         {"a clone has the same penalties", a_clone_has_the_same_penalties},
+        {"what was learned is the state's", what_was_learned_is_the_states},
+        {"a clone has learned the same", a_clone_has_learned_the_same},
         {"penalties do what they say", penalties_do_what_they_say},
         {"a window of 0 is off", a_window_of_0_is_off},
         {"logit bias shows in the probabilities", logit_bias_shows_in_the_probabilities},

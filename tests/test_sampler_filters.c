@@ -139,6 +139,42 @@ static void borders_of_tail_free(void)
         CHECK_EQ_U64(run_stage(row, n, tempera_stage_tail_free(0), 0).n_kept, n);
 }
 
+static void borders_of_top_h(void)
+{
+    // 1/2, 1/4, 1/8 and 1/8: of 1.75 bits they have 0.5, 0.5, 0.375 and 0.375, in this order.
+    const float ln2 = 0.6931472f, row[4] = {-3 * ln2, -ln2, -2 * ln2, -3 * ln2};
+    const struct {
+        float share;
+        uint64_t kept;
+    } expected[] = {{0, 1},     {0.2f, 1},    {0.285f, 1},  {0.57f, 1},      {0.572f, 2},
+                    {0.78f, 2}, {0.7858f, 3}, {0.9999f, 3}, {0.9999999f, 3}, {1, 4}};
+    for (size_t i = 0; i < COUNT_OF(expected); i++)
+        CHECK_EQ_U64(run_stage(row, 4, tempera_stage_top_h(expected[i].share), 0).n_kept,
+                     expected[i].kept);
+    struct tempera_stage stage = tempera_stage_top_h(0.7858f);
+    struct tempera_sampler sampler = tempera_sampler_of(&stage, 1);
+    struct tempera_sample_row how = {.sampler = &sampler};
+    probs_of_row(row, 4, &how, probs);
+    CHECK(probs[0] > 0 && probs[3] == 0); // ties by id
+    // Equal tokens have equal shares, whatever the parameter was rounded to.
+    for (size_t i = 0; i < 1000; i++)
+        z[i] = i % 2 ? -0.0f : 0.0f;
+    for (int percent = 1; percent <= 100; percent++)
+        CHECK_EQ_U64(kept_by(1000, tempera_stage_top_h((float)percent / 100)),
+                     (uint64_t)(10 * percent));
+    CHECK_EQ_U64(kept_by(1000, tempera_stage_top_h(0)), 1);
+    CHECK_EQ_U64(kept_by(1, tempera_stage_top_h(0)), 1);
+    CHECK_EQ_U64(kept_by(2, tempera_stage_top_h(0.3f)), 1);
+    // One token has all: no entropy is left to cut.
+    z[300] = 1000;
+    CHECK_EQ_INT(run_stage(z, 1000, tempera_stage_top_h(0.5f), 0).token, 300);
+    const struct tempera_stage greedy[] = {tempera_stage_temperature(0), tempera_stage_top_h(0)};
+    CHECK_EQ_U64(run_stages(z, 1000, greedy, 2, 0).n_kept, 1);
+    const struct tempera_stage even[] = {tempera_stage_temperature(INFINITY),
+                                         tempera_stage_top_h(0.7f)};
+    CHECK_EQ_U64(run_stages(z, 1000, even, 2, 0).n_kept, 700);
+}
+
 static void borders_of_xtc(void)
 {
     const float row[4] = {logf(0.1f), logf(0.4f), logf(0.2f), logf(0.3f)};
@@ -156,6 +192,17 @@ static void borders_of_xtc(void)
     // Later stages take the new maximum.
     const struct tempera_stage then[] = {tempera_stage_xtc(1, 0.15f), tempera_stage_min_p(0.6f)};
     CHECK_EQ_INT(run_stages(row, 4, then, 2, 0).token, 2);
+    // Who is spared stays, whether it would have gone or not.
+    const int32_t spared[] = {0, 1, 1};
+    struct tempera_stage stage = tempera_stage_xtc(1, 0.15f); // 1 and 3 would go
+    stage.u.xtc.spared = (struct tempera_token_list){spared, 3};
+    CHECK_EQ_U64(run_stage(row, 4, stage, 0).n_kept, 3);
+    const struct tempera_stage greedy[] = {stage, tempera_stage_temperature(0)};
+    CHECK_EQ_INT(run_stages(row, 4, greedy, 2, 0).token, 1);
+    CHECK_EQ_U64(run_stage(row, 4, tempera_stage_keeping(stage, 3), 0).n_kept, 3);
+    CHECK_EQ_U64(run_stage(row, 4, tempera_stage_keeping(stage, 4), 0).n_kept, 4);
+    stage.u.xtc.threshold = 0.35f; // of one top choice nothing goes
+    CHECK_EQ_U64(run_stage(row, 4, stage, 0).n_kept, 4);
     // Of ties the last by id stays.
     const float ties[4] = {0, -0.0f, 0, -0.0f};
     CHECK_EQ_INT(run_stage(ties, 4, tempera_stage_xtc(1, 0.25f), 0).token, 3);
@@ -180,6 +227,50 @@ static void coins_of_xtc(void)
     CHECK_NEAR((double)once, 0.3 * N, 5 * sqrt(0.3 * 0.7 * N));
     CHECK_NEAR((double)twice, 0.51 * N, 5 * sqrt(0.51 * 0.49 * N));
     CHECK_NEAR((double)zeros, 0.35 * N, 5 * sqrt(0.35 * 0.65 * N));
+}
+
+// ------------------------------------------------------------------------------------------------
+// At least so many
+
+static void min_keep(void)
+{
+    const struct tempera_stage strict[] = {
+        tempera_stage_top_k(1),     tempera_stage_top_p(0), tempera_stage_min_p(1),
+        tempera_stage_epsilon(1),   tempera_stage_eta(1),   tempera_stage_top_a(1),
+        tempera_stage_tail_free(0), tempera_stage_p_less(), tempera_stage_top_n_sigma(0),
+        tempera_stage_typical(0),   tempera_stage_top_h(0),
+    };
+    // What lies far below has no mass, and is kept all the same.
+    for (size_t i = 0; i < 1000; i++)
+        z[i] = i % 3 ? -1000.0f * (float)(i % 7) : 0;
+    z[500] = 1;
+    for (size_t s = 0; s < COUNT_OF(strict); s++) {
+        struct tempera_stage stage = strict[s];
+        uint64_t alone = kept_by(1000, stage);
+        CHECK_EQ_U64(kept_by(1000, tempera_stage_keeping(stage, 1)), alone);
+        for (uint32_t n = 2; n <= 1002; n += n < 10 ? 1 : 31)
+            CHECK_EQ_U64(kept_by(1000, tempera_stage_keeping(stage, n)), n < alone  ? alone
+                                                                         : n < 1000 ? n
+                                                                                    : 1000);
+        CHECK_EQ_U64(kept_by(1000, tempera_stage_keeping(stage, UINT32_MAX)), 1000);
+        CHECK_EQ_U64(kept_by(1, tempera_stage_keeping(stage, 5)), 1);
+    }
+    // Of ties the lower ids.
+    for (size_t i = 0; i < 10; i++)
+        z[i] = i == 6;
+    struct tempera_stage stage = tempera_stage_keeping(tempera_stage_min_p(1), 4);
+    struct tempera_sampler sampler = tempera_sampler_of(&stage, 1);
+    struct tempera_sample_row row = {.sampler = &sampler};
+    CHECK_EQ_U64(probs_of_row(z, 10, &row, probs).n_kept, 4);
+    for (size_t i = 0; i < 10; i++)
+        CHECK((probs[i] > 0) == (i < 3 || i == 6));
+    // What is off stays off, and what is looser than that isn't touched.
+    CHECK_EQ_U64(kept_by(10, tempera_stage_keeping(tempera_stage_top_k(0), 4)), 10);
+    CHECK_EQ_U64(kept_by(10, tempera_stage_keeping(tempera_stage_top_k(7), 4)), 7);
+    // XTC leaves out nothing rather than too much.
+    CHECK_EQ_U64(kept_by(10, tempera_stage_keeping(tempera_stage_xtc(1, 0.05f), 1)), 1);
+    CHECK_EQ_U64(kept_by(10, tempera_stage_keeping(tempera_stage_xtc(1, 0.05f), 2)), 10);
+    CHECK_EQ_U64(kept_by(3, tempera_stage_keeping(tempera_stage_xtc(1, 0.05f), 3)), 3);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -253,9 +344,11 @@ int main(void)
         {"top-k, top-p, min-p", borders_of_ranks},
         {"thresholds", borders_of_thresholds},
         {"typical", borders_of_typical},
+        {"top-H", borders_of_top_h},
         {"tail-free", borders_of_tail_free},
         {"XTC", borders_of_xtc},
         {"coins of XTC", coins_of_xtc},
+        {"min_keep", min_keep},
         {"dynamic temperature", dynamic_temperature},
         {"smoothing", smoothing},
     };

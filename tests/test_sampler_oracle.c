@@ -2,6 +2,7 @@
 // The sampler against an independent version that reads like the definitions in docs/SAMPLING.md:
 // it sorts the whole row, adds masses one by one and counts tokens by going through the history.
 // Kept sets, probabilities and tokens have to agree bit for bit.
+#include "test_sampler_masses.h"
 #include "test_sampler_setup.h"
 
 #include "base/exp.h"
@@ -47,13 +48,6 @@ static int by_key(const void *a, const void *b)
     return by_order(a, b);
 }
 
-static uint64_t mass_of(float score, float max, double T)
-{
-    uint64_t w;
-    tempera_masses(&score, 1, max, T, &w);
-    return w;
-}
-
 // P W: P = m 2^-s with an integer m < 2^24.
 static tempera_u128 floor_product(float P, tempera_u128 W)
 {
@@ -78,25 +72,38 @@ struct weights {
     double mean_depth;           // a double, since typical's ties depend on its last bit
 };
 
-static double depth_of(float score, float max, double T)
+// What a score adds to the mean of the depths.
+static tempera_u128 weighted_depth(float score, float max, double T)
 {
-    return fmin(((double)max - (double)score) / T, 1024);
+    if (!is_ordinary(max, T))
+        return (tempera_u128)rint((double)mass_of(score, max, T) * depth_of(score, max, T));
+    float x = fminf((max - score) * (float)(1 / T), 1024);
+    return (tempera_u128)rint((double)((float)exponential_of(score, max, T) * x));
+}
+
+static tempera_u128 square(float score, float max, double T)
+{
+    if (!is_ordinary(max, T))
+        return (tempera_u128)rint((double)mass_of(score, max, T) * 0x1p-26 *
+                                  ((double)mass_of(score, max, T) * 0x1p-26));
+    float e = (float)exponential_of(score, max, T) * 0x1p-26f;
+    return (tempera_u128)rint((double)(e * e));
 }
 
 static struct weights weights_of(size_t n, double T)
 {
     tempera_u128 W = 0, V = 0, Q = 0;
     for (size_t i = 0; i < n; i++) {
-        uint64_t w = mass_of(entries[i].score, entries[0].score, T);
-        W += w;
-        V += (tempera_u128)rint((double)w * depth_of(entries[i].score, entries[0].score, T));
-        Q += (tempera_u128)rint((double)w * (double)w / 0x1p52);
+        W += mass_of(entries[i].score, entries[0].score, T);
+        V += weighted_depth(entries[i].score, entries[0].score, T);
+        Q += square(entries[i].score, entries[0].score, T);
     }
     long double total = (long double)W;
+    long double largest = (long double)mass_of(entries[0].score, entries[0].score, T);
     return (struct weights){
         .W = W,
-        .lambda = logl(total / 0x1p51L),
-        .squares = 2 * (long double)Q / total,
+        .lambda = log1pl((total - largest) / largest),
+        .squares = 0x1p52L * (long double)Q / (total * largest),
         .mean_depth = (double)V / (double)W,
     };
 }
@@ -145,7 +152,7 @@ static size_t n_within_sigmas(size_t n, double s)
     return kept;
 }
 
-static size_t n_before_tail(size_t n, double T, float share)
+static size_t n_before_tail(size_t n, double T, float share, size_t least)
 {
     static uint64_t bends[MOST];
     tempera_u128 total = 0, sum = 0;
@@ -158,10 +165,32 @@ static size_t n_before_tail(size_t n, double T, float share)
     }
     for (size_t j = 0; j + 2 < n; j++) {
         sum += bends[j];
-        if (j >= 1 && sum > floor_product(share, total))
+        if (j >= 1 && j >= least && sum > floor_product(share, total))
             return j;
     }
     return n;
+}
+
+// Adds entry by entry until the sum of -p ln p is too large.
+static size_t n_within_entropy(size_t n, double T, float share)
+{
+    float max = entries[0].score;
+    tempera_u128 W = 0, V = 0, w = 0, v = 0; // of all, of the first
+    for (size_t i = 0; i < n; i++) {
+        W += mass_of(entries[i].score, max, T);
+        V += weighted_depth(entries[i].score, max, T);
+    }
+    double largest = (double)mass_of(max, max, T);
+    double lambda = tempera_log1p((double)(W - (tempera_u128)largest) / largest);
+    double most = ((double)share + 0x1p-24) * ((double)V + lambda * (double)W);
+    size_t kept = 0;
+    for (; kept < n; kept++) {
+        w += mass_of(entries[kept].score, max, T);
+        v += weighted_depth(entries[kept].score, max, T);
+        if ((double)v + lambda * (double)w > most)
+            break;
+    }
+    return kept > 0 ? kept : 1;
 }
 
 // How many of the sorted entries stay.
@@ -189,8 +218,11 @@ static size_t n_that_stay(const struct tempera_stage *stage, size_t n, double T)
         return n_within(n, T, logl(all.squares) - slack);
     case TEMPERA_STAGE_TOP_N_SIGMA:
         return isinf(stage->u.top_n_sigma) ? n : n_within_sigmas(n, (double)stage->u.top_n_sigma);
+    case TEMPERA_STAGE_TOP_H:
+        return stage->u.top_h < 1 ? n_within_entropy(n, T, stage->u.top_h) : n;
     case TEMPERA_STAGE_TAIL_FREE:
-        return stage->u.tail_free < 1 ? n_before_tail(n, T, stage->u.tail_free) : n;
+        return stage->u.tail_free < 1 ? n_before_tail(n, T, stage->u.tail_free, stage->min_keep)
+                                      : n;
     default:
         break;
     }
@@ -248,11 +280,12 @@ static double dynamic_factor(const struct tempera_stage *stage, size_t n, double
         return 1;
     tempera_u128 W = 0, V = 0;
     for (size_t i = 0; i < n; i++) {
-        uint64_t w = mass_of(entries[i].score, entries[0].score, T);
-        W += w;
-        V += (tempera_u128)rint((double)w * depth_of(entries[i].score, entries[0].score, T));
+        W += mass_of(entries[i].score, entries[0].score, T);
+        V += weighted_depth(entries[i].score, entries[0].score, T);
     }
-    double entropy = tempera_log((double)W / 0x1p51) + (double)V / (double)W;
+    double largest = (double)mass_of(entries[0].score, entries[0].score, T);
+    double lambda = tempera_log1p((double)(W - (tempera_u128)largest) / largest);
+    double entropy = lambda + (double)V / (double)W;
     double y = fmin(entropy / tempera_log((double)n), 1);
     double r = y < 0x1p-1000 ? 0 : tempera_exp(exponent * tempera_log(y));
     return low + (high - low) * (exponent == 0 ? 1 : r);
@@ -261,8 +294,16 @@ static double dynamic_factor(const struct tempera_stage *stage, size_t n, double
 static float smoothed(const struct tempera_stage *stage, float score, float max, double T)
 {
     double f = (double)stage->u.smoothing.factor, curve = (double)stage->u.smoothing.curve;
-    double d = (double)score - (double)max, g = fmax(d / T, -0x1p400);
+    double d = (double)score - (double)max, g = fmax(d * (1 / T), -0x1p400);
     return rounded((double)max + f * d * g * ((curve - 1) / 2 * g - (3 - curve) / 2));
+}
+
+static bool is_listed(const struct tempera_token_list *list, int32_t id)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->ids[i] == id)
+            return true;
+    return false;
 }
 
 // How many of the n sorted entries stay, those that go being taken out.
@@ -277,9 +318,15 @@ static size_t without_top_choices(const struct tempera_stage *stage, size_t n, d
     while (likely < n &&
            (long double)entries[likely].score - entries[0].score >= (long double)T * (l - 0x1p-22L))
         likely++;
-    size_t gone = likely < 2 ? 0 : likely - 1;
-    memmove(entries, entries + gone, (n - gone) * sizeof *entries);
-    return n - gone;
+    size_t gone = 0, kept = 0;
+    for (size_t i = 0; i + 1 < likely; i++)
+        gone += !is_listed(&stage->u.xtc.spared, entries[i].id);
+    if (n - gone < stage->min_keep)
+        return n;
+    for (size_t i = 0; i < n; i++)
+        if (i + 1 >= likely || is_listed(&stage->u.xtc.spared, entries[i].id))
+            entries[kept++] = entries[i];
+    return kept;
 }
 
 // The largest score and the temperature that masses were computed with.
@@ -341,7 +388,10 @@ static size_t oracle(size_t n, const struct tempera_sample_row *row, const int32
             if (kept == 0)
                 return 0;
             qsort(entries, kept, sizeof *entries, by_order);
-            kept = n_that_stay(stage, kept, T);
+            left = n_that_stay(stage, kept, T);
+            if (left < stage->min_keep)
+                left = kept < stage->min_keep ? kept : stage->min_keep;
+            kept = left;
         }
     }
     if (kept == 0)
@@ -383,8 +433,10 @@ static void compare(size_t n, const struct tempera_sample_row *row, const int32_
     long double share = ldexpl((long double)bits, -128), unit = 1 / (long double)W;
     CHECK(share >= (long double)sum * unit - 1e-18L);
     CHECK(share <= (long double)(sum + masses[at]) * unit + 1e-18L);
-    long double scaled = ((long double)entries[at].score - final_max) / (long double)final_T;
-    CHECK_ULP(result.logprob, (double)(scaled - logl(ldexpl((long double)W, -51))), 0.51);
+    long double largest = (long double)mass_of(final_max, final_max, final_T);
+    long double lambda = log1pl(((long double)W - largest) / largest);
+    CHECK_ULP(result.logprob, (double)-(depth_of(entries[at].score, final_max, final_T) + lambda),
+              0.51);
     struct tempera_sample_result again = sample_row(z, n, row);
     CHECK_MEM(&again, &result, sizeof again);
 }
@@ -448,7 +500,22 @@ static float one_of(const float *values, size_t n)
 
 #define ONE_OF(array) one_of(array, COUNT_OF(array))
 
-static struct tempera_stage random_stage(const struct tempera_logit_bias *bias, size_t n_bias)
+static struct tempera_stage random_xtc(size_t n)
+{
+    static const float shares[] = {0, 1e-3f, 0.1f, 0.25f, 0.5f, 0.6f, 1};
+    static int32_t spared[MOST_STAGES][4];
+    static size_t next;
+    struct tempera_stage stage = tempera_stage_xtc(ONE_OF(shares), ONE_OF(shares));
+    next = (next + 1) % MOST_STAGES;
+    stage.u.xtc.spared.ids = spared[next];
+    stage.u.xtc.spared.count = check_random_below(COUNT_OF(spared[next]) + 1);
+    for (size_t i = 0; i < stage.u.xtc.spared.count; i++)
+        spared[next][i] = (int32_t)check_random_below(n);
+    return stage;
+}
+
+static struct tempera_stage random_stage(size_t n, const struct tempera_logit_bias *bias,
+                                         size_t n_bias)
 {
     static const float ps[] = {0,      0.05f,      0.5f, 0.8f,   0.9f,  0.95f,
                                0.999f, 0.9999999f, 1,    1e-30f, 1e-42f};
@@ -456,9 +523,8 @@ static struct tempera_stage random_stage(const struct tempera_logit_bias *bias, 
     static const float temperatures[] = {0.3f, 0.8f, 1, 1.5f, 7, 1e-3f, 1e6f};
     static const float repetitions[] = {1, 1.3f, 0.8f, 1e-30f, 1e30f};
     static const float sigmas[] = {0, 0.5f, 1, 1.3f, 2, 3, 1e30f, INFINITY};
-    static const float thresholds[] = {0, 1e-3f, 0.1f, 0.25f, 0.5f, 0.6f, 1};
     static const float factors[] = {0, 1e-42f, 0.2f, 1, 3, 1e30f};
-    switch (check_random_below(17)) {
+    switch (check_random_below(18)) {
     case 0:
         return tempera_stage_top_k((int32_t)check_random_below(60));
     case 1:
@@ -487,9 +553,11 @@ static struct tempera_stage random_stage(const struct tempera_logit_bias *bias, 
     case 12:
         return tempera_stage_p_less();
     case 13:
-        return tempera_stage_xtc(ONE_OF(thresholds), ONE_OF(thresholds));
+        return random_xtc(n);
     case 14:
         return tempera_stage_dynamic_temperature(0.25f, 0.25f + ONE_OF(factors), ONE_OF(factors));
+    case 16:
+        return tempera_stage_top_h(ONE_OF(ps));
     case 15:
         return tempera_stage_smoothing(ONE_OF(factors), 1 + 2 * ONE_OF(small));
     default:
@@ -510,6 +578,11 @@ static size_t random_bias(struct tempera_logit_bias *bias, size_t most, size_t n
     return count;
 }
 
+static uint32_t random_min_keep(void)
+{
+    return check_random_below(2) ? 0 : (uint32_t)check_random_below(1 + check_random_below(80));
+}
+
 // One random row: chain, history, mask, seed.
 static void random_case(size_t n, enum row_kind kind)
 {
@@ -523,7 +596,7 @@ static void random_case(size_t n, enum row_kind kind)
     z[spared] = 4.5f;
     size_t n_bias = random_bias(bias, COUNT_OF(bias), n);
     for (size_t s = 0; s < n_stages; s++)
-        stages[s] = random_stage(bias, n_bias);
+        stages[s] = tempera_stage_keeping(random_stage(n, bias, n_bias), random_min_keep());
     for (size_t i = 0; i < n_history; i++)
         history[i] = (int32_t)check_random_below(n + 3); // some outside the vocabulary
     struct tempera_sampler sampler = tempera_sampler_of(stages, n_stages);
@@ -562,11 +635,28 @@ static void large_vocabularies(void)
 static void filters_on_large_rows(void)
 {
     const struct tempera_stage stages[] = {
-        tempera_stage_top_k(40),       tempera_stage_top_k(20000),   tempera_stage_top_p(0.5f),
-        tempera_stage_top_p(0.999f),   tempera_stage_min_p(0.001f),  tempera_stage_typical(0.2f),
-        tempera_stage_typical(0.95f),  tempera_stage_epsilon(3e-5f), tempera_stage_eta(1e-3f),
-        tempera_stage_tail_free(0.9f), tempera_stage_top_a(0.2f),    tempera_stage_top_n_sigma(1),
-        tempera_stage_p_less()};
+        tempera_stage_top_k(40),
+        tempera_stage_top_k(20000),
+        tempera_stage_top_p(0.5f),
+        tempera_stage_top_p(0.999f),
+        tempera_stage_min_p(0.001f),
+        tempera_stage_typical(0.2f),
+        tempera_stage_typical(0.95f),
+        tempera_stage_epsilon(3e-5f),
+        tempera_stage_eta(1e-3f),
+        tempera_stage_tail_free(0.9f),
+        tempera_stage_top_a(0.2f),
+        tempera_stage_top_n_sigma(1),
+        tempera_stage_p_less(),
+        tempera_stage_top_h(0.4f),
+        tempera_stage_keeping(tempera_stage_top_p(0.5f), 25000),
+        tempera_stage_keeping(tempera_stage_top_p(0.5f), 20),
+        tempera_stage_keeping(tempera_stage_typical(0.2f), 25000),
+        tempera_stage_keeping(tempera_stage_typical(0.2f), 20),
+        tempera_stage_keeping(tempera_stage_min_p(0.9f), 5000),
+        tempera_stage_keeping(tempera_stage_top_n_sigma(0), 300),
+        tempera_stage_keeping(tempera_stage_tail_free(0.1f), 700),
+        tempera_stage_keeping(tempera_stage_top_h(0.1f), 15000)};
     const enum row_kind kinds[] = {SMOOTH, QUANTISED, NEIGHBOURS};
     for (size_t s = 0; s < COUNT_OF(stages); s++)
         for (size_t k = 0; k < COUNT_OF(kinds); k++) {
@@ -589,11 +679,12 @@ static void masses_are_exp(void)
             double T = temperatures[t];
             float max = (float)check_random_between(-100, 100);
             float score = max - (float)(T * check_random_between(0, 45));
-            long double exact = ldexpl(expl(((long double)score - max) / (long double)T), 51);
-            uint64_t w = mass_of(score, max, T);
-            CHECK(fabsl((long double)w - exact) <= 1);
+            uint64_t w = mass_of(score, max, T), largest = mass_of(max, max, T);
+            CHECK((double)largest > 0x1.6ap50 && (double)largest < 0x1.6bp51);
+            long double exact = expl(((long double)score - max) / (long double)T) * largest;
+            CHECK(fabsl((long double)w - exact) <= 0.5L + exact * 0x1p-22L);
         }
-    CHECK_EQ_U64(mass_of(7, 7, 1), UINT64_C(1) << 51);
+    CHECK_EQ_U64(mass_of(0, 0, 1), UINT64_C(1) << 51);
     CHECK_EQ_U64(mass_of(-36.0f, 0, 1), 1); // 2^51 e^-36 = 0.52
     CHECK_EQ_U64(mass_of(-36.1f, 0, 1), 0);
 }
@@ -616,12 +707,13 @@ static void probabilities_are_softmax(void)
         for (size_t i = 0; i < n; i++)
             sum += expl(((long double)z[i] - max) / (long double)T);
         for (size_t i = 0; i < n; i++) {
-            // Half a unit for the float; the mass is right to one part in itself.
+            // Half a unit for the float, the errors of the mass and of the sum; the rounding of the
+            // mass.
             double p = (double)(expl(((long double)z[i] - max) / (long double)T) / sum);
-            CHECK_NEAR(probs[i], p, p * 0x1p-24 + 0x1p-50);
+            CHECK_NEAR(probs[i], p, p * (0x1p-24 + 0x1p-22) + 0x1p-50);
         }
         double ln_p = ((double)z[result.token] - (double)max) / (double)T - log((double)sum);
-        CHECK_NEAR(result.logprob, ln_p, fabs(ln_p) * 0x1p-24 + (double)n * 0x1p-52);
+        CHECK_NEAR(result.logprob, ln_p, fabs(ln_p) * 0x1p-24 + 0x1p-22);
     }
 }
 

@@ -11,10 +11,10 @@
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 // The scratch that these logits need, or NULL; the caller frees it.
-static void *new_scratch(const struct tempera_matrix *logits,
+static void *new_scratch(const struct tempera_matrix *logits, const struct tempera_sampler *sampler,
                          const struct tempera_executor *executor, size_t *nbytes)
 {
-    *nbytes = tempera_sample_scratch_nbytes(logits, executor);
+    *nbytes = tempera_sample_scratch_nbytes(logits, sampler, executor);
     return aligned_alloc(64, *nbytes);
 }
 
@@ -24,7 +24,7 @@ sample_row(const float *z, size_t n, const struct tempera_sample_row *row)
     struct tempera_sample_result result;
     struct tempera_matrix logits = tempera_matrix_const_f32(z, 1, n);
     size_t nbytes;
-    void *scratch = new_scratch(&logits, NULL, &nbytes);
+    void *scratch = new_scratch(&logits, row->sampler, NULL, &nbytes);
     enum tempera_status status = tempera_sample(&logits, row, &result, scratch, nbytes, NULL);
     CHECK_STATUS(status, result.status);
     free(scratch);
@@ -39,7 +39,7 @@ probs_of_row(const float *z, size_t n, const struct tempera_sample_row *row, flo
     struct tempera_matrix logits = tempera_matrix_const_f32(z, 1, n);
     struct tempera_matrix out = tempera_matrix_f32(probs, 1, n);
     size_t nbytes;
-    void *scratch = new_scratch(&logits, NULL, &nbytes);
+    void *scratch = new_scratch(&logits, row->sampler, NULL, &nbytes);
     enum tempera_status status =
         tempera_sampler_probs(&logits, row, &out, &result, scratch, nbytes, NULL);
     CHECK_STATUS(status, result.status);
@@ -53,7 +53,8 @@ run_stages(const float *z, size_t n, const struct tempera_stage *stages, size_t 
            uint64_t seed)
 {
     struct tempera_sampler sampler = tempera_sampler_of(stages, n_stages);
-    struct tempera_sample_row row = {.sampler = &sampler, .seed = seed};
+    struct tempera_sample_row row = {
+        .sampler = &sampler, .seed = seed, .want = TEMPERA_WANT_RAW_LOGPROB};
     return sample_row(z, n, &row);
 }
 
@@ -61,6 +62,21 @@ __attribute__((unused)) static struct tempera_sample_result
 run_stage(const float *z, size_t n, struct tempera_stage stage, uint64_t seed)
 {
     return run_stages(z, n, &stage, 1, seed);
+}
+
+// A stage is refused by its number, and the message says what is wrong.
+__attribute__((unused)) static void check_complaint(struct tempera_stage stage, const char *what)
+{
+    struct tempera_stage stages[] = {tempera_stage_top_k(4), stage};
+    struct tempera_sampler sampler = tempera_sampler_of(stages, 2);
+    struct tempera_error error = {0};
+    CHECK_STATUS(tempera_sampler_check(&sampler, &error), TEMPERA_INVALID_ARGUMENT);
+    CHECK_STATUS(error.status, TEMPERA_INVALID_ARGUMENT);
+    CHECK(strstr(error.message, "stage 1") != NULL);
+    if (!CHECK(strstr(error.message, what) != NULL))
+        printf("# %s\n", error.message);
+    CHECK_STATUS(tempera_sampler_check(&sampler, NULL), TEMPERA_INVALID_ARGUMENT);
+    CHECK_EQ_SIZE(tempera_sampler_state_nbytes(&sampler), 0);
 }
 
 // A state that has accepted tokens[count]; the caller frees it.

@@ -1,37 +1,18 @@
 // SPDX-License-Identifier: MIT
 // What can only be seen in many draws: that tokens come as often as their probabilities say, by
-// chi-square, for every stage and for chains, whichever of seed, stream and step tells the draws
+// chi-square, for every stage and preset, whichever of seed, stream and step tells the draws
 // apart; and that successive draws know nothing of one another.
+#include "chi_square.h"
 #include "test_sampler_setup.h"
 
-enum { VOCAB = 64, N_DRAWS = 20000 };
+#include <tempera/presets.h>
 
-static const double reject_below = 1e-6;
+enum { VOCAB = 64, N_DRAWS = 20000 };
 
 static float z[VOCAB];
 
 // ------------------------------------------------------------------------------------------------
 // Chi-square
-
-// The chance of a value of at least x with df degrees of freedom: the upper incomplete gamma
-// function Q(df / 2, x / 2), by its series below the mean and its continued fraction above.
-static double chi_square_tail(double x, double df)
-{
-    double a = df / 2, y = x / 2;
-    if (y <= 0)
-        return 1;
-    double front = exp(a * log(y) - y - lgamma(a));
-    if (y < a + 1) {
-        double term = 1 / a, sum = term;
-        for (int i = 1; i < 1000; i++)
-            sum += term *= y / (a + i);
-        return 1 - front * sum;
-    }
-    double b = 0; // from the far end of 1/(y+1-a- 1(1-a)/(y+3-a- 2(2-a)/(y+5-a- ...
-    for (int i = 1000; i >= 1; i--)
-        b = i * (i - a) / (y + 2 * i + 1 - a - b);
-    return front / (y + 1 - a - b);
-}
 
 static void chi_square_is_right(void)
 {
@@ -40,29 +21,6 @@ static void chi_square_is_right(void)
     CHECK_NEAR(chi_square_tail(135.80672317102676, 100), 0.01, 1e-9);
     CHECK_NEAR(chi_square_tail(2 * log(1e6), 2), 1e-6, 1e-12); // e^(-x / 2)
     CHECK_NEAR(chi_square_tail(0.5, 2), exp(-0.25), 1e-12);
-}
-
-// The chance of counts this far from n_draws p[n], those below 5 expected in one bin. Counts where
-// p is 0 are an error, not a matter of chance.
-static double chance_of(const double *counts, const double *p, size_t n, double n_draws)
-{
-    double x = 0, rest = 0, rest_expected = 0, df = -1;
-    for (size_t i = 0; i < n; i++) {
-        double expected = n_draws * p[i];
-        CHECK(p[i] > 0 || counts[i] == 0);
-        if (expected < 5) {
-            rest += counts[i];
-            rest_expected += expected;
-        } else {
-            x += (counts[i] - expected) * (counts[i] - expected) / expected;
-            df++;
-        }
-    }
-    if (rest_expected > 0) {
-        x += (rest - rest_expected) * (rest - rest_expected) / rest_expected;
-        df++;
-    }
-    return df < 1 ? 1 : chi_square_tail(x, df);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -85,14 +43,14 @@ static double draw_many(struct tempera_sample_row row, struct tempera_sampler_st
     struct tempera_matrix logits = tempera_matrix_f32(z, 1, VOCAB);
     struct tempera_sample_result result;
     size_t nbytes;
-    void *scratch = new_scratch(&logits, NULL, &nbytes);
+    void *scratch = new_scratch(&logits, row.sampler, NULL, &nbytes);
     for (uint32_t i = 0; i < N_DRAWS; i++) {
         if (apart == BY_SEED)
             row.seed = i;
         else if (apart == BY_STREAM)
             row.stream = i;
         else
-            state->step = 1000 + i; // the history stays
+            state->step = 1000 + 8 * i; // a whole window on, so that the history stays
         CHECK_STATUS(tempera_sample(&logits, &row, &result, scratch, nbytes, NULL), TEMPERA_OK);
         counts[result.token]++;
     }
@@ -103,7 +61,7 @@ static double draw_many(struct tempera_sample_row row, struct tempera_sampler_st
 static void check_chain(const char *name, const struct tempera_stage *stages, size_t n_stages)
 {
     // A window of 8 is full after 8 tokens, so that the step alone can be moved on.
-    static const int32_t history[] = {3, 5, 5, 9, 60, 3, 3, 17};
+    static const int32_t history[] = {3, 5, 17, 9, 17, 3, 3, 17};
     static enum apart apart;
     apart = (apart + 1) % N_APART;
     struct tempera_sampler sampler = tempera_sampler_of(stages, n_stages);
@@ -127,6 +85,9 @@ static void fill_row(void)
 static void every_stage(void)
 {
     static const struct tempera_logit_bias bias[] = {{5, 2}, {6, -INFINITY}, {7, -1}};
+    static const int32_t listed[] = {20, 3, 44, 45, 46, 60};
+    struct tempera_stage sparing = tempera_stage_xtc(1, 0.05f);
+    sparing.u.xtc.spared = (struct tempera_token_list){listed, COUNT_OF(listed)};
     const struct {
         const char *name;
         struct tempera_stage stage;
@@ -145,9 +106,18 @@ static void every_stage(void)
         {"top-a 0.3", tempera_stage_top_a(0.3f)},
         {"top-n-sigma 1", tempera_stage_top_n_sigma(1)},
         {"p-less", tempera_stage_p_less()},
+        {"top-H 0.6", tempera_stage_top_h(0.6f)},
         {"XTC 1, 0.05", tempera_stage_xtc(1, 0.05f)},
+        {"XTC 1, 0.05, sparing some", sparing},
+        {"mirostat 1", tempera_stage_mirostat_1(3.5f, 0.1f, 30)},
+        {"mirostat 2", tempera_stage_mirostat_2(2, 0.1f)},
+        {"adaptive-p", tempera_stage_adaptive_p(0.04f, 0.9f)},
         {"dynamic temperature", tempera_stage_dynamic_temperature(0.5f, 1.5f, 1)},
         {"smoothing", tempera_stage_smoothing(0.3f, 1.5f)},
+        {"allow", tempera_stage_allow(listed, COUNT_OF(listed))},
+        {"ban", tempera_stage_ban(listed, COUNT_OF(listed))},
+        {"DRY", tempera_stage_dry(0.8f, 1.75f, 1, 8, NULL, 0)},
+        {"no-repeat-ngram", tempera_stage_no_repeat_ngram(1, 8)},
         {"logit bias", tempera_stage_logit_bias(bias, COUNT_OF(bias))},
         {"repetition", tempera_stage_penalties(1.4f, 0, 0, 8)},
         {"presence", tempera_stage_penalties(1, 0.7f, 0, 8)},
@@ -159,19 +129,31 @@ static void every_stage(void)
             check_chain(cases[i].name, &cases[i].stage, 1);
 }
 
-static void chains(void)
+// llama.cpp's chain, and what vLLM makes of a request with much in it.
+static void presets(void)
 {
-    const struct tempera_stage temperature_last[] = {
-        tempera_stage_penalties(1.2f, 0.1f, 0.1f, 8), tempera_stage_top_k(40),
-        tempera_stage_top_p(0.95f), tempera_stage_min_p(0.05f), tempera_stage_temperature(0.8f)};
-    const struct tempera_stage temperature_first[] = {
-        tempera_stage_temperature(1.5f), tempera_stage_penalties(1.2f, 0.1f, 0.1f, 8),
-        tempera_stage_top_p(0.95f), tempera_stage_top_k(30), tempera_stage_temperature(0.9f)};
+    struct tempera_stage stages[TEMPERA_PRESET_STAGES];
+    struct tempera_sampling_params last = tempera_sampling_params_llama_cpp();
+    struct tempera_sampling_params first = tempera_sampling_params_default();
+    last.repetition_penalty = first.repetition_penalty = 1.2f;
+    last.presence_penalty = first.frequency_penalty = 0.1f;
+    last.penalty_window = first.penalty_window = 8;
+    first.temperature = 1.5f;
+    first.top_p = 0.9f;
+    first.top_k = 30;
+    first.min_p = 0.02f;
     fill_row();
     check_chain("no stage", NULL, 0);
     for (int j = 0; j < N_APART; j++) {
-        check_chain("temperature last", temperature_last, COUNT_OF(temperature_last));
-        check_chain("temperature first", temperature_first, COUNT_OF(temperature_first));
+        check_chain("temperature last", stages, tempera_preset_temperature_last(&last, stages));
+        check_chain("temperature first", stages, tempera_preset_temperature_first(&first, stages));
+    }
+    last.mirostat = 2;
+    last.mirostat_tau = 3;
+    first.adaptive_target = 0.05f;
+    for (int j = 0; j < N_APART; j++) {
+        check_chain("mirostat", stages, tempera_preset_temperature_last(&last, stages));
+        check_chain("adaptive-p", stages, tempera_preset_temperature_first(&first, stages));
     }
 }
 
@@ -244,7 +226,7 @@ int main(void)
     static const struct check_test tests[] = {
         {"chi-square is right", chi_square_is_right},
         {"every stage", every_stage},
-        {"chains", chains},
+        {"presets", presets},
         {"under a mask", masked},
         {"successive draws are independent", successive_draws},
         {"a small difference is seen", a_small_difference_is_seen},

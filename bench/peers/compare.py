@@ -16,16 +16,15 @@ results are left in the file RESULTS. A turn asks all contestants about all shap
 other, so that noise hits all alike; the table has the medians of the turns.
 """
 import json
-import re
 import statistics
 import subprocess
 import sys
 
 import numpy as np
 
+import document
+
 BUILD = "build/release/peers"
-DOCUMENT = "docs/PERFORMANCE.md"
-BEGIN, END = "<!-- bench/peers/run writes from here -->", "<!-- to here -->"
 PEERS = {
     "copy": [f"{BUILD}/copy"],
     "tempera": [f"{BUILD}/tempera"],
@@ -124,26 +123,6 @@ def table_row(results):
     return "| " + " | ".join(cells) + " |"
 
 
-def machine():
-    """One line: processor, caches, compiler."""
-    lscpu = subprocess.check_output(["lscpu"], text=True, env={"LC_ALL": "C"})
-    facts = dict(re.findall(r"^ *([^:\n]+): +(.+)$", lscpu, re.M))
-    caches = ", ".join(f"{c} {facts[c + ' cache']}" for c in ("L1d", "L2", "L3"))
-    compiler = subprocess.check_output(["cc", "--version"], text=True).splitlines()[0]
-    return (
-        f"{facts['Model name']} (family {facts['CPU family']}, model {facts['Model']}), "
-        f"{facts['CPU(s)']} processors, {caches}; {compiler}."
-    )
-
-
-def write_document(lines):
-    text = open(DOCUMENT).read()
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    with open(DOCUMENT, "w") as file:
-        file.write(before + BEGIN + "\n\n" + "\n".join(lines) + "\n\n" + END + after)
-
-
 def main():
     as_json = sys.argv[1:] == ["--json"]
     logits = np.random.default_rng(1).normal(0, 3, max(r * c for r, c in SHAPES))
@@ -159,7 +138,7 @@ def main():
         print(*(json.dumps(one) for of_setting in results for one in of_setting), sep="\n")
         return
     lines = [
-        machine(),
+        document.machine(),
         "",
         f"| rows x columns | threads | {' | '.join(names)} |",
         "|---" * (2 + len(names)) + "|",
@@ -168,8 +147,7 @@ def main():
     if absent:
         lines += ["", f"Absent here: {', '.join(absent)}."]
     print(*lines, sep="\n")
-    write_document(lines)
-
+    document.write("bench/peers/run", lines)
 
 
 main()

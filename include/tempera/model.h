@@ -186,6 +186,9 @@ struct tempera_generated {
     float logprob;
     float entropy_bits;  // of softmax(scores) at T = 1, all tokens
     const float *logits; // [V], borrowed for the call; NULL in the last call, which flushes text
+    // What the token was drawn with, borrowed for the call; NULL with logits. A copy with logprobs
+    // and wants of one's own makes tempera_sample or tempera_explain say more of the same token.
+    const struct tempera_sample_row *row;
 };
 
 // Returns false to stop.

@@ -2,8 +2,11 @@
 // What can be done to a row of scores before a token is drawn: stages, plain values in an array
 // that the caller fills. They act in the order given. Exact definitions: docs/SAMPLING.md.
 //
-// Score stages (penalties, bias, temperatures, smoothing) change scores. Filter stages remove
-// tokens by rank or probability, in an order in which ties are decided; at least one token stays.
+// Score stages (penalties, bias, temperatures, smoothing) change scores. Ban stages remove tokens
+// by id, and alone may leave nothing. Filter stages remove tokens by rank or probability: they keep
+// a prefix of an order in which ties are decided, at least its first token, and at least min_keep
+// of them. Learning stages (adaptive-p, and mirostat, which is a filter, too) follow the tokens
+// that are accepted: there may be one, as the last of the array.
 //
 // The values named "off" switch a stage off. Values out of range are refused by
 // tempera_sampler_check, never repaired. Read next: sampler.h.
@@ -33,10 +36,18 @@ enum tempera_stage_kind {
     TEMPERA_STAGE_TAIL_FREE = 10,   // where the second differences end (Bricken 2019, a blog post)
     TEMPERA_STAGE_TOP_A = 11,       // p_i >= a p_max^2 (BlinkDL 2022, in RWKV-LM)
     TEMPERA_STAGE_TOP_N_SIGMA = 12, // z_i >= z_max - s sigma (Tang et al. 2024, arXiv 2411.07641)
+    TEMPERA_STAGE_TOP_H = 13,       // a share of the entropy (2025, arXiv 2509.02510)
     TEMPERA_STAGE_P_LESS = 14,      // p_i >= sum of p^2 (Tan, Wu, Howard 2025, arXiv 2509.23234)
     TEMPERA_STAGE_XTC = 15,         // by chance, leave out the most likely (p-e-w 2024)
+    TEMPERA_STAGE_ADAPTIVE_P = 16,  // near a probability (llama.cpp PR 17927)
+    TEMPERA_STAGE_MIROSTAT_1 = 17,  // a surprise of tau bits (Basu et al. 2020, arXiv 2007.14966)
+    TEMPERA_STAGE_MIROSTAT_2 = 18,  // the same, by a threshold
     TEMPERA_STAGE_DYNAMIC_TEMPERATURE = 19, // T from the entropy (kalomaze 2023)
     TEMPERA_STAGE_SMOOTHING = 20,           // quadratic and cubic in z - z_max (kalomaze 2024)
+    TEMPERA_STAGE_DRY = 21,                 // against repeated sequences (p-e-w 2024)
+    TEMPERA_STAGE_NO_REPEAT_NGRAM = 22,     // no n tokens in a row twice (fairseq)
+    TEMPERA_STAGE_ALLOW = 23,               // these tokens only
+    TEMPERA_STAGE_BAN = 24,                 // these tokens never
 };
 
 struct tempera_logit_bias {
@@ -44,9 +55,17 @@ struct tempera_logit_bias {
     float bias; // finite, or -inf to ban; several entries of one token are added in turn
 };
 
-// A plain value of fixed size. Which member of the union counts is said by kind.
+// Token ids, borrowed, in any order, each any number of times. ids may be NULL if count is 0.
+struct tempera_token_list {
+    const int32_t *ids; // [count]
+    size_t count;
+};
+
+// A plain value of fixed size. Which member of the union counts is said by kind. A window is how
+// many of the last accepted tokens count; to 2^28, 0: off.
 struct tempera_stage {
     enum tempera_stage_kind kind;
+    uint32_t min_keep; // filters: never leave fewer than this, if there are so many; 0 means 1
     union {
         float temperature; // [0, +inf]; 1 changes nothing
         float top_p;       // [0, 1]; 1: off; 0: only the first token in the order
@@ -58,16 +77,28 @@ struct tempera_stage {
         float tail_free;   // [0, 1]; 1: off
         float top_a;       // [0, 1]; 0: off
         float top_n_sigma; // [0, +inf]; +inf: off; 0: the ties at the maximum
+        float top_h;       // [0, 1]; 1: off
         struct {
             float repetition; // > 0, 1: off. z > 0 ? z / r : z * r (arXiv 1909.05858, as used)
             float presence;   // 0: off. Subtracted once from every token seen in the window
             float frequency;  // 0: off. Subtracted for every time it was seen
-            int32_t window;   // how many of the last accepted tokens count; to 2^28, 0: off
+            int32_t window;
+            int32_t drawn_only; // not 0: presence and frequency pass over the prompt's tokens
         } penalties;
         struct {
-            float probability; // [0, 1]; 0: off
-            float threshold;   // [0, 1]; above 0.5: off
+            float probability;                // [0, 1]; 0: off
+            float threshold;                  // [0, 1]; above 0.5: off
+            struct tempera_token_list spared; // never left out, such as the end of the text
         } xtc;
+        struct {
+            float target; // [0, 1]
+            float decay;  // [0, 1): how much of the mean stays at each token
+        } adaptive_p;
+        struct {
+            float tau; // bits, >= 0, finite
+            float eta; // >= 0, finite; 0: the threshold stays at 2 tau
+            int32_t m; // mirostat 1: how many tokens the exponent is estimated from, >= 2
+        } mirostat;
         struct {
             float low, high; // 0 <= low <= high, finite; both 1: off
             float exponent;  // >= 0, finite
@@ -80,7 +111,19 @@ struct tempera_stage {
             const struct tempera_logit_bias *entries; // [count], borrowed
             size_t count;
         } logit_bias;
-        double reserved[8]; // fixes the size for stages to come
+        struct {
+            float multiplier;       // >= 0, finite; 0: off
+            float base;             // >= 1, finite
+            int32_t allowed_length; // >= 1: shorter repeats cost nothing
+            int32_t window;
+            struct tempera_token_list breakers; // no repeat reaches across one of these
+        } dry;
+        struct {
+            int32_t n; // >= 0; 0: off; 1: nothing in the window may come again
+            int32_t window;
+        } no_repeat_ngram;
+        struct tempera_token_list tokens; // ALLOW: none allows nothing; BAN: none: off
+        double reserved[8];               // fixes the size for stages to come
     } u;
 };
 
@@ -92,7 +135,14 @@ TEMPERA_API const char *tempera_stage_name(enum tempera_stage_kind kind);
 
 static inline struct tempera_stage tempera_stage_of(enum tempera_stage_kind kind)
 {
-    struct tempera_stage stage = {kind, {0}};
+    struct tempera_stage stage = {kind, 0, {0}};
+    return stage;
+}
+
+// The same stage, leaving at least n tokens.
+static inline struct tempera_stage tempera_stage_keeping(struct tempera_stage stage, uint32_t n)
+{
+    stage.min_keep = n;
     return stage;
 }
 
@@ -166,17 +216,50 @@ static inline struct tempera_stage tempera_stage_top_n_sigma(float n)
     return stage;
 }
 
+static inline struct tempera_stage tempera_stage_top_h(float share)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_TOP_H);
+    stage.u.top_h = share;
+    return stage;
+}
+
 // No parameter: such a stage always acts.
 static inline struct tempera_stage tempera_stage_p_less(void)
 {
     return tempera_stage_of(TEMPERA_STAGE_P_LESS);
 }
 
+// Nothing is spared; set u.xtc.spared to spare tokens.
 static inline struct tempera_stage tempera_stage_xtc(float probability, float threshold)
 {
     struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_XTC);
     stage.u.xtc.probability = probability;
     stage.u.xtc.threshold = threshold;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_adaptive_p(float target, float decay)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_ADAPTIVE_P);
+    stage.u.adaptive_p.target = target;
+    stage.u.adaptive_p.decay = decay;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_mirostat_1(float tau, float eta, int32_t m)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_MIROSTAT_1);
+    stage.u.mirostat.tau = tau;
+    stage.u.mirostat.eta = eta;
+    stage.u.mirostat.m = m;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_mirostat_2(float tau, float eta)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_MIROSTAT_2);
+    stage.u.mirostat.tau = tau;
+    stage.u.mirostat.eta = eta;
     return stage;
 }
 
@@ -198,6 +281,7 @@ static inline struct tempera_stage tempera_stage_smoothing(float factor, float c
     return stage;
 }
 
+// All three over the prompt and what was drawn; set u.penalties.drawn_only for OpenAI's meaning.
 static inline struct tempera_stage tempera_stage_penalties(float repetition, float presence,
                                                            float frequency, int32_t window)
 {
@@ -215,6 +299,44 @@ tempera_stage_logit_bias(const struct tempera_logit_bias *entries, size_t count)
     struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_LOGIT_BIAS);
     stage.u.logit_bias.entries = entries;
     stage.u.logit_bias.count = count;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_dry(float multiplier, float base,
+                                                     int32_t allowed_length, int32_t window,
+                                                     const int32_t *breakers, size_t n_breakers)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_DRY);
+    stage.u.dry.multiplier = multiplier;
+    stage.u.dry.base = base;
+    stage.u.dry.allowed_length = allowed_length;
+    stage.u.dry.window = window;
+    stage.u.dry.breakers.ids = breakers;
+    stage.u.dry.breakers.count = n_breakers;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_no_repeat_ngram(int32_t n, int32_t window)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_NO_REPEAT_NGRAM);
+    stage.u.no_repeat_ngram.n = n;
+    stage.u.no_repeat_ngram.window = window;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_allow(const int32_t *ids, size_t count)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_ALLOW);
+    stage.u.tokens.ids = ids;
+    stage.u.tokens.count = count;
+    return stage;
+}
+
+static inline struct tempera_stage tempera_stage_ban(const int32_t *ids, size_t count)
+{
+    struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_BAN);
+    stage.u.tokens.ids = ids;
+    stage.u.tokens.count = count;
     return stage;
 }
 

@@ -3,18 +3,21 @@
 // It needs libc and threads only. The small language model's headers (gguf.h, tokenizer.h,
 // model.h, train.h) belong to libtempera-lm and are included by name.
 //
-// Reading order: status.h, matrix.h, softmax.h, loss.h, sampler.h; linear_loss.h,
-// distillation.h, shards.h, calibration.h, parallel.h and cpu.h when needed.
+// Reading order: status.h, matrix.h, softmax.h, loss.h, sampler.h; explain.h, decoding.h,
+// linear_loss.h, distillation.h, shards.h, calibration.h, parallel.h and cpu.h when needed.
 #ifndef TEMPERA_H
 #define TEMPERA_H
 
 #include <tempera/calibration.h>
 #include <tempera/cpu.h>
+#include <tempera/decoding.h>
 #include <tempera/distillation.h>
+#include <tempera/explain.h>
 #include <tempera/linear_loss.h>
 #include <tempera/loss.h>
 #include <tempera/matrix.h>
 #include <tempera/parallel.h>
+#include <tempera/presets.h>
 #include <tempera/sampler.h>
 #include <tempera/sampler_stages.h>
 #include <tempera/shards.h>

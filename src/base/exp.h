@@ -90,4 +90,12 @@ static inline double tempera_log(double x)
     return e * ln2_high + (ln_m + e * ln2_low);
 }
 
+// ln(1 + x) for x >= 0, to a few ulp for small x too: what rounding 1 + x does to the logarithm, it
+// does to the factor as well (Kahan, in the HP-15C manual of 1982).
+static inline double tempera_log1p(double x)
+{
+    double rounded = 1.0 + x;
+    return rounded == 1.0 ? x : tempera_log(rounded) * (x / (rounded - 1.0));
+}
+
 #endif

@@ -29,14 +29,3 @@ double tempera_ln_sum(const struct tempera_row_sum *sum)
 {
     return tempera_log(sum->sum / sum->e_max);
 }
-
-void tempera_masses(const float *z, size_t n, float max, double T, uint64_t *w)
-{
-    const double largest = 0x1p51, magic = 0x1p52; // adding it rounds and leaves the integer
-    for (size_t i = 0; i < n; i++) {
-        double shifted = tempera_exp(((double)z[i] - (double)max) / T) * largest + magic;
-        uint64_t bits;
-        memcpy(&bits, &shifted, sizeof bits);
-        w[i] = bits & 0xFFFFFFFFFFFFFu;
-    }
-}

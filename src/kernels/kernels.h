@@ -18,12 +18,18 @@
 // tempera_row_block in scalars.h. A block may be one thread's work.
 enum { TEMPERA_ROW_BLOCK = 16384 };
 
+// Of how many scores the sampler knows the maximum.
+enum { TEMPERA_SURVEY_BLOCK = 128 };
+
+// So many masses can be added in 64 bits.
+enum { TEMPERA_MASSES_PER_SUM = 4096 };
+
 // What the temperature alone decides. exp(x / T) = 2^(x L), L = log2(e) / T.
 struct tempera_heat {
     double T, L, reach; // 152 / L: a score so far below the maximum has p = 0
     float L_high, L_low;
     float inverse_T[2]; // 1 / T as two floats
-    bool is_ordinary; // L is within [2^-100, 2^120]: else rows go to tempera_wide_*
+    bool is_ordinary;   // L is within [2^-100, 2^120]: else rows go to tempera_wide_*
 };
 
 // How one row's exponentials are taken: e(x) = exp((x - m) / T) 2^(51 + r) with |r| <= 1/2, the
@@ -160,6 +166,28 @@ struct tempera_kernels {
     // exp_sum that fetches next[n], of nbytes each, into the cache meanwhile.
     void (*exp_sum_ahead)(const float *z, size_t n, const struct tempera_exponent *x, float *e,
                           const void *next, size_t nbytes, double lanes[16]);
+
+    // ---- The sampler. Scores of -inf are no candidates.
+    // The largest score, NaNs passed over; maxima[ceil(n / TEMPERA_SURVEY_BLOCK)]: the largest of
+    // each block, of either sign where it is 0. *is_finite: all scores are.
+    float (*survey)(const float *z, size_t n, float *maxima, bool *is_finite);
+    // Copies the scores in [floor, ceiling], in order, with their ids: ids[n], or first, first + 1,
+    // ... where that is NULL; without any where out_ids is NULL, too. Returns how many. out and
+    // out_ids may be z and ids, and have room for n rounded up to 16.
+    size_t (*gather)(const float *z, const int32_t *ids, size_t n, int32_t first, float floor,
+                     float ceiling, float *out, int32_t *out_ids);
+    // Adds max - z_i and its square to the lanes, in double.
+    void (*deviation)(const float *z, size_t n, float max, double sums[16], double squares[16]);
+    // w_i = e(z_i) rounded to the nearest integer, ties to even
+    void (*masses)(const float *z, size_t n, const struct tempera_exponent *x, uint64_t *w);
+    // The sum of w_i; n at most TEMPERA_MASSES_PER_SUM.
+    uint64_t (*mass_sum)(const float *z, size_t n, const struct tempera_exponent *x);
+    // The sums of w_i and of e(z_i) x_i, rounded, with x_i = min((max - z_i) / T, 1024), all in
+    // f32; inverse_T = (float)(1 / T), n as for mass_sum.
+    void (*mass_depths)(const float *z, size_t n, const struct tempera_exponent *x, float max,
+                        float inverse_T, uint64_t sums[2]);
+    // The sum of (e(z_i) 2^-26)^2, rounded, in f32; n as for mass_sum.
+    uint64_t (*mass_squares)(const float *z, size_t n, const struct tempera_exponent *x);
 };
 
 extern const struct tempera_kernels tempera_kernels_scalar;
@@ -191,9 +219,6 @@ double tempera_sum_lanes(double lanes[16]);
 // ln of the sum of exp((x_i - max) / T)
 double tempera_ln_sum(const struct tempera_row_sum *sum);
 
-// Integer masses of the sampler: w_i = exp((z_i - max) / T) 2^51, rounded to nearest.
-void tempera_masses(const float *z, size_t n, float max, double T, uint64_t *w);
-
 // ------------------------------------------------------------------------------------------------
 // Rows that are not ordinary: any T in (0, inf), any finite maximum, in double.
 
@@ -201,6 +226,8 @@ double tempera_wide_sum(const float *z, size_t n, float max, double T);
 void tempera_wide_softmax(const float *z, size_t n, float max, double T, double sum, float *p);
 void tempera_wide_log_softmax(const float *z, size_t n, float max, double T, double ln_S,
                               float *log_p);
+// w_i = exp((z_i - max) / T) 2^51, rounded to nearest
+void tempera_wide_masses(const float *z, size_t n, float max, double T, uint64_t *w);
 void tempera_wide_backward(const float *p, const float *dp, size_t n, double dot, double T,
                            float *out);
 

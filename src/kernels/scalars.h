@@ -5,6 +5,7 @@
 #define TEMPERA_KERNELS_SCALARS_H
 
 #include <math.h>
+#include <string.h>
 
 #include "base/half.h"
 #include "kernels/kernels.h"
@@ -15,6 +16,16 @@ static inline float tempera_truncated(double x)
     float f = (float)x;
     double excess = x < 0 ? x - (double)f : (double)f - x;
     return excess > 0 ? tempera_bits_float(tempera_float_bits(f) - 1) : f;
+}
+
+// To the nearest integer, ties to even, for x in [0, 2^52): adding 2^52 leaves it in the lower
+// bits.
+static inline uint64_t tempera_rounded(double x)
+{
+    double shifted = x + 0x1p52;
+    uint64_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    return bits & 0xFFFFFFFFFFFFFu;
 }
 
 // Elements of a block of a row of n: at most 65 blocks.

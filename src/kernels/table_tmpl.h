@@ -19,9 +19,11 @@
 #include "kernels/moments_tmpl.h"
 
 #include "kernels/backward_tmpl.h"
+#include "kernels/choose_tmpl.h"
 #include "kernels/convert_tmpl.h"
 #include "kernels/half_tmpl.h"
 #include "kernels/loss_tmpl.h"
+#include "kernels/masses_tmpl.h"
 
 const struct tempera_kernels TABLE = {
     .isa = TABLE_ISA,
@@ -48,4 +50,11 @@ const struct tempera_kernels TABLE = {
     .entropy_sum = entropy_sum,
     .softcap_below = softcap_below,
     .exp_sum_ahead = exp_sum_ahead,
+    .survey = survey,
+    .gather = gather,
+    .deviation = deviation,
+    .masses = masses,
+    .mass_sum = mass_sum,
+    .mass_depths = mass_depths,
+    .mass_squares = mass_squares,
 };

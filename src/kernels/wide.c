@@ -3,6 +3,7 @@
 // from 1e31 on. In double, one plain text for every machine; such rows are rare.
 #include "base/exp.h"
 #include "kernels/kernels.h"
+#include "kernels/scalars.h"
 
 // Four lanes, so that the additions need not wait for one another; the order is fixed.
 double tempera_wide_sum(const float *z, size_t n, float max, double T)
@@ -33,4 +34,12 @@ void tempera_wide_backward(const float *p, const float *dp, size_t n, double dot
 {
     for (size_t i = 0; i < n; i++)
         out[i] = (float)((double)p[i] * ((double)dp[i] - dot) / T);
+}
+
+void tempera_wide_masses(const float *z, size_t n, float max, double T, uint64_t *w)
+{
+    for (size_t i = 0; i < n; i++) {
+        double e = tempera_exp(((double)z[i] - (double)max) / T) * 0x1p51;
+        w[i] = tempera_rounded(e);
+    }
 }

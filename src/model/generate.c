@@ -15,10 +15,10 @@
 struct tempera_generate_options tempera_generate_options_default(void)
 {
     static const struct tempera_stage stages[] = {
-        {TEMPERA_STAGE_TOP_K, {.top_k = 40}},
-        {TEMPERA_STAGE_TOP_P, {.top_p = 0.95f}},
-        {TEMPERA_STAGE_MIN_P, {.min_p = 0.05f}},
-        {TEMPERA_STAGE_TEMPERATURE, {.temperature = 0.8f}},
+        {.kind = TEMPERA_STAGE_TOP_K, .u.top_k = 40},
+        {.kind = TEMPERA_STAGE_TOP_P, .u.top_p = 0.95f},
+        {.kind = TEMPERA_STAGE_MIN_P, .u.min_p = 0.05f},
+        {.kind = TEMPERA_STAGE_TEMPERATURE, .u.temperature = 0.8f},
     };
     return (struct tempera_generate_options){
         .struct_size = sizeof(struct tempera_generate_options),
@@ -42,13 +42,14 @@ struct generation {
     void *scratch;      // the sampler's
     size_t scratch_nbytes;
     struct tempera_sampler_state *state;
+    struct tempera_sample_row row; // of this step
 
     const char *pending; // bytes of the prompt that the next tokens have to repeat
     size_t n_pending;
     struct tempera_utf8_holdback holdback;
     char *text; // not shown yet: it may be the beginning of a stop string
     size_t nbytes, capacity;
-    int32_t last_token;
+    struct tempera_sample_result drawn; // the last token
     bool ended;
     bool refused; // the callback said stop and isn't called again
 };
@@ -73,7 +74,7 @@ static enum tempera_status open_generation(struct generation *g,
     g->vocab = config->vocab_size;
     g->n_tokenizer = tempera_tokenizer_n_tokens(g->tokenizer);
     struct tempera_matrix row = tempera_matrix_f32(NULL, 1, g->vocab);
-    g->scratch_nbytes = tempera_sample_scratch_nbytes(&row, NULL);
+    g->scratch_nbytes = tempera_sample_scratch_nbytes(&row, &g->options->sampler, NULL);
     size_t state_nbytes = tempera_sampler_state_nbytes(&g->options->sampler);
     g->ids = tempera_alloc(tempera_decoder_capacity(g->decoder), sizeof *g->ids);
     g->logits = tempera_alloc(g->vocab, sizeof *g->logits);
@@ -105,7 +106,9 @@ static enum tempera_status make_room(struct generation *g, size_t n)
     return status == TEMPERA_OK ? tempera_decoder_append(g->decoder, g->ids, kept, NULL) : status;
 }
 
-static enum tempera_status append(struct generation *g, const int32_t *ids, size_t n)
+// drawn: what sampling said of the one token; NULL for those of the prompt.
+static enum tempera_status append(struct generation *g, const int32_t *ids, size_t n,
+                                  const struct tempera_sample_result *drawn)
 {
     enum tempera_status status = make_room(g, n);
     if (status != TEMPERA_OK)
@@ -113,7 +116,7 @@ static enum tempera_status append(struct generation *g, const int32_t *ids, size
     memcpy(g->ids + tempera_decoder_length(g->decoder), ids, n * sizeof *ids);
     status = tempera_decoder_append(g->decoder, ids, n, g->logits);
     for (size_t i = 0; i < n && status == TEMPERA_OK; i++)
-        status = tempera_sampler_accept(g->state, ids[i], NULL);
+        status = tempera_sampler_accept(g->state, ids[i], drawn);
     return status;
 }
 
@@ -182,7 +185,7 @@ static enum tempera_status begin(struct generation *g, const char *prompt, size_
                                     "room for one more: shorten the prompt",
                                     n_ids, capacity);
     if (status == TEMPERA_OK)
-        status = append(g, ids, n_ids);
+        status = append(g, ids, n_ids, NULL);
     free(ids);
     return status;
 }
@@ -232,15 +235,16 @@ static float entropy_bits(struct generation *g)
 static enum tempera_status sample(struct generation *g, struct tempera_sample_result *result)
 {
     struct tempera_matrix logits = tempera_matrix_const_f32(g->logits, 1, g->vocab);
-    struct tempera_sample_row row = {
+    g->row = (struct tempera_sample_row){
         .sampler = &g->options->sampler,
         .state = g->state,
         .seed = g->options->seed,
         .stream = g->options->stream,
         .mask_nbits = (uint32_t)g->vocab,
         .mask = step_mask(g),
+        .want = TEMPERA_WANT_RAW_LOGPROB,
     };
-    return tempera_sample(&logits, &row, result, g->scratch, g->scratch_nbytes, NULL);
+    return tempera_sample(&logits, &g->row, result, g->scratch, g->scratch_nbytes, NULL);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -342,13 +346,14 @@ static enum tempera_status step(struct generation *g)
         .logprob = result.logprob,
         .entropy_bits = entropy_bits(g),
         .logits = g->logits,
+        .row = &g->row,
     };
     size_t nbytes;
     const uint8_t *bytes = new_bytes(g, result.token, &nbytes);
     if (!reserve_text(g, nbytes))
         return TEMPERA_OUT_OF_MEMORY;
     g->nbytes += tempera_utf8_push(&g->holdback, bytes, nbytes, g->text + g->nbytes);
-    g->last_token = result.token;
+    g->drawn = result;
     g->ended = result.token == tempera_tokenizer_eos(g->tokenizer);
     show(g, &generated, false);
     return TEMPERA_OK;
@@ -378,7 +383,7 @@ static enum tempera_status run(struct generation *g, size_t *n_tokens)
         bool full = length == tempera_decoder_capacity(g->decoder) && !g->options->slide;
         if (g->ended || full || *n_tokens == most)
             break;
-        status = append(g, &g->last_token, 1);
+        status = append(g, &g->drawn.token, 1, &g->drawn);
         if (status != TEMPERA_OK)
             break;
     }

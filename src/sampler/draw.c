@@ -5,6 +5,8 @@
 #include "base/philox.h"
 #include "sampler/sampler.h"
 
+enum { SUM = TEMPERA_MASSES_PER_SUM };
+
 tempera_u128 tempera_draw_bits(uint64_t seed, uint32_t stream, uint64_t step, uint32_t draw)
 {
     const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
@@ -17,9 +19,7 @@ tempera_u128 tempera_draw_bits(uint64_t seed, uint32_t stream, uint64_t step, ui
 
 tempera_u128 tempera_candidates_luck(const struct tempera_candidates *c, uint32_t draw)
 {
-    const struct tempera_sample_row *row = c->row;
-    uint64_t step = row->state == NULL ? 0 : row->state->step;
-    return tempera_draw_bits(row->seed, row->stream, step, draw);
+    return tempera_draw_bits(c->row->seed, c->row->stream, c->step, draw);
 }
 
 // floor(a b / 2^128), by schoolbook on 64-bit halves.
@@ -33,23 +33,49 @@ static tempera_u128 multiply_high(tempera_u128 a, tempera_u128 b)
     return (tempera_u128)a_high * b_high + (uint64_t)(cross1 >> 64) + (uint64_t)(cross2 >> 64);
 }
 
-// First by blocks, then within the one that reaches the target.
+tempera_u128 tempera_draw_target(tempera_u128 bits, tempera_u128 W)
+{
+    return multiply_high(bits, W);
+}
+
+// The index within one sum's masses.
+static size_t index_in(const uint64_t *masses, tempera_u128 target)
+{
+    size_t at = 0;
+    while (target >= masses[at])
+        target -= masses[at++];
+    return at;
+}
+
 size_t tempera_draw_index(const uint64_t *masses, size_t n, tempera_u128 bits)
 {
-    // What is left of the target after the masses that were passed.
-    tempera_u128 left = multiply_high(bits, tempera_masses_total(masses, n));
+    return index_in(masses, tempera_draw_target(bits, tempera_masses_total(masses, n)));
+}
+
+static size_t length_from(struct tempera_scores scores, size_t first)
+{
+    return scores.n - first < SUM ? scores.n - first : SUM;
+}
+
+struct tempera_sums tempera_candidates_sums(struct tempera_candidates *c)
+{
+    struct tempera_sums s = {tempera_candidates_scores(c), tempera_scale_of(c), c->masses, 0};
+    for (size_t i = 0; i < s.scores.n; i += SUM)
+        s.W += s.sums[i / SUM] =
+            tempera_scale_sum(&s.scale, s.scores.z + i, length_from(s.scores, i));
+    return s;
+}
+
+// The block that reaches the target, and of that one the masses themselves.
+size_t tempera_sums_draw(const struct tempera_sums *s, tempera_u128 bits)
+{
+    tempera_u128 target = tempera_draw_target(bits, s->W);
     size_t first = 0;
-    while (n - first > TEMPERA_MASSES_PER_SUM) {
-        uint64_t sum = 0;
-        for (size_t i = 0; i < TEMPERA_MASSES_PER_SUM; i++)
-            sum += masses[first + i];
-        if (left < sum)
-            break;
-        left -= sum;
-        first += TEMPERA_MASSES_PER_SUM;
+    for (size_t i = 0; target >= s->sums[i]; i++) {
+        target -= s->sums[i];
+        first += SUM;
     }
-    size_t at = first;
-    while (left >= masses[at])
-        left -= masses[at++];
-    return at;
+    uint64_t masses[SUM];
+    tempera_scale_masses(&s->scale, s->scores.z + first, length_from(s->scores, first), masses);
+    return first + index_in(masses, target);
 }

@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The calls: checks, then each row through its stages to a token or a distribution. Read next:
-// candidates.c.
-#include <math.h>
+// A batch of rows, each to a token or a distribution, on the caller's threads. Read next: chain.c.
 #include <stdatomic.h>
-#include <string.h>
 
-#include "base/exp.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
-#include "kernels/kernels.h"
-#include "sampler/sampler.h"
-#include "score/row_plan.h"
+#include "sampler/calls.h"
 #include "score/rows.h"
 
 // A call, as its rows see it.
@@ -25,17 +19,8 @@ struct sample_job {
     atomic_int worst;
 };
 
-// A row's scores, the mask and how many of them it speaks of.
-struct allowed_scores {
-    const float *z;
-    const uint32_t *mask;
-    size_t n;
-};
-
 // ------------------------------------------------------------------------------------------------
 // Scratch: one slice for each row that may be in work at a time, that is, for each thread.
-
-enum { ALIGNMENT = 64 };
 
 static size_t n_slices(size_t n_rows, const struct tempera_executor *executor)
 {
@@ -43,134 +28,49 @@ static size_t n_slices(size_t n_rows, const struct tempera_executor *executor)
     return n_rows < n_threads ? n_rows : n_threads;
 }
 
-static size_t aligned(size_t nbytes)
-{
-    return (nbytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-}
-
-// Can't overflow: cols is below 2^31.
-static size_t slice_nbytes(size_t cols)
-{
-    return aligned(cols * sizeof(uint64_t)) + aligned(cols * sizeof(float)) +
-           aligned(cols * sizeof(int32_t));
-}
-
-static struct tempera_candidates candidates_in(char *slice, size_t cols)
-{
-    struct tempera_candidates c = {.n = 0};
-    c.masses = (uint64_t *)(void *)slice;
-    slice += aligned(cols * sizeof *c.masses);
-    c.scores = (float *)(void *)slice;
-    slice += aligned(cols * sizeof *c.scores);
-    c.ids = (int32_t *)(void *)slice;
-    return c;
-}
-
 size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *logits,
+                                     const struct tempera_sampler *sampler,
                                      const struct tempera_executor *executor)
 {
     size_t nbytes;
-    if (logits == NULL || logits->cols > INT32_MAX ||
-        !tempera_size_mul(slice_nbytes(logits->cols), n_slices(logits->rows, executor), &nbytes))
+    if (logits == NULL || logits->cols > INT32_MAX || tempera_dtype_nbytes(logits->dtype) == 0 ||
+        tempera_sampler_check(sampler, NULL) != TEMPERA_OK)
         return 0;
-    return nbytes;
+    size_t slice = tempera_chain_nbytes(logits->cols, tempera_sampler_room(sampler, logits->cols));
+    return tempera_size_mul(slice, n_slices(logits->rows, executor), &nbytes) ? nbytes : 0;
 }
 
 // ------------------------------------------------------------------------------------------------
-// A row
+// Rows
 
-static struct allowed_scores allowed_in(const struct sample_job *job, size_t r)
+static void write_probs(struct tempera_candidates *c, float *probs)
 {
-    const struct tempera_sample_row *row = &job->rows[r];
-    struct allowed_scores a = {tempera_matrix_row(job->logits, r), row->mask, job->logits->cols};
-    if (row->mask != NULL && row->mask_nbits < a.n)
-        a.n = row->mask_nbits;
-    return a;
-}
-
-// The bits that tempera_log_softmax gives for this score at T = 1.
-static float raw_logprob_of(struct allowed_scores a, int32_t token)
-{
-    struct tempera_row_source source = {
-        .kernels = tempera_kernels(),
-        .how = {.dtype = TEMPERA_F32, .mask = a.mask, .scale = 1},
-        .z = a.z,
-        .n = a.n,
-        .is_plain = a.mask == NULL,
-    };
-    struct tempera_heat heat = tempera_heat_of(1);
-    struct tempera_row_plan plan = tempera_row_plan_of(&source, &heat);
-    float logprob;
-    tempera_row_plan_log_softmax(&plan, source.kernels, &a.z[token], 1, &logprob);
-    return logprob;
-}
-
-// (z - max) / T - ln(W / 2^51). At most 0: the maximum alone has a mass of 2^51.
-static float logprob_of(const struct tempera_candidates *c, size_t at, tempera_u128 W)
-{
-    double scaled = ((double)c->scores[at] - (double)c->max) / c->temperature;
-    return (float)(scaled - tempera_log((double)W * 0x1p-51));
-}
-
-static void write_probs(const struct tempera_candidates *c, tempera_u128 W, float *probs)
-{
+    tempera_candidates_gather(c);
+    double W = (double)tempera_candidates_fill_masses(c);
     for (size_t i = 0; i < c->n; i++)
-        probs[c->ids[i]] = (float)((double)c->masses[i] / (double)W);
+        probs[c->ids[i]] = (float)((double)c->masses[i] / W);
 }
 
-// probs: NULL, or the row to write, which is all 0.
+// probs: NULL, or the row to write.
 static struct tempera_sample_result sample_row(const struct sample_job *job, size_t r, char *slice,
                                                float *probs)
 {
     const struct tempera_sample_row *row = &job->rows[r];
-    struct allowed_scores allowed = allowed_in(job, r);
-    struct tempera_candidates c = candidates_in(slice, job->logits->cols);
-    c.row = row;
-    struct tempera_sample_result result = {
-        .status = tempera_candidates_gather(&c, allowed.z, allowed.mask, allowed.n),
-        .token = -1,
-        .raw_logprob = -INFINITY,
-        .logprob = -INFINITY,
-    };
-    if (result.status != TEMPERA_OK)
-        return result;
-    for (size_t i = 0; i < row->sampler->n_stages && c.n > 0; i++) {
-        const struct tempera_stage *stage = &row->sampler->stages[i];
-        tempera_stage_type_of(stage->kind)->apply(&c, stage);
-    }
-    if (c.n == 0) { // everything was banned
-        result.status = TEMPERA_ALL_MASKED;
-        return result;
-    }
-    tempera_u128 W = tempera_candidates_weigh(&c);
-    tempera_u128 bits = tempera_candidates_luck(&c, TEMPERA_DRAW_TOKEN);
-    size_t at = tempera_draw_index(c.masses, c.n, bits);
-    result.token = c.ids[at];
-    result.raw_logprob = raw_logprob_of(allowed, result.token);
-    result.logprob = logprob_of(&c, at, W);
-    result.n_kept = c.n;
+    struct tempera_chain chain;
+    enum tempera_status status = tempera_chain_begin(&chain, job->logits, r, row, slice);
+    if (status == TEMPERA_OK)
+        status = tempera_chain_run(&chain);
     if (probs != NULL)
-        write_probs(&c, W, probs);
+        tempera_row_fill(probs, TEMPERA_F32, job->logits->cols, status == TEMPERA_NAN_INPUT);
+    if (status != TEMPERA_OK) {
+        tempera_report_without_token(row->logprobs, status);
+        return tempera_result_without_token(row, status);
+    }
+    struct tempera_sample_result result = tempera_chain_result(&chain, tempera_chain_token(&chain));
+    tempera_chain_report(&chain);
+    if (probs != NULL)
+        write_probs(&chain.c, probs);
     return result;
-}
-
-static enum tempera_status do_row(const struct sample_job *job, size_t r, char *slice)
-{
-    size_t cols = job->logits->cols;
-    float *probs = NULL;
-    if (job->probs != NULL) {
-        probs = tempera_matrix_row(job->probs, r);
-        memset(probs, 0, cols * sizeof *probs);
-    }
-    struct tempera_sample_result *result = &job->results[r];
-    *result = sample_row(job, r, slice, probs);
-    if (result->status == TEMPERA_NAN_INPUT) {
-        tempera_row_fill_nan(&result->raw_logprob, 1);
-        tempera_row_fill_nan(&result->logprob, 1);
-        if (probs != NULL)
-            tempera_row_fill_nan(probs, cols);
-    }
-    return result->status;
 }
 
 // A task owns a slice and takes rows until there are none left. Which task does a row can't be
@@ -178,13 +78,16 @@ static enum tempera_status do_row(const struct sample_job *job, size_t r, char *
 static void run_task(void *context, size_t slice)
 {
     struct sample_job *job = context;
+    char *scratch = job->scratch + slice * job->slice_nbytes;
     int worst = TEMPERA_OK;
     struct tempera_fpenv env = tempera_fpenv_enter();
     for (;;) {
         size_t r = atomic_fetch_add(&job->next_row, 1);
         if (r >= job->logits->rows)
             break;
-        int status = (int)do_row(job, r, job->scratch + slice * job->slice_nbytes);
+        float *probs = job->probs == NULL ? NULL : tempera_matrix_row(job->probs, r);
+        job->results[r] = sample_row(job, r, scratch, probs);
+        int status = (int)job->results[r].status;
         worst = status > worst ? status : worst;
     }
     tempera_fpenv_leave(env);
@@ -194,106 +97,26 @@ static void run_task(void *context, size_t slice)
 }
 
 // ------------------------------------------------------------------------------------------------
-// Checks
-
-static enum tempera_status check_bias_tokens(const struct tempera_sampler *sampler, size_t cols)
-{
-    for (size_t s = 0; s < sampler->n_stages; s++) {
-        const struct tempera_stage *stage = &sampler->stages[s];
-        if (stage->kind != TEMPERA_STAGE_LOGIT_BIAS)
-            continue;
-        for (size_t i = 0; i < stage->u.logit_bias.count; i++)
-            TEMPERA_CHECK((size_t)stage->u.logit_bias.entries[i].token < cols,
-                          TEMPERA_TOKEN_OUT_OF_RANGE);
-    }
-    return TEMPERA_OK;
-}
-
-static enum tempera_status check_row(const struct tempera_sample_row *row, size_t cols)
-{
-    enum tempera_status status = tempera_sampler_check(row->sampler, NULL);
-    if (status == TEMPERA_OK)
-        status = tempera_state_check(row->state, row->sampler);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
-    TEMPERA_CHECK(row->reserved[0] == 0 && row->reserved[1] == 0, TEMPERA_INVALID_ARGUMENT);
-    return check_bias_tokens(row->sampler, cols);
-}
-
-static enum tempera_status check_probs(const struct sample_job *job)
-{
-    enum tempera_status status = tempera_matrix_check_f32(job->probs);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
-    TEMPERA_CHECK(tempera_matrix_same_shape(job->logits, job->probs) &&
-                      (job->logits->rows == 0 || job->probs->data != job->logits->data) &&
-                      tempera_matrix_may_write(job->probs, job->logits),
-                  TEMPERA_INVALID_ARGUMENT);
-    return TEMPERA_OK;
-}
-
-// No output may lie in an input, or in another output.
-static bool are_apart(const struct sample_job *job, size_t scratch_nbytes)
-{
-    const size_t n = job->logits->rows;
-    const struct {
-        const void *data;
-        size_t count, nbytes;
-    } arrays[] = {
-        {job->rows, n, sizeof *job->rows},
-        {job->results, n, sizeof *job->results},
-        {job->scratch, scratch_nbytes, 1},
-    };
-    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
-        size_t nbytes;
-        if (!tempera_size_mul(arrays[i].count, arrays[i].nbytes, &nbytes))
-            return false;
-        if (i > 0 && !tempera_matrix_is_apart(job->logits, arrays[i].data, nbytes, 1))
-            return false;
-        if (job->probs != NULL && !tempera_matrix_is_apart(job->probs, arrays[i].data, nbytes, 1))
-            return false;
-        for (size_t j = 0; j < i; j++)
-            if (!tempera_ranges_are_apart(arrays[i].data, nbytes, arrays[j].data,
-                                          arrays[j].count * arrays[j].nbytes))
-                return false;
-    }
-    return true;
-}
-
-static enum tempera_status check_call(const struct sample_job *job, size_t scratch_nbytes,
-                                      const struct tempera_executor *executor)
-{
-    enum tempera_status status = tempera_matrix_check_f32(job->logits);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
-    TEMPERA_CHECK(job->logits->cols <= INT32_MAX, TEMPERA_INVALID_ARGUMENT);
-    if (job->probs != NULL)
-        status = check_probs(job);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
-    TEMPERA_CHECK(job->logits->rows == 0 ||
-                      (job->rows != NULL && job->results != NULL && job->scratch != NULL),
-                  TEMPERA_INVALID_ARGUMENT);
-    TEMPERA_CHECK((uintptr_t)job->scratch % ALIGNMENT == 0, TEMPERA_INVALID_ARGUMENT);
-    size_t needed = tempera_sample_scratch_nbytes(job->logits, executor);
-    TEMPERA_CHECK(needed > 0 || job->logits->rows == 0, TEMPERA_INVALID_ARGUMENT);
-    TEMPERA_CHECK(scratch_nbytes >= needed, TEMPERA_BUFFER_TOO_SMALL);
-    TEMPERA_CHECK(are_apart(job, needed), TEMPERA_INVALID_ARGUMENT);
-    for (size_t r = 0; r < job->logits->rows; r++) {
-        status = check_row(&job->rows[r], job->logits->cols);
-        TEMPERA_CHECK(status == TEMPERA_OK, status);
-    }
-    return TEMPERA_OK;
-}
-
-// ------------------------------------------------------------------------------------------------
 // Calls
 
 static enum tempera_status run(struct sample_job *job, size_t scratch_nbytes,
                                const struct tempera_executor *executor)
 {
-    enum tempera_status status = check_call(job, scratch_nbytes, executor);
+    TEMPERA_CHECK(job->logits != NULL, TEMPERA_INVALID_ARGUMENT);
+    struct tempera_call call = {.logits = job->logits,
+                                .rows = job->rows,
+                                .other = job->probs,
+                                .other_is_written = job->probs != NULL,
+                                .scratch = job->scratch,
+                                .scratch_nbytes = scratch_nbytes,
+                                .n_slices = n_slices(job->logits->rows, executor)};
+    tempera_call_add(&call, job->results, job->logits->rows, sizeof *job->results, true);
+    enum tempera_status status = tempera_call_check(&call);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
-    job->slice_nbytes = slice_nbytes(job->logits->cols);
+    job->slice_nbytes = call.slice_nbytes;
     atomic_init(&job->next_row, 0);
     atomic_init(&job->worst, TEMPERA_OK);
-    tempera_parallel_for(executor, n_slices(job->logits->rows, executor), run_task, job);
+    tempera_parallel_for(executor, call.n_slices, run_task, job);
     return (enum tempera_status)atomic_load(&job->worst);
 }
 

@@ -6,23 +6,18 @@
 #include "base/exp.h"
 #include "sampler/sampler.h"
 
-// To the nearest float. What is finite stays finite: only a ban removes a token.
-static float to_score(double score)
-{
-    const double largest = 0x1.fffffep127;
-    return (float)(score > largest ? largest : score < -largest ? -largest : score);
-}
-
-// A product of temperatures that leaves the range of a double is 0 or inf, too.
+// A product of temperatures that leaves [2^-1000, 2^1000] is 0 or inf, too.
 static void multiply_temperature(struct tempera_candidates *c, double factor)
 {
+    if (c->chain_temperature > 0 && c->chain_temperature < INFINITY)
+        c->chain_temperature *= factor;
     double product = c->temperature * factor;
-    if (product == 0) {
-        tempera_candidates_keep_ties(c, c->max, 1);
-    } else if (product == INFINITY) {
+    if (product < 0x1p-1000) {
+        tempera_candidates_keep_first(c, 1);
+        c->temperature = 1;
+    } else if (product > 0x1p1000) {
         tempera_candidates_level(c);
     } else {
-        c->has_masses &= factor == 1;
         c->temperature = product;
     }
 }
@@ -48,7 +43,8 @@ void tempera_apply_dynamic_temperature(struct tempera_candidates *c,
     double high = (double)stage->u.dynamic_temperature.high;
     if (c->n == 1 || (low == 1 && high == 1))
         return;
-    double entropy = tempera_candidates_lambda(c) + tempera_candidates_mean_depth(c);
+    struct tempera_moments moments = tempera_candidates_moments(c);
+    double entropy = moments.lambda + moments.mean_depth;
     double y = entropy / tempera_log((double)c->n);
     double r = power(y < 1 ? y : 1, (double)stage->u.dynamic_temperature.exponent);
     multiply_temperature(c, low + (high - low) * r);
@@ -63,10 +59,11 @@ void tempera_apply_smoothing(struct tempera_candidates *c, const struct tempera_
     if (factor == 0)
         return;
     double cubic = (curve - 1) / 2, quadratic = (3 - curve) / 2, max = (double)c->max;
+    double inverse_T = 1 / c->temperature;
     for (size_t i = 0; i < c->n; i++) {
-        double d = (double)c->scores[i] - max, g = d / c->temperature;
+        double d = (double)c->scores[i] - max, g = d * inverse_T;
         g = g > -0x1p400 ? g : -0x1p400;
-        c->scores[i] = to_score(max + ((factor * d) * g) * (cubic * g - quadratic));
+        c->scores[i] = tempera_to_score(max + ((factor * d) * g) * (cubic * g - quadratic));
     }
     tempera_candidates_settle(c);
 }
@@ -75,44 +72,58 @@ void tempera_apply_logit_bias(struct tempera_candidates *c, const struct tempera
 {
     for (size_t i = 0; i < stage->u.logit_bias.count; i++) {
         const struct tempera_logit_bias *entry = &stage->u.logit_bias.entries[i];
-        size_t at = tempera_candidates_find(c, entry->token);
-        if (at == c->n || c->scores[at] == -INFINITY) // banned by an entry before
+        size_t place = tempera_candidates_find(c, entry->token);
+        if (place == SIZE_MAX)
             continue;
-        double score = (double)c->scores[at] + (double)entry->bias * c->temperature;
-        c->scores[at] = entry->bias == -INFINITY ? -INFINITY : to_score(score);
+        double score = (double)tempera_candidates_score(c, place);
+        if (score == -INFINITY) // banned by an entry before
+            continue;
+        score += (double)entry->bias * c->temperature;
+        tempera_candidates_change(c, place,
+                                  entry->bias == -INFINITY ? -INFINITY : tempera_to_score(score));
     }
-    tempera_candidates_settle(c);
+    if (stage->u.logit_bias.count > 0)
+        tempera_candidates_settle(c);
 }
 
-// The room of the masses serves to count how often a candidate was seen. It is cleared only where
-// it is used, so that the cost is that of the window, not of the vocabulary.
+// count: how often the token counts for presence and frequency.
+static float penalised(const struct tempera_stage *stage, float score, uint64_t count, double T)
+{
+    double z = (double)score, repetition = (double)stage->u.penalties.repetition;
+    double repeated = z > 0 ? z / repetition : z * repetition;
+    double penalty = (double)stage->u.penalties.frequency * (double)count;
+    penalty += count > 0 ? (double)stage->u.penalties.presence : 0;
+    return tempera_to_score(repeated - penalty * T);
+}
+
+// The room of the masses serves to count how often a candidate was seen, in the low half, and how
+// often that counts for presence and frequency, in the high half. It is cleared only where it is
+// used, so that the cost is that of the window, not of the vocabulary.
 void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     const struct tempera_sampler_state *state = c->row->state;
-    double repetition = (double)stage->u.penalties.repetition;
-    double presence = (double)stage->u.penalties.presence;
-    double frequency = (double)stage->u.penalties.frequency;
     size_t n = tempera_state_n_recent(state, (size_t)stage->u.penalties.window);
     uint64_t *counts = c->masses;
     for (size_t i = 0; i < n; i++) {
-        size_t at = tempera_candidates_find(c, tempera_state_recent(state, i));
-        if (at < c->n)
-            counts[at] = 0;
+        size_t place = tempera_candidates_find(c, tempera_state_recent(state, i));
+        if (place != SIZE_MAX)
+            counts[place] = 0;
     }
     for (size_t i = 0; i < n; i++) {
-        size_t at = tempera_candidates_find(c, tempera_state_recent(state, i));
-        if (at < c->n)
-            counts[at]++;
+        size_t place = tempera_candidates_find(c, tempera_state_recent(state, i));
+        bool counts_fully =
+            !stage->u.penalties.drawn_only || tempera_state_recent_was_drawn(state, i);
+        if (place != SIZE_MAX)
+            counts[place] += (uint64_t)counts_fully << 32 | 1;
     }
     for (size_t i = 0; i < n; i++) {
-        size_t at = tempera_candidates_find(c, tempera_state_recent(state, i));
-        if (at == c->n || counts[at] == 0) // 0: seen later, done before
+        size_t place = tempera_candidates_find(c, tempera_state_recent(state, i));
+        if (place == SIZE_MAX || counts[place] == 0) // 0: seen later, done before
             continue;
-        double z = (double)c->scores[at], count = (double)counts[at];
-        double repeated = z > 0 ? z / repetition : z * repetition;
-        double penalty = presence + frequency * count;
-        c->scores[at] = to_score(repeated - penalty * c->temperature);
-        counts[at] = 0;
+        float score = tempera_candidates_score(c, place);
+        score = penalised(stage, score, counts[place] >> 32, c->temperature);
+        tempera_candidates_change(c, place, score);
+        counts[place] = 0;
     }
     if (n > 0)
         tempera_candidates_settle(c);

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Filters by rank: top-k and top-p keep a prefix of the order (score descending, id ascending), and
-// find where it ends without sorting: by bisection over the 2^32 floats in their order, with one
-// pass over the candidates for each half, adding up counts or exact integer masses. Whatever lies
-// below a threshold that suffices can't stay, so it is dropped on the way and later passes are
-// short.
-#include <float.h>
+// Where a prefix of an order ends, without sorting: scores are parted by a pivot, what comes no
+// later than it is weighed, exactly, and the side on which the end lies is parted again. Every step
+// is a kernel's pass over what is left.
 #include <math.h>
 
 #include "sampler/sampler.h"
@@ -12,144 +9,199 @@
 // ------------------------------------------------------------------------------------------------
 // Keys
 
-static float score_of(uint32_t key)
+// Adding 0 makes the zeros one: -0 and +0 are the same score, and -0 - (+0) is -0. The bits of a
+// positive double lie in the order of its values.
+uint64_t tempera_ranking_key(const struct tempera_ranking *ranking, float score)
 {
-    return tempera_bits_float(key >> 31 ? key & 0x7FFFFFFFu : ~key);
+    if (!ranking->by_distance)
+        return tempera_score_key(score + 0.0f);
+    double x = tempera_depth(score, ranking->scale->max, ranking->inverse_T);
+    double distance = (x < ranking->centre ? ranking->centre - x : x - ranking->centre) + 0.0;
+    uint64_t bits;
+    memcpy(&bits, &distance, sizeof bits);
+    return ~bits;
+}
+
+// Depths fall as scores rise, so the nearest to the centre is one of two neighbours.
+struct tempera_ranking tempera_ranking_by_distance(const struct tempera_scale *scale, double centre)
+{
+    struct tempera_ranking ranking = {
+        .scale = scale, .by_distance = true, .inverse_T = 1 / scale->T, .centre = centre};
+    uint32_t low = tempera_score_key(-INFINITY), high = tempera_score_key(scale->max);
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+        if (tempera_depth(tempera_key_score(middle), scale->max, ranking.inverse_T) > centre)
+            low = middle;
+        else
+            high = middle;
+    }
+    bool is_low = tempera_ranking_key(&ranking, tempera_key_score(low)) >
+                  tempera_ranking_key(&ranking, tempera_key_score(high));
+    ranking.nearest = is_low ? low : high;
+    return ranking;
+}
+
+// The last score key on the way from `inside` to `outside` that still reaches a key.
+static uint32_t last_within(const struct tempera_ranking *ranking, uint64_t key, uint32_t inside,
+                            uint32_t outside)
+{
+    while (inside + 1 != outside && outside + 1 != inside) {
+        uint32_t middle = (uint32_t)(((uint64_t)inside + outside) / 2);
+        if (tempera_ranking_key(ranking, tempera_key_score(middle)) >= key)
+            inside = middle;
+        else
+            outside = middle;
+    }
+    return inside;
+}
+
+struct tempera_interval tempera_interval_of(const struct tempera_ranking *ranking, uint64_t key)
+{
+    if (!ranking->by_distance)
+        return (struct tempera_interval){tempera_key_score((uint32_t)key), INFINITY};
+    if (tempera_ranking_key(ranking, tempera_key_score(ranking->nearest)) < key)
+        return (struct tempera_interval){INFINITY, -INFINITY};
+    uint32_t least = tempera_score_key(-INFINITY), most = tempera_score_key(ranking->scale->max);
+    uint32_t low = last_within(ranking, key, ranking->nearest, least);
+    uint32_t high = last_within(ranking, key, ranking->nearest, most + 1);
+    return (struct tempera_interval){tempera_key_score(low), tempera_key_score(high)};
 }
 
 // ------------------------------------------------------------------------------------------------
-// Prefixes
+// Parting
 
-// The candidates with at least some score.
-struct share {
-    size_t count;
-    tempera_u128 weight; // the sum of their weights
+// What is left to part, and the keys among which the end lies.
+struct part {
+    const float *scores;
+    size_t n;
+    uint64_t low, high;
 };
 
-static size_t count_from(const float *scores, size_t n, float score)
+// The median of a few scores, or what comes later at first, if the end is likely to. Rows that defeat it for long have their range of keys halved.
+static uint64_t pivot_of(const struct tempera_ranking *ranking, const struct part *part,
+                         unsigned round)
 {
-    uint32_t count = 0;
-    for (size_t i = 0; i < n; i++)
-        count += scores[i] >= score;
+    enum { FEW = 15, PATIENCE = 24 };
+    if (round >= PATIENCE)
+        return part->low + (part->high - part->low) / 2 + 1;
+    uint64_t keys[FEW];
+    size_t n = part->n < FEW ? part->n : FEW;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t key = tempera_ranking_key(ranking, part->scores[i * (part->n / n)]);
+        size_t at = i;
+        for (; at > 0 && keys[at - 1] < key; at--)
+            keys[at] = keys[at - 1];
+        keys[at] = key;
+    }
+    size_t middle = round == 0 && ranking->ends_late ? n * 2 / 3 : n / 2;
+    return keys[middle] > part->low ? keys[middle] : part->low + 1;
+}
+
+tempera_u128 tempera_weight_of(const struct tempera_ranking *ranking, const float *scores, size_t n)
+{
+    if (ranking->counts)
+        return n;
+    tempera_u128 weight = 0;
+    for (size_t i = 0; i < n; i += TEMPERA_MASSES_PER_SUM) {
+        size_t length = n - i < TEMPERA_MASSES_PER_SUM ? n - i : TEMPERA_MASSES_PER_SUM;
+        weight += tempera_scale_sum(ranking->scale, scores + i, length);
+    }
+    return weight;
+}
+
+static size_t take_inside(const struct part *part, struct tempera_interval interval, float *out)
+{
+    return tempera_kernels()->gather(part->scores, NULL, part->n, 0, interval.low, interval.high,
+                                     out, NULL);
+}
+
+static size_t take_outside(const struct part *part, struct tempera_interval interval, float *out)
+{
+    const struct tempera_interval below = {-INFINITY, tempera_score_before(interval.low)};
+    const struct tempera_interval above = {tempera_score_after(interval.high), INFINITY};
+    size_t n = take_inside(part, below, out);
+    return interval.high < INFINITY ? n + take_inside(part, above, out + n) : n;
+}
+
+struct tempera_prefix_end tempera_find_end(const struct tempera_ranking *ranking,
+                                           const float *scores, size_t n, tempera_u128 least,
+                                           float *room)
+{
+    struct part part = {scores, n, 0, UINT64_MAX};
+    if (!ranking->by_distance) {
+        part.low = tempera_score_key(-INFINITY);
+        part.high = tempera_score_key(INFINITY);
+    }
+    float *next = room, *other = room + TEMPERA_ROOM(n);
+    tempera_u128 above = 0;
+    for (unsigned round = 0; part.low < part.high; round++) {
+        uint64_t pivot = pivot_of(ranking, &part, round);
+        struct tempera_interval interval = tempera_interval_of(ranking, pivot);
+        size_t n_next = take_inside(&part, interval, next);
+        if (n_next == part.n) {
+            part.low = pivot;
+            continue;
+        }
+        tempera_u128 weight = tempera_weight_of(ranking, next, n_next);
+        if (above + weight >= least) {
+            part.low = pivot;
+        } else {
+            part.high = pivot - 1;
+            if (n_next == 0)
+                continue;
+            above += weight;
+            n_next = take_outside(&part, interval, next);
+        }
+        part.scores = next;
+        part.n = n_next;
+        next = other;
+        other = (float *)(uintptr_t)part.scores;
+    }
+    return (struct tempera_prefix_end){part.low, part.scores, part.n, above};
+}
+
+// ------------------------------------------------------------------------------------------------
+// Top-k
+
+size_t tempera_ties_needed(const struct tempera_ranking *ranking, float score, tempera_u128 missing)
+{
+    uint64_t weight = 1; // equal scores have equal masses
+    if (!ranking->counts)
+        tempera_scale_masses(ranking->scale, &score, 1, &weight);
+    return weight == 0 ? SIZE_MAX : (size_t)((missing + weight - 1) / weight);
+}
+
+static size_t count_above(const struct tempera_candidates *c, float score)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < c->n; i++)
+        count += c->scores[i] > score;
     return count;
 }
 
-// The sum without branches: 0 - 1 has all bits set. n is at most TEMPERA_MASSES_PER_SUM.
-static uint64_t sum_from(const float *scores, const uint64_t *weights, size_t n, float score)
+bool tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_ranking *by_score,
+                         tempera_u128 least, size_t min_keep)
 {
-    uint64_t sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += weights[i] & (0 - (uint64_t)(scores[i] >= score));
-    return sum;
-}
-
-// weights: the masses, or NULL for 1 each.
-static struct share share_from(const struct tempera_candidates *c, const uint64_t *weights,
-                               float score)
-{
-    struct share share = {count_from(c->scores, c->n, score), 0};
-    if (weights == NULL) {
-        share.weight = share.count;
-        return share;
+    struct tempera_prefix_end end =
+        tempera_find_end(by_score, c->scores, c->n, least, (float *)(void *)c->masses);
+    float score = end.scores[0];
+    size_t n_ties = tempera_ties_needed(by_score, score, least - end.above);
+    if (n_ties > end.n)
+        return false;
+    if (min_keep > 1 && count_above(c, score) + n_ties < min_keep) {
+        tempera_candidates_keep_first(c, min_keep);
+        return c->n >= min_keep;
     }
-    for (size_t i = 0; i < c->n; i += TEMPERA_MASSES_PER_SUM) {
-        size_t n = c->n - i < TEMPERA_MASSES_PER_SUM ? c->n - i : TEMPERA_MASSES_PER_SUM;
-        share.weight += sum_from(c->scores + i, weights + i, n, score);
-    }
-    return share;
-}
-
-// Of the ties at `score`, how many it takes for their weights to reach `missing`. Equal scores
-// have equal weights.
-static size_t ties_needed(const struct tempera_candidates *c, const uint64_t *weights, float score,
-                          tempera_u128 missing)
-{
-    uint64_t weight = 1;
-    for (size_t i = 0; weights != NULL && i < c->n; i++)
-        if (c->scores[i] == score) {
-            weight = weights[i];
-            break;
-        }
-    return (size_t)((missing + weight - 1) / weight);
-}
-
-// Keeps the smallest prefix whose weight is at least `least`, which is in [1, the whole weight].
-static void keep_prefix(struct tempera_candidates *c, const uint64_t *weights, tempera_u128 least)
-{
-    // The weight from `low` on suffices, that from `high` on is `above` and does not.
-    uint32_t low = tempera_score_key(-FLT_MAX), high = tempera_score_key(INFINITY);
-    tempera_u128 above = 0;
-    while (high - low > 1) {
-        uint32_t middle = low + (high - low) / 2;
-        struct share share = share_from(c, weights, score_of(middle));
-        if (share.weight < least) {
-            high = middle;
-            above = share.weight;
-            continue;
-        }
-        low = middle;
-        if (share.count <= c->n / 2)
-            tempera_candidates_keep_from(c, score_of(low));
-    }
-    float score = score_of(low);
-    tempera_candidates_keep_ties(c, score, ties_needed(c, weights, score, least - above));
-}
-
-// ------------------------------------------------------------------------------------------------
-// Filters
-
-void tempera_keep_first(struct tempera_candidates *c, size_t k)
-{
-    if (k < c->n)
-        keep_prefix(c, NULL, k);
+    if (n_ties == end.n)
+        tempera_candidates_keep_from(c, score);
+    else
+        tempera_candidates_keep_ties(c, score, n_ties);
+    return true;
 }
 
 void tempera_apply_top_k(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
-    if (stage->u.top_k > 0)
-        tempera_keep_first(c, (size_t)stage->u.top_k);
-}
-
-// P = fraction / 2^shift, with a fraction below 2^24.
-static uint32_t fraction_of(float P, uint32_t *shift)
-{
-    uint32_t bits = tempera_float_bits(P), exponent = bits >> 23, fraction = bits & 0x7FFFFFu;
-    if (exponent == 0)
-        exponent = 1; // denormal
-    else
-        fraction |= 0x800000u;
-    *shift = 150 - exponent;
-    return fraction;
-}
-
-tempera_u128 tempera_share_below(float P, tempera_u128 W)
-{
-    uint32_t shift;
-    tempera_u128 product = W * fraction_of(P, &shift);
-    return shift < 128 ? product >> shift : 0;
-}
-
-tempera_u128 tempera_share_above(float P, tempera_u128 W)
-{
-    uint32_t shift;
-    tempera_u128 product = W * fraction_of(P, &shift);
-    if (product == 0)
-        return 0;
-    return shift < 128 ? ((product - 1) >> shift) + 1 : 1;
-}
-
-// The slack undoes the rounding of P: the float 0.8f is above 0.8, and without it 801 of 1000 equal
-// tokens would stay.
-tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W)
-{
-    tempera_u128 weight = tempera_share_above(P, W), slack = W >> 24;
-    return weight > slack ? weight - slack : 1;
-}
-
-void tempera_apply_top_p(struct tempera_candidates *c, const struct tempera_stage *stage)
-{
-    if (stage->u.top_p == 1)
-        return;
-    tempera_u128 W = tempera_candidates_weigh(c);
-    keep_prefix(c, c->masses, tempera_nucleus_weight(stage->u.top_p, W));
+    size_t k = (size_t)stage->u.top_k;
+    if (k > 0)
+        tempera_candidates_keep_first(c, k > stage->min_keep ? k : stage->min_keep);
 }

@@ -15,6 +15,23 @@ static bool is_share(float value)
     return value >= 0 && value <= 1;
 }
 
+static const char *window_complaint(int32_t window)
+{
+    return window >= 0 && window <= TEMPERA_WINDOW_MAX
+               ? NULL
+               : "the window must be in [0, 2^28]; 0 is off";
+}
+
+static const char *list_complaint(const struct tempera_token_list *list)
+{
+    if (list->count > 0 && list->ids == NULL)
+        return "a list of tokens has a count but no ids";
+    for (size_t i = 0; i < list->count; i++)
+        if (list->ids[i] < 0)
+            return "a list of tokens has a negative one";
+    return NULL;
+}
+
 static const char *logit_bias_complaint(const struct tempera_stage *stage)
 {
     if (stage->u.logit_bias.count > 0 && stage->u.logit_bias.entries == NULL)
@@ -34,9 +51,7 @@ static const char *penalties_complaint(const struct tempera_stage *stage)
         return "the repetition penalty must be above 0 and finite; 1 is off";
     if (!isfinite(stage->u.penalties.presence) || !isfinite(stage->u.penalties.frequency))
         return "presence and frequency penalties must be finite; 0 is off";
-    if (stage->u.penalties.window < 0 || stage->u.penalties.window > TEMPERA_WINDOW_MAX)
-        return "the penalties' window must be in [0, 2^28]; 0 is off";
-    return NULL;
+    return window_complaint(stage->u.penalties.window);
 }
 
 static const char *temperature_complaint(const struct tempera_stage *stage)
@@ -89,11 +104,18 @@ static const char *top_n_sigma_complaint(const struct tempera_stage *stage)
     return stage->u.top_n_sigma >= 0 ? NULL : "top_n_sigma must be in [0, inf]; inf is off";
 }
 
+static const char *top_h_complaint(const struct tempera_stage *stage)
+{
+    return is_share(stage->u.top_h) ? NULL : "top_h must be in [0, 1]";
+}
+
 static const char *xtc_complaint(const struct tempera_stage *stage)
 {
     if (!is_share(stage->u.xtc.probability))
         return "the probability of XTC must be in [0, 1]; 0 is off";
-    return is_share(stage->u.xtc.threshold) ? NULL : "the threshold of XTC must be in [0, 1]";
+    if (!is_share(stage->u.xtc.threshold))
+        return "the threshold of XTC must be in [0, 1]";
+    return list_complaint(&stage->u.xtc.spared);
 }
 
 static const char *dynamic_temperature_complaint(const struct tempera_stage *stage)
@@ -115,39 +137,195 @@ static const char *smoothing_complaint(const struct tempera_stage *stage)
     return curve >= 1 && curve <= 3 ? NULL : "the smoothing curve must be in [1, 3]";
 }
 
-static const char *no_complaint(const struct tempera_stage *stage)
+static const char *dry_complaint(const struct tempera_stage *stage)
+{
+    if (!(stage->u.dry.multiplier >= 0 && stage->u.dry.multiplier < INFINITY))
+        return "the multiplier of DRY must be 0 (off) or more, and finite";
+    if (!(stage->u.dry.base >= 1 && stage->u.dry.base < INFINITY))
+        return "the base of DRY must be 1 or more, and finite";
+    if (stage->u.dry.allowed_length < 1)
+        return "the allowed length of DRY must be 1 or more";
+    const char *what = window_complaint(stage->u.dry.window);
+    return what != NULL ? what : list_complaint(&stage->u.dry.breakers);
+}
+
+static const char *no_repeat_ngram_complaint(const struct tempera_stage *stage)
+{
+    if (stage->u.no_repeat_ngram.n < 0)
+        return "the n of n-grams must be 0 (off) or more";
+    return window_complaint(stage->u.no_repeat_ngram.window);
+}
+
+static const char *allow_complaint(const struct tempera_stage *stage)
+{
+    return list_complaint(&stage->u.tokens);
+}
+
+static const char *ban_complaint(const struct tempera_stage *stage)
+{
+    return list_complaint(&stage->u.tokens);
+}
+
+static const char *mirostat_2_complaint(const struct tempera_stage *stage)
+{
+    if (!(stage->u.mirostat.tau >= 0 && stage->u.mirostat.tau < INFINITY))
+        return "mirostat's tau must be 0 or more bits, and finite";
+    return stage->u.mirostat.eta >= 0 && stage->u.mirostat.eta < INFINITY
+               ? NULL
+               : "mirostat's eta must be 0 or more, and finite";
+}
+
+static const char *mirostat_1_complaint(const struct tempera_stage *stage)
+{
+    return stage->u.mirostat.m >= 2 ? mirostat_2_complaint(stage)
+                                    : "mirostat's m must be 2 or more";
+}
+
+static const char *adaptive_p_complaint(const struct tempera_stage *stage)
+{
+    if (!is_share(stage->u.adaptive_p.target))
+        return "the target of adaptive-p must be in [0, 1]";
+    return stage->u.adaptive_p.decay >= 0 && stage->u.adaptive_p.decay < 1
+               ? NULL
+               : "the decay of adaptive-p must be in [0, 1)";
+}
+
+static const char *p_less_complaint(const struct tempera_stage *stage)
 {
     (void)stage; // without parameters
     return NULL;
 }
 
 // ------------------------------------------------------------------------------------------------
+// Tokens, windows, room
+
+static int32_t highest_of(const struct tempera_token_list *list)
+{
+    int32_t highest = -1;
+    for (size_t i = 0; i < list->count; i++)
+        highest = list->ids[i] > highest ? list->ids[i] : highest;
+    return highest;
+}
+
+static int32_t highest_biased(const struct tempera_stage *stage)
+{
+    int32_t highest = -1;
+    for (size_t i = 0; i < stage->u.logit_bias.count; i++) {
+        int32_t token = stage->u.logit_bias.entries[i].token;
+        highest = token > highest ? token : highest;
+    }
+    return highest;
+}
+
+static int32_t highest_listed(const struct tempera_stage *stage)
+{
+    return highest_of(&stage->u.tokens);
+}
+
+static int32_t highest_spared(const struct tempera_stage *stage)
+{
+    return highest_of(&stage->u.xtc.spared);
+}
+
+static int32_t penalties_window(const struct tempera_stage *stage)
+{
+    return stage->u.penalties.window;
+}
+
+static int32_t no_repeat_ngram_window(const struct tempera_stage *stage)
+{
+    return stage->u.no_repeat_ngram.window;
+}
+
+static int32_t dry_window(const struct tempera_stage *stage)
+{
+    return stage->u.dry.window;
+}
+
+static int32_t highest_breaker(const struct tempera_stage *stage)
+{
+    return highest_of(&stage->u.dry.breakers);
+}
+
+// For what tempera_state_matches finds.
+static size_t no_repeat_ngram_room(const struct tempera_stage *stage, size_t vocab)
+{
+    (void)vocab;
+    return (size_t)stage->u.no_repeat_ngram.window * sizeof(int32_t);
+}
+
+static size_t dry_room(const struct tempera_stage *stage, size_t vocab)
+{
+    (void)vocab;
+    return (size_t)stage->u.dry.window * sizeof(int32_t);
+}
+
+// ------------------------------------------------------------------------------------------------
 // The table
 
+#define STAGE(stem, called)                                                                        \
+    .name = called, .complaint = stem##_complaint, .apply = tempera_apply_##stem
+
+#define WHOLE .takes_whole = true
+
+#define LEARNING(stem) .first_level = tempera_first_level_##stem, .learn = tempera_learn_##stem
+
 static const struct tempera_stage_type types[] = {
-    [TEMPERA_STAGE_LOGIT_BIAS] = {"logit-bias", logit_bias_complaint, tempera_apply_logit_bias},
-    [TEMPERA_STAGE_PENALTIES] = {"penalties", penalties_complaint, tempera_apply_penalties},
-    [TEMPERA_STAGE_TEMPERATURE] = {"temperature", temperature_complaint, tempera_apply_temperature},
-    [TEMPERA_STAGE_TOP_K] = {"top-k", top_k_complaint, tempera_apply_top_k},
-    [TEMPERA_STAGE_TOP_P] = {"top-p", top_p_complaint, tempera_apply_top_p},
-    [TEMPERA_STAGE_MIN_P] = {"min-p", min_p_complaint, tempera_apply_min_p},
-    [TEMPERA_STAGE_TYPICAL] = {"typical", typical_complaint, tempera_apply_typical},
-    [TEMPERA_STAGE_EPSILON] = {"epsilon", epsilon_complaint, tempera_apply_epsilon},
-    [TEMPERA_STAGE_ETA] = {"eta", eta_complaint, tempera_apply_eta},
-    [TEMPERA_STAGE_TAIL_FREE] = {"tail-free", tail_free_complaint, tempera_apply_tail_free},
-    [TEMPERA_STAGE_TOP_A] = {"top-a", top_a_complaint, tempera_apply_top_a},
-    [TEMPERA_STAGE_TOP_N_SIGMA] = {"top-n-sigma", top_n_sigma_complaint, tempera_apply_top_n_sigma},
-    [TEMPERA_STAGE_P_LESS] = {"p-less", no_complaint, tempera_apply_p_less},
-    [TEMPERA_STAGE_XTC] = {"xtc", xtc_complaint, tempera_apply_xtc},
-    [TEMPERA_STAGE_DYNAMIC_TEMPERATURE] = {"dynamic-temperature", dynamic_temperature_complaint,
-                                           tempera_apply_dynamic_temperature},
-    [TEMPERA_STAGE_SMOOTHING] = {"smoothing", smoothing_complaint, tempera_apply_smoothing},
+    [TEMPERA_STAGE_LOGIT_BIAS] = {STAGE(logit_bias, "logit-bias"), WHOLE,
+                                  .highest_token = highest_biased},
+    [TEMPERA_STAGE_PENALTIES] = {STAGE(penalties, "penalties"), WHOLE, .window = penalties_window},
+    [TEMPERA_STAGE_TEMPERATURE] = {STAGE(temperature, "temperature"), WHOLE},
+    [TEMPERA_STAGE_TOP_K] = {STAGE(top_k, "top-k"), WHOLE},
+    [TEMPERA_STAGE_TOP_P] = {STAGE(top_p, "top-p"), WHOLE},
+    [TEMPERA_STAGE_MIN_P] = {STAGE(min_p, "min-p"), WHOLE},
+    [TEMPERA_STAGE_TYPICAL] = {STAGE(typical, "typical"), WHOLE},
+    [TEMPERA_STAGE_EPSILON] = {STAGE(epsilon, "epsilon"), WHOLE},
+    [TEMPERA_STAGE_ETA] = {STAGE(eta, "eta"), WHOLE},
+    [TEMPERA_STAGE_TAIL_FREE] = {STAGE(tail_free, "tail-free")},
+    [TEMPERA_STAGE_TOP_A] = {STAGE(top_a, "top-a"), WHOLE},
+    [TEMPERA_STAGE_TOP_N_SIGMA] = {STAGE(top_n_sigma, "top-n-sigma"), WHOLE},
+    [TEMPERA_STAGE_TOP_H] = {STAGE(top_h, "top-h")},
+    [TEMPERA_STAGE_P_LESS] = {STAGE(p_less, "p-less"), WHOLE},
+    [TEMPERA_STAGE_XTC] = {STAGE(xtc, "xtc"), .highest_token = highest_spared},
+    [TEMPERA_STAGE_ADAPTIVE_P] = {STAGE(adaptive_p, "adaptive-p"), .room = tempera_room_adaptive_p,
+                                  LEARNING(adaptive_p)},
+    [TEMPERA_STAGE_MIROSTAT_1] = {STAGE(mirostat_1, "mirostat-1"), LEARNING(mirostat)},
+    [TEMPERA_STAGE_MIROSTAT_2] = {STAGE(mirostat_2, "mirostat-2"), WHOLE, LEARNING(mirostat)},
+    [TEMPERA_STAGE_DYNAMIC_TEMPERATURE] = {STAGE(dynamic_temperature, "dynamic-temperature"),
+                                           WHOLE},
+    [TEMPERA_STAGE_SMOOTHING] = {STAGE(smoothing, "smoothing")},
+    [TEMPERA_STAGE_DRY] = {STAGE(dry, "dry"), WHOLE, .highest_token = highest_breaker,
+                           .window = dry_window, .room = dry_room},
+    [TEMPERA_STAGE_NO_REPEAT_NGRAM] = {STAGE(no_repeat_ngram, "no-repeat-ngram"), WHOLE,
+                                       .window = no_repeat_ngram_window,
+                                       .room = no_repeat_ngram_room},
+    [TEMPERA_STAGE_ALLOW] = {STAGE(allow, "allow"), .highest_token = highest_listed},
+    [TEMPERA_STAGE_BAN] = {STAGE(ban, "ban"), WHOLE, .highest_token = highest_listed},
 };
 
 const struct tempera_stage_type *tempera_stage_type_of(enum tempera_stage_kind kind)
 {
     size_t i = (size_t)kind; // a negative one becomes huge
     return i < sizeof types / sizeof *types && types[i].name != NULL ? &types[i] : NULL;
+}
+
+const struct tempera_stage *tempera_learning_stage(const struct tempera_sampler *sampler)
+{
+    if (sampler->n_stages == 0)
+        return NULL;
+    const struct tempera_stage *last = &sampler->stages[sampler->n_stages - 1];
+    return tempera_stage_type_of(last->kind)->learn == NULL ? NULL : last;
+}
+
+size_t tempera_sampler_room(const struct tempera_sampler *sampler, size_t vocab)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < sampler->n_stages; i++) {
+        const struct tempera_stage_type *type = tempera_stage_type_of(sampler->stages[i].kind);
+        size_t nbytes = type->room == NULL ? 0 : type->room(&sampler->stages[i], vocab);
+        most = nbytes > most ? nbytes : most;
+    }
+    return most;
 }
 
 const char *tempera_stage_name(enum tempera_stage_kind kind)
@@ -183,12 +361,16 @@ __attribute__((noinline)) static enum tempera_status check(const struct tempera_
         return refuse(error, "the sampler is NULL or its struct_size is too small");
     if (sampler->n_stages > 0 && sampler->stages == NULL)
         return refuse(error, "the sampler has a number of stages, but no stages");
+    if (sampler->draw != TEMPERA_DRAW_MASS && sampler->draw != TEMPERA_DRAW_RACE)
+        return refuse(error, "the sampler's draw is neither by mass nor a race");
     for (size_t i = 0; i < sampler->n_stages; i++) {
         const struct tempera_stage *stage = &sampler->stages[i];
         const struct tempera_stage_type *type = tempera_stage_type_of(stage->kind);
         const char *what = "there is no such kind of stage";
         if (type != NULL)
             what = type->complaint(stage);
+        if (what == NULL && type->learn != NULL && i + 1 < sampler->n_stages)
+            what = "a stage that learns must be the last one";
         if (what != NULL)
             return refuse_stage(error, i, what);
     }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The history of a sequence, in a block without pointers: a head and a ring of the last tokens.
-// A block may come back from a file, so its numbers are checked before use.
+// A block may come back from a file, so its numbers are checked before use. In the ring stands the
+// id of a token that was drawn, and ~id of one of the prompt.
+#include <math.h>
 #include <string.h>
 
 #include "sampler/sampler.h"
 
-enum { STATE_VERSION = 1 };
+enum { STATE_VERSION = 2 };
 
 static size_t block_nbytes(uint32_t window)
 {
@@ -18,16 +20,30 @@ static uint32_t longest_window(const struct tempera_sampler *sampler)
     int32_t longest = 0;
     for (size_t i = 0; i < sampler->n_stages; i++) {
         const struct tempera_stage *stage = &sampler->stages[i];
-        if (stage->kind == TEMPERA_STAGE_PENALTIES && stage->u.penalties.window > longest)
-            longest = stage->u.penalties.window;
+        const struct tempera_stage_type *type = tempera_stage_type_of(stage->kind);
+        int32_t window = type->window == NULL ? 0 : type->window(stage);
+        longest = window > longest ? window : longest;
     }
     return (uint32_t)longest;
+}
+
+// 0: none.
+static uint32_t learner_of(const struct tempera_sampler *sampler)
+{
+    const struct tempera_stage *stage = tempera_learning_stage(sampler);
+    return stage == NULL ? 0 : (uint32_t)stage->kind;
+}
+
+static double first_level(const struct tempera_sampler *sampler)
+{
+    const struct tempera_stage *stage = tempera_learning_stage(sampler);
+    return stage == NULL ? 0 : tempera_stage_type_of(stage->kind)->first_level(stage);
 }
 
 static bool is_sound(const struct tempera_sampler_state *state)
 {
     return state->version == STATE_VERSION && state->window <= TEMPERA_WINDOW_MAX &&
-           state->nbytes == block_nbytes(state->window);
+           state->nbytes == block_nbytes(state->window) && isfinite(state->level);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -52,6 +68,8 @@ enum tempera_status tempera_sampler_state_init(struct tempera_sampler_state *sta
     state->nbytes = (uint32_t)needed;
     state->version = STATE_VERSION;
     state->window = longest_window(sampler);
+    state->learner = learner_of(sampler);
+    state->level = first_level(sampler);
     return TEMPERA_OK;
 }
 
@@ -62,9 +80,14 @@ enum tempera_status tempera_sampler_accept(struct tempera_sampler_state *state, 
         return TEMPERA_INVALID_ARGUMENT;
     if (!is_sound(state))
         return TEMPERA_STATE_MISMATCH;
+    if (drawn != NULL && state->learner != 0) {
+        if (!isfinite(drawn->level))
+            return TEMPERA_INVALID_ARGUMENT;
+        state->level = drawn->level;
+    }
     int32_t *ring = (int32_t *)(state + 1);
     if (state->window > 0)
-        ring[state->step % state->window] = token;
+        ring[state->step % state->window] = drawn != NULL ? token : ~token;
     state->step++;
     return TEMPERA_OK;
 }
@@ -79,7 +102,10 @@ enum tempera_status tempera_state_check(const struct tempera_sampler_state *stat
         return TEMPERA_OK;
     if (!is_sound(state))
         return TEMPERA_STATE_MISMATCH;
-    return longest_window(sampler) <= state->window ? TEMPERA_OK : TEMPERA_INVALID_ARGUMENT;
+    uint32_t learner = learner_of(sampler);
+    bool learns = learner == 0 || learner == state->learner;
+    return learns && longest_window(sampler) <= state->window ? TEMPERA_OK
+                                                              : TEMPERA_INVALID_ARGUMENT;
 }
 
 size_t tempera_state_n_recent(const struct tempera_sampler_state *state, size_t window)
@@ -89,8 +115,46 @@ size_t tempera_state_n_recent(const struct tempera_sampler_state *state, size_t 
     return state->step < window ? (size_t)state->step : window;
 }
 
-int32_t tempera_state_recent(const struct tempera_sampler_state *state, size_t i)
+static int32_t entry_of(const struct tempera_sampler_state *state, size_t i)
 {
     const int32_t *ring = (const int32_t *)(state + 1);
     return ring[(state->step - 1 - i) % state->window];
+}
+
+int32_t tempera_state_recent(const struct tempera_sampler_state *state, size_t i)
+{
+    int32_t entry = entry_of(state, i);
+    return entry < 0 ? ~entry : entry;
+}
+
+bool tempera_state_recent_was_drawn(const struct tempera_sampler_state *state, size_t i)
+{
+    return entry_of(state, i) >= 0;
+}
+
+// The Z-algorithm, on the history backwards: what was found equal up to `end`, from `begin` on, is
+// the beginning again, whose matches are known.
+void tempera_state_matches(const struct tempera_sampler_state *state, size_t n, int32_t *matches)
+{
+    size_t begin = 0, end = 0;
+    for (size_t i = 1; i < n; i++) {
+        size_t length = 0;
+        if (i < end) {
+            length = (size_t)matches[i - begin];
+            length = length < end - i ? length : end - i;
+        }
+        while (i + length < n &&
+               tempera_state_recent(state, length) == tempera_state_recent(state, i + length))
+            length++;
+        matches[i] = (int32_t)length;
+        if (i + length > end) {
+            begin = i;
+            end = i + length;
+        }
+    }
+}
+
+double tempera_row_level(const struct tempera_sample_row *row)
+{
+    return row->state == NULL ? first_level(row->sampler) : row->state->level;
 }

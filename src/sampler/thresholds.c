@@ -7,25 +7,57 @@
 #include "kernels/kernels.h"
 #include "sampler/sampler.h"
 
-// Keeps z_i - m >= T min(l, 0).
-static void keep_within(struct tempera_candidates *c, double l)
+static size_t count_from(struct tempera_candidates *c, float score)
 {
-    double least = l < 0 ? c->temperature * l : 0, max = (double)c->max;
-    const struct tempera_candidates all = *c;
-    size_t kept = 0;
-    for (size_t i = 0; i < all.n; i++) {
-        float s = all.scores[i];
-        tempera_candidates_move(all, i, kept);
-        kept += (double)s - max >= least;
+    struct tempera_scores scores = tempera_candidates_scores(c);
+    size_t count = 0;
+    for (size_t i = 0; i < scores.n; i++)
+        count += scores.z[i] >= score;
+    return count;
+}
+
+// Keeps the scores that a condition holds for, which holds for the maximum, and for every score
+// above one for which it does. So there is a lowest one; below and bound are doubles, but scores
+// are floats.
+static void keep_while(struct tempera_candidates *c, const struct tempera_stage *stage,
+                       bool (*holds)(double below, double bound), double bound)
+{
+    // It holds for high, not for low.
+    uint32_t low = tempera_score_key(-INFINITY), high = tempera_score_key(c->max);
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+        if (holds((double)c->max - (double)tempera_key_score(middle), bound))
+            high = middle;
+        else
+            low = middle;
     }
-    c->n = kept;
+    float score = tempera_key_score(high);
+    if (stage->min_keep > 1 && count_from(c, score) < stage->min_keep)
+        tempera_candidates_keep_first(c, stage->min_keep);
+    else
+        tempera_candidates_keep_from(c, score);
+}
+
+static bool is_near(double below, double bound)
+{
+    return below <= bound;
+}
+
+static bool is_near_in_squares(double below, double bound)
+{
+    return below * below <= bound;
+}
+
+void tempera_keep_within(struct tempera_candidates *c, const struct tempera_stage *stage, double l)
+{
+    keep_while(c, stage, is_near, l < 0 ? -(c->temperature * l) : 0);
 }
 
 // p_i >= min_p p_max.
 void tempera_apply_min_p(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     if (stage->u.min_p > 0)
-        keep_within(c, tempera_log((double)stage->u.min_p));
+        tempera_keep_within(c, stage, tempera_log((double)stage->u.min_p));
 }
 
 // p_i >= epsilon.
@@ -34,7 +66,8 @@ void tempera_apply_epsilon(struct tempera_candidates *c, const struct tempera_st
     if (stage->u.epsilon == 0)
         return;
     double lambda = tempera_candidates_lambda(c);
-    keep_within(c, (tempera_log((double)stage->u.epsilon) + lambda) - TEMPERA_LOG_SLACK);
+    tempera_keep_within(c, stage,
+                        (tempera_log((double)stage->u.epsilon) + lambda) - TEMPERA_LOG_SLACK);
 }
 
 // p_i >= min(epsilon, sqrt(epsilon) exp(-H)).
@@ -42,11 +75,11 @@ void tempera_apply_eta(struct tempera_candidates *c, const struct tempera_stage 
 {
     if (stage->u.eta == 0)
         return;
-    double lambda = tempera_candidates_lambda(c);
-    double entropy = lambda + tempera_candidates_mean_depth(c);
+    struct tempera_moments moments = tempera_candidates_moments(c);
+    double lambda = moments.lambda, entropy = lambda + moments.mean_depth;
     double ln_epsilon = tempera_log((double)stage->u.eta), relative = ln_epsilon / 2 - entropy;
     double ln_eta = relative < ln_epsilon ? relative : ln_epsilon;
-    keep_within(c, (ln_eta + lambda) - TEMPERA_LOG_SLACK);
+    tempera_keep_within(c, stage, (ln_eta + lambda) - TEMPERA_LOG_SLACK);
 }
 
 // p_i >= a p_max^2.
@@ -55,22 +88,26 @@ void tempera_apply_top_a(struct tempera_candidates *c, const struct tempera_stag
     if (stage->u.top_a == 0)
         return;
     double lambda = tempera_candidates_lambda(c);
-    keep_within(c, (tempera_log((double)stage->u.top_a) - lambda) - TEMPERA_LOG_SLACK);
+    tempera_keep_within(c, stage,
+                        (tempera_log((double)stage->u.top_a) - lambda) - TEMPERA_LOG_SLACK);
 }
 
 // p_i >= sum of p^2. That is at most p_max, and equal to it where all p are equal.
 void tempera_apply_p_less(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
-    (void)stage; // without parameters
-    keep_within(c, tempera_log(tempera_candidates_sum_of_squares(c)) - TEMPERA_LOG_SLACK);
+    tempera_keep_within(c, stage, tempera_log(tempera_candidates_squares(c)) - TEMPERA_LOG_SLACK);
 }
 
 // The variance of the scores. Sums of distances from the maximum, in the lanes of the kernels: a
 // token's lane follows from its id, so that what was removed or banned changes no order.
-static double variance(const struct tempera_candidates *c)
+static double variance(struct tempera_candidates *c)
 {
     double sums[16] = {0}, squares[16] = {0};
-    for (size_t i = 0; i < c->n; i++) {
+    if (c->whole != NULL) {
+        struct tempera_scores scores = tempera_candidates_scores(c);
+        tempera_kernels()->deviation(scores.z, scores.n, c->max, sums, squares);
+    }
+    for (size_t i = 0; c->whole == NULL && i < c->n; i++) {
         double d = (double)c->max - (double)c->scores[i];
         size_t lane = (size_t)c->ids[i] % 16;
         sums[lane] += d;
@@ -81,19 +118,11 @@ static double variance(const struct tempera_candidates *c)
     return result > 0 ? result : 0;
 }
 
-// z_i >= m - s sigma, by squares: no root is needed.
+// m - z_i <= s sigma, by squares: no root is needed.
 void tempera_apply_top_n_sigma(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     if (stage->u.top_n_sigma == INFINITY)
         return;
-    double s = (double)stage->u.top_n_sigma, max = (double)c->max;
-    double most = s * s * variance(c);
-    const struct tempera_candidates all = *c;
-    size_t kept = 0;
-    for (size_t i = 0; i < all.n; i++) {
-        double d = max - (double)all.scores[i];
-        tempera_candidates_move(all, i, kept);
-        kept += d * d <= most;
-    }
-    c->n = kept;
+    double s = (double)stage->u.top_n_sigma;
+    keep_while(c, stage, is_near_in_squares, s * s * variance(c));
 }

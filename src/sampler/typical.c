@@ -1,85 +1,112 @@
 // SPDX-License-Identifier: MIT
 // Locally typical sampling: a prefix of the order (distance of -ln p from the entropy ascending,
 // score descending, id ascending). -ln p_i - H is x_i - X, x being the depth and X its mean: no
-// logarithm is taken. Where the prefix ends is found as in select.c, by bisection.
-#include <string.h>
+// logarithm is taken. As for top-p, a sample says where the prefix is likely to lie.
+#include <math.h>
 
 #include "sampler/sampler.h"
 
-// A candidate's place in the order, as a number: only ties have equal ones. The bits of a positive
-// double lie in the order of its values. Adding 0 makes the zeros one: -0 - (+0) is -0.
-static tempera_u128 rank_of(const struct tempera_candidates *c, size_t i, double mean_depth)
-{
-    double x = tempera_candidates_depth(c, i);
-    double distance = (x < mean_depth ? mean_depth - x : x - mean_depth) + 0.0;
-    uint64_t bits;
-    memcpy(&bits, &distance, sizeof bits);
-    return (tempera_u128)bits << 32 | (uint32_t)~tempera_score_key(c->scores[i] + 0.0f);
-}
-
-// The mass of the candidates up to a rank, and their number.
-static tempera_u128 mass_to(const struct tempera_candidates *c, double mean_depth,
-                            tempera_u128 rank, size_t *count)
-{
-    tempera_u128 mass = 0;
-    *count = 0;
-    for (size_t i = 0; i < c->n; i++)
-        if (rank_of(c, i, mean_depth) <= rank) {
-            mass += c->masses[i];
-            ++*count;
-        }
-    return mass;
-}
-
-// Keeps the candidates before `rank`, and the first n_ties of those at it.
-static void keep_to(struct tempera_candidates *c, double mean_depth, tempera_u128 rank,
-                    size_t n_ties)
+// Keeps the scores nearer than those at the end, those above `score`, and the first n_ties equal to
+// it.
+static void cut_at_end(struct tempera_candidates *c, struct tempera_interval nearer, float score,
+                       size_t n_ties)
 {
     const struct tempera_candidates all = *c;
     size_t kept = 0;
     for (size_t i = 0; i < all.n; i++) {
-        tempera_u128 own = rank_of(&all, i, mean_depth);
+        float s = all.scores[i];
         tempera_candidates_move(all, i, kept);
-        bool tie = own == rank && n_ties > 0;
+        bool tie = (s == score) & (n_ties > 0);
         n_ties -= tie;
-        kept += tie || own < rank;
+        kept += tie | (s > score) | ((s >= nearer.low) & (s <= nearer.high));
     }
     c->n = kept;
 }
 
-// Ties have equal masses.
-static size_t ties_needed(const struct tempera_candidates *c, double mean_depth, tempera_u128 rank,
-                          tempera_u128 missing)
+// Of those at the end, the last score that stays, and how many of its ties do.
+struct last {
+    float score;
+    size_t n_ties;
+};
+
+// At the end, where scores on both sides of the centre may be equally far from it, the order is by
+// score, then by id. at_end: scores[n], of which `missing` has to stay.
+static struct last last_of(const struct tempera_ranking *ranking, const float *at_end, size_t n,
+                           tempera_u128 missing, float *room)
 {
-    size_t at = 0;
-    while (rank_of(c, at, mean_depth) != rank)
-        at++;
-    return (size_t)((missing + c->masses[at] - 1) / c->masses[at]);
+    const struct tempera_ranking by_score = {.scale = ranking->scale, .counts = ranking->counts};
+    struct tempera_prefix_end end = tempera_find_end(&by_score, at_end, n, missing, room);
+    float score = end.scores[0];
+    return (struct last){score, tempera_ties_needed(&by_score, score, missing - end.above)};
 }
 
-// The maximum may go, so the candidates are settled; until then depths and masses stay those of
-// before.
+static size_t count_within(const float *scores, size_t n, struct tempera_interval interval)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += (scores[i] >= interval.low) & (scores[i] <= interval.high);
+    return count;
+}
+
+// Keeps the prefix if it is among the gathered candidates, which are those from `floor` on: then it
+// ends with one that is nearer to the centre than all others. Else returns false.
+static bool keep_prefix(struct tempera_candidates *c, const struct tempera_ranking *ranking,
+                        tempera_u128 least, size_t min_keep, float floor)
+{
+    float *room = (float *)(void *)c->masses;
+    struct tempera_prefix_end end = tempera_find_end(ranking, c->scores, c->n, least, room);
+    if (floor > -INFINITY) {
+        float beyond = tempera_score_before(floor);
+        bool is_later = tempera_depth(beyond, c->max, ranking->inverse_T) > ranking->centre &&
+                        tempera_ranking_key(ranking, beyond) < end.key;
+        tempera_u128 weight = end.above + tempera_weight_of(ranking, end.scores, end.n);
+        if (!is_later || weight < least)
+            return false;
+    }
+    memcpy(c->own, end.scores, end.n * sizeof *c->own);
+    struct last last = last_of(ranking, c->own, end.n, least - end.above, room);
+    struct tempera_interval nearer = {INFINITY, -INFINITY}; // nothing, if at the centre
+    if (end.key < UINT64_MAX)
+        nearer = tempera_interval_of(ranking, end.key + 1);
+    if (min_keep > 1) {
+        const struct tempera_interval higher = {tempera_score_after(last.score), INFINITY};
+        if (count_within(c->scores, c->n, nearer) + count_within(c->own, end.n, higher) +
+                last.n_ties <
+            min_keep) {
+            struct tempera_ranking by_count = *ranking;
+            by_count.counts = true;
+            return keep_prefix(c, &by_count, min_keep < c->n ? min_keep : c->n, 1, floor);
+        }
+    }
+    struct tempera_interval within = tempera_interval_of(ranking, end.key);
+    tempera_candidates_keep_within(c, within.low, within.high);
+    if (last.n_ties == end.n)
+        return true;
+    if (tempera_depth(last.score, c->max, ranking->inverse_T) < ranking->centre)
+        cut_at_end(c, nearer, last.score, last.n_ties);
+    else // everything that comes later is lower
+        tempera_candidates_keep_ties(c, last.score, last.n_ties);
+    return true;
+}
+
+// The maximum may go, so it is looked for again; until then depths and masses stay those of before.
 void tempera_apply_typical(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     if (stage->u.typical == 1)
         return;
-    double mean_depth = tempera_candidates_mean_depth(c);
-    tempera_u128 least = tempera_nucleus_weight(stage->u.typical, tempera_candidates_weigh(c));
-    // The mass to `high` suffices, that to any rank below `low` is at most `before` and doesn't.
-    tempera_u128 low = 0, high = ((tempera_u128)1 << 96) - 1, before = 0;
-    while (low < high) {
-        tempera_u128 middle = low + (high - low) / 2;
-        size_t count;
-        tempera_u128 mass = mass_to(c, mean_depth, middle, &count);
-        if (mass < least) {
-            low = middle + 1;
-            before = mass;
-            continue;
-        }
-        high = middle;
-        if (count <= c->n / 2)
-            keep_to(c, mean_depth, high, SIZE_MAX);
+    const struct tempera_candidates before = *c;
+    const struct tempera_scale scale = tempera_scale_of(c);
+    struct tempera_moments moments = tempera_candidates_moments(c);
+    tempera_u128 least = tempera_nucleus_weight(stage->u.typical, moments.W);
+    struct tempera_ranking ranking = tempera_ranking_by_distance(&scale, moments.mean_depth);
+    ranking.ends_late = true;
+    float floor = tempera_gather_likely(c, (double)(moments.W - least) / 3);
+    if (c->n == before.n)
+        floor = -INFINITY;
+    if (c->n < stage->min_keep || !keep_prefix(c, &ranking, least, stage->min_keep, floor)) {
+        *c = before;
+        tempera_candidates_gather(c);
+        keep_prefix(c, &ranking, least, stage->min_keep, -INFINITY);
     }
-    keep_to(c, mean_depth, high, ties_needed(c, mean_depth, high, least - before));
-    tempera_candidates_settle(c);
+    tempera_candidates_find_max(c);
 }

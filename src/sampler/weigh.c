@@ -1,64 +1,154 @@
 // SPDX-License-Identifier: MIT
 // Masses, and what follows from them: the entropy and its parts, the sum of squares. All are sums
 // of integers, so that they don't depend on the order of summation.
-#include <string.h>
-
 #include "base/exp.h"
-#include "kernels/kernels.h"
+#include "kernels/scalars.h"
 #include "sampler/sampler.h"
+
+enum { SUM = TEMPERA_MASSES_PER_SUM };
+
+struct tempera_scale tempera_scale_of(const struct tempera_candidates *c)
+{
+    struct tempera_heat heat = tempera_heat_of(c->temperature);
+    struct tempera_scale scale = {.max = c->max, .T = c->temperature};
+    scale.is_ordinary = heat.is_ordinary && tempera_max_is_ordinary(c->max);
+    if (scale.is_ordinary)
+        scale.exponent = tempera_exponent_of(c->max, &heat);
+    tempera_scale_masses(&scale, &c->max, 1, &scale.largest);
+    return scale;
+}
+
+void tempera_scale_masses(const struct tempera_scale *scale, const float *z, size_t n, uint64_t *w)
+{
+    if (scale->is_ordinary)
+        tempera_kernels()->masses(z, n, &scale->exponent, w);
+    else
+        tempera_wide_masses(z, n, scale->max, scale->T, w);
+}
+
+// ------------------------------------------------------------------------------------------------
+// Sums
+
+static uint64_t sum_of(const uint64_t *w, size_t n)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += w[i];
+    return sum;
+}
 
 tempera_u128 tempera_masses_total(const uint64_t *masses, size_t n)
 {
     tempera_u128 total = 0;
-    for (size_t i = 0; i < n;) {
-        size_t end = n - i < TEMPERA_MASSES_PER_SUM ? n : i + TEMPERA_MASSES_PER_SUM;
-        uint64_t sum = 0;
-        for (; i < end; i++)
-            sum += masses[i];
-        total += sum;
-    }
+    for (size_t i = 0; i < n; i += SUM)
+        total += sum_of(masses + i, n - i < SUM ? n - i : SUM);
+    return total;
+}
+
+uint64_t tempera_scale_sum(const struct tempera_scale *scale, const float *z, size_t n)
+{
+    if (scale->is_ordinary)
+        return tempera_kernels()->mass_sum(z, n, &scale->exponent);
+    uint64_t w[SUM];
+    tempera_wide_masses(z, n, scale->max, scale->T, w);
+    return sum_of(w, n);
+}
+
+static tempera_u128 total_of(struct tempera_scores s, const struct tempera_scale *scale)
+{
+    tempera_u128 total = 0;
+    for (size_t i = 0; i < s.n; i += SUM)
+        total += tempera_scale_sum(scale, s.z + i, s.n - i < SUM ? s.n - i : SUM);
     return total;
 }
 
 tempera_u128 tempera_candidates_weigh(struct tempera_candidates *c)
 {
-    if (!c->has_masses)
-        tempera_masses(c->scores, c->n, c->max, c->temperature, c->masses);
-    c->has_masses = true;
+    struct tempera_scores scores = tempera_candidates_scores(c);
+    struct tempera_scale scale = tempera_scale_of(c);
+    return total_of(scores, &scale);
+}
+
+tempera_u128 tempera_candidates_fill_masses(struct tempera_candidates *c)
+{
+    struct tempera_scale scale = tempera_scale_of(c);
+    tempera_scale_masses(&scale, c->scores, c->n, c->masses);
     return tempera_masses_total(c->masses, c->n);
 }
 
-// To the nearest integer, ties to even, for x in [0, 2^52).
-static uint64_t rounded(double x)
+// ------------------------------------------------------------------------------------------------
+// Moments
+
+double tempera_lambda_of(tempera_u128 W, const struct tempera_scale *scale)
 {
-    uint64_t bits;
-    double shifted = x + 0x1p52;
-    memcpy(&bits, &shifted, sizeof bits);
-    return bits & 0xFFFFFFFFFFFFFu;
+    return tempera_log1p((double)(W - scale->largest) / (double)scale->largest);
 }
 
-// The maximum has a mass of 2^51, so p_max is 2^51 / W.
 double tempera_candidates_lambda(struct tempera_candidates *c)
 {
-    return tempera_log((double)tempera_candidates_weigh(c) * 0x1p-51);
+    struct tempera_scores scores = tempera_candidates_scores(c);
+    struct tempera_scale scale = tempera_scale_of(c);
+    return tempera_lambda_of(total_of(scores, &scale), &scale);
 }
 
-// w x is below 2^51: e^-x x is at most 1 / e.
-double tempera_candidates_mean_depth(struct tempera_candidates *c)
+// Like the kernel, in double. w x is below 2^51, since e^-x x is at most 1 / e.
+static void wide_depths(const struct tempera_scale *scale, const float *z, size_t n,
+                        uint64_t sums[2])
 {
-    tempera_u128 W = tempera_candidates_weigh(c), sum = 0;
-    for (size_t i = 0; i < c->n; i++)
-        sum += rounded((double)c->masses[i] * tempera_candidates_depth(c, i));
-    return (double)sum / (double)W;
+    uint64_t w[SUM];
+    tempera_wide_masses(z, n, scale->max, scale->T, w);
+    sums[0] = sum_of(w, n);
+    sums[1] = 0;
+    for (size_t i = 0; i < n; i++)
+        sums[1] += tempera_rounded((double)w[i] * tempera_depth(z[i], scale->max, 1 / scale->T));
 }
 
-// Q = sum of w^2 / 2^52; sum p^2 / p_max = (2^52 Q / W^2) (W / 2^51).
-double tempera_candidates_sum_of_squares(struct tempera_candidates *c)
+struct tempera_depth_sums tempera_scale_depths(const struct tempera_scale *scale, const float *z,
+                                               size_t n)
 {
-    tempera_u128 W = tempera_candidates_weigh(c), sum = 0;
-    for (size_t i = 0; i < c->n; i++) {
-        double w = (double)c->masses[i];
-        sum += rounded(w * w * 0x1p-52);
+    struct tempera_depth_sums all = {0, 0};
+    for (size_t i = 0; i < n; i += SUM) {
+        size_t length = n - i < SUM ? n - i : SUM;
+        uint64_t sums[2];
+        if (scale->is_ordinary)
+            tempera_kernels()->mass_depths(z + i, length, &scale->exponent, scale->max,
+                                           (float)(1 / scale->T), sums);
+        else
+            wide_depths(scale, z + i, length, sums);
+        all.W += sums[0];
+        all.V += sums[1];
     }
-    return 2 * (double)sum / (double)W;
+    return all;
+}
+
+struct tempera_moments tempera_candidates_moments(struct tempera_candidates *c)
+{
+    struct tempera_scores s = tempera_candidates_scores(c);
+    struct tempera_scale scale = tempera_scale_of(c);
+    struct tempera_depth_sums sums = tempera_scale_depths(&scale, s.z, s.n);
+    double lambda = tempera_lambda_of(sums.W, &scale);
+    return (struct tempera_moments){sums.W, lambda, (double)sums.V / (double)sums.W};
+}
+
+static uint64_t wide_squares(const struct tempera_scale *scale, const float *z, size_t n)
+{
+    uint64_t w[SUM], sum = 0;
+    tempera_wide_masses(z, n, scale->max, scale->T, w);
+    for (size_t i = 0; i < n; i++)
+        sum += tempera_rounded(((double)w[i] * 0x1p-26) * ((double)w[i] * 0x1p-26));
+    return sum;
+}
+
+// Q = sum of w^2 / 2^52; sum of p^2 / p_max = (2^52 Q / W^2) (W / w_max).
+double tempera_candidates_squares(struct tempera_candidates *c)
+{
+    struct tempera_scores s = tempera_candidates_scores(c);
+    struct tempera_scale scale = tempera_scale_of(c);
+    tempera_u128 Q = 0;
+    for (size_t i = 0; i < s.n; i += SUM) {
+        size_t n = s.n - i < SUM ? s.n - i : SUM;
+        Q += scale.is_ordinary ? tempera_kernels()->mass_squares(s.z + i, n, &scale.exponent)
+                               : wide_squares(&scale, s.z + i, n);
+    }
+    return ((double)Q * 0x1p52) / ((double)total_of(s, &scale) * (double)scale.largest);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Exclude top choices: of the tokens that are likely enough, now and then all but the least likely
-// go.
+// go, except those that are to be spared.
 #include <math.h>
 
 #include "base/exp.h"
@@ -25,23 +25,42 @@ static double least_difference(struct tempera_candidates *c, float threshold)
     return c->temperature * ((tempera_log((double)threshold) + lambda) - TEMPERA_LOG_SLACK);
 }
 
+// Marks the candidates that are likely enough, but the last of them in the order; returns how many.
+// The room of the masses serves for the marks.
+static size_t mark_top_choices(struct tempera_candidates *c, double least)
+{
+    uint64_t *goes = c->masses;
+    size_t last = c->n, n_likely = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        goes[i] = (double)c->scores[i] - (double)c->max >= least;
+        n_likely += goes[i];
+        if (goes[i] && (last == c->n || c->scores[i] <= c->scores[last]))
+            last = i;
+    }
+    if (n_likely == 0)
+        return 0;
+    goes[last] = 0;
+    return n_likely - 1;
+}
+
 void tempera_apply_xtc(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     if (stage->u.xtc.threshold > 0.5f || !coin_says_so(c, stage))
         return;
-    double least = least_difference(c, stage->u.xtc.threshold), max = (double)c->max;
-    const struct tempera_candidates all = *c;
-    size_t last = all.n; // the last in the order of those likely enough
-    for (size_t i = 0; i < all.n; i++)
-        if ((double)all.scores[i] - max >= least &&
-            (last == all.n || all.scores[i] <= all.scores[last]))
-            last = i;
-    size_t kept = 0;
-    for (size_t i = 0; i < all.n; i++) {
-        bool goes = (double)all.scores[i] - max >= least && i != last;
-        tempera_candidates_move(all, i, kept);
-        kept += !goes;
+    double least = least_difference(c, stage->u.xtc.threshold);
+    size_t n_gone = mark_top_choices(c, least);
+    const struct tempera_token_list *spared = &stage->u.xtc.spared;
+    for (size_t i = 0; i < spared->count; i++) {
+        size_t at = tempera_candidates_find(c, spared->ids[i]);
+        if (at != SIZE_MAX && c->masses[at]) {
+            c->masses[at] = 0;
+            n_gone--;
+        }
     }
-    c->n = kept;
+    if (n_gone == 0 || c->n - n_gone < stage->min_keep)
+        return;
+    for (size_t i = 0; i < c->n; i++)
+        if (c->masses[i])
+            c->scores[i] = -INFINITY;
     tempera_candidates_settle(c);
 }

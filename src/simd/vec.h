@@ -4,7 +4,7 @@
 // includes this defines one of TEMPERA_VEC_SCALAR, _AVX2, _AVX512, _NEON first, and is compiled
 // with the flags that it needs. Every operation gives the same bits in each header:
 //
-//     f32x16, f64x16          16 floats, 16 doubles
+//     f32x16, f64x16, u64x16  16 floats, 16 doubles, 16 integers of 64 bits
 //     m16                     16 truth values
 //     v_load_part(p, n, fill) lanes [0, n) from memory, which is not touched beyond; n < 16
 //     v_stream(p, x)          store past the caches, if the machine can; p a multiple of 64 bytes
@@ -15,8 +15,13 @@
 //     v_sub_bits(a, b)        the difference of their representations, as integers
 //     v_unordered(a, b)       where either is a NaN
 //     v_bits(bits)            lane i from bit i
+//     v_bits_of(m)            bit i from lane i
+//     v_compress(p, bits, x)  the lanes with a bit of 1, one after the other; may write 16 of them
+//     v_compress_ids(p, bits, ids)  the same of ids[16], or of first, first + 1, ... for
+//     v_compress_count(p, bits, first)
 //     v_store_f16, _bf16      to nearest even, denormals kept; x no NaN
 //     v_add_products(s, a, b) s + a * b in double, where the products are exact
+//     v_round, v_round64(x)   to the nearest integer, ties to even; x in [0, 2^52)
 //     v_sum64(x)              lane i gets lane i + 8, then i + 4, then i + 2, then i + 1
 #ifndef TEMPERA_SIMD_VEC_H
 #define TEMPERA_SIMD_VEC_H
@@ -35,6 +40,29 @@
 #include "simd/vec_scalar.h"
 #else
 #error "define TEMPERA_VEC_SCALAR, TEMPERA_VEC_AVX2, TEMPERA_VEC_AVX512 or TEMPERA_VEC_NEON"
+#endif
+
+// Where there is no instruction for it.
+#if !defined(TEMPERA_VEC_AVX512)
+static inline void v_compress(float *p, uint32_t bits, f32x16 x)
+{
+    float lanes[16];
+    v_store(lanes, x);
+    for (; bits != 0; bits &= bits - 1)
+        *p++ = lanes[__builtin_ctz(bits)];
+}
+
+static inline void v_compress_ids(int32_t *p, uint32_t bits, const int32_t *ids)
+{
+    for (; bits != 0; bits &= bits - 1)
+        *p++ = ids[__builtin_ctz(bits)];
+}
+
+static inline void v_compress_count(int32_t *p, uint32_t bits, int32_t first)
+{
+    for (; bits != 0; bits &= bits - 1)
+        *p++ = first + __builtin_ctz(bits);
+}
 #endif
 
 #endif

@@ -14,6 +14,9 @@ typedef struct {
 typedef struct {
     __m256d part[4];
 } f64x16;
+typedef struct {
+    __m256i part[4];
+} u64x16;
 
 static inline f32x16 v_set(float x)
 {
@@ -150,9 +153,13 @@ static inline m16 v_bits(uint32_t bits)
 {
     __m256i all = _mm256_set1_epi32((int)bits);
     __m256i low = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128), high = _mm256_slli_epi32(low, 8);
-    return (m16){
-        _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(all, low), low)),
-        _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(all, high), high))};
+    return (m16){_mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(all, low), low)),
+                 _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(all, high), high))};
+}
+
+static inline uint32_t v_bits_of(m16 m)
+{
+    return (uint32_t)_mm256_movemask_ps(m.low) | (uint32_t)_mm256_movemask_ps(m.high) << 8;
 }
 
 static inline m16 v_none(void)
@@ -241,6 +248,12 @@ static inline f64x16 v_zero64(void)
     return (f64x16){{zero, zero, zero, zero}};
 }
 
+static inline f64x16 v_set64(double x)
+{
+    __m256d all = _mm256_set1_pd(x);
+    return (f64x16){{all, all, all, all}};
+}
+
 static inline f64x16 v_load64(const double *p)
 {
     return (f64x16){{_mm256_loadu_pd(p), _mm256_loadu_pd(p + 4), _mm256_loadu_pd(p + 8),
@@ -266,6 +279,65 @@ static inline f64x16 v_add64(f64x16 a, f64x16 b)
     for (int i = 0; i < 4; i++)
         a.part[i] = _mm256_add_pd(a.part[i], b.part[i]);
     return a;
+}
+
+static inline f64x16 v_sub64(f64x16 a, f64x16 b)
+{
+    for (int i = 0; i < 4; i++)
+        a.part[i] = _mm256_sub_pd(a.part[i], b.part[i]);
+    return a;
+}
+
+static inline f64x16 v_mul64(f64x16 a, f64x16 b)
+{
+    for (int i = 0; i < 4; i++)
+        a.part[i] = _mm256_mul_pd(a.part[i], b.part[i]);
+    return a;
+}
+
+// Adding 2^52 rounds, and leaves the integer in the lower bits.
+static inline u64x16 v_round64(f64x16 x)
+{
+    u64x16 result;
+    for (int i = 0; i < 4; i++) {
+        __m256d shifted = _mm256_add_pd(x.part[i], _mm256_set1_pd(0x1p52));
+        result.part[i] =
+            _mm256_and_si256(_mm256_castpd_si256(shifted), _mm256_set1_epi64x(0xFFFFFFFFFFFFF));
+    }
+    return result;
+}
+
+static inline u64x16 v_round(f32x16 x)
+{
+    return v_round64(v_widen(x));
+}
+
+static inline u64x16 v_zero_u64(void)
+{
+    __m256i zero = _mm256_setzero_si256();
+    return (u64x16){{zero, zero, zero, zero}};
+}
+
+static inline u64x16 v_add_u64(u64x16 a, u64x16 b)
+{
+    for (int i = 0; i < 4; i++)
+        a.part[i] = _mm256_add_epi64(a.part[i], b.part[i]);
+    return a;
+}
+
+static inline void v_store_u64(uint64_t *p, u64x16 x)
+{
+    for (int i = 0; i < 4; i++)
+        _mm256_storeu_si256((__m256i *)(void *)(p + 4 * i), x.part[i]);
+}
+
+static inline uint64_t v_sum_u64(u64x16 x)
+{
+    uint64_t lanes[16], sum = 0;
+    v_store_u64(lanes, x);
+    for (int i = 0; i < 16; i++)
+        sum += lanes[i];
+    return sum;
 }
 
 static inline f64x16 v_add_products(f64x16 s, f32x16 a, f32x16 b)

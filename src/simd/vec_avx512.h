@@ -10,6 +10,9 @@ typedef __mmask16 m16;
 typedef struct {
     __m512d low, high;
 } f64x16;
+typedef struct {
+    __m512i low, high;
+} u64x16;
 
 static inline f32x16 v_set(float x)
 {
@@ -117,6 +120,30 @@ static inline m16 v_bits(uint32_t bits)
     return (m16)bits;
 }
 
+static inline uint32_t v_bits_of(m16 m)
+{
+    return m;
+}
+
+// Compressing to memory itself takes many steps on some processors.
+static inline void v_compress(float *p, uint32_t bits, f32x16 x)
+{
+    _mm512_storeu_ps(p, _mm512_maskz_compress_ps((__mmask16)bits, x));
+}
+
+static inline void v_compress_ids(int32_t *p, uint32_t bits, const int32_t *ids)
+{
+    __m512i all = _mm512_loadu_si512(ids);
+    _mm512_storeu_si512(p, _mm512_maskz_compress_epi32((__mmask16)bits, all));
+}
+
+static inline void v_compress_count(int32_t *p, uint32_t bits, int32_t first)
+{
+    __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __m512i all = _mm512_add_epi32(_mm512_set1_epi32(first), lane);
+    _mm512_storeu_si512(p, _mm512_maskz_compress_epi32((__mmask16)bits, all));
+}
+
 static inline m16 v_none(void)
 {
     return 0;
@@ -178,6 +205,11 @@ static inline f64x16 v_zero64(void)
     return (f64x16){_mm512_setzero_pd(), _mm512_setzero_pd()};
 }
 
+static inline f64x16 v_set64(double x)
+{
+    return (f64x16){_mm512_set1_pd(x), _mm512_set1_pd(x)};
+}
+
 static inline f64x16 v_load64(const double *p)
 {
     return (f64x16){_mm512_loadu_pd(p), _mm512_loadu_pd(p + 8)};
@@ -198,6 +230,52 @@ static inline f64x16 v_widen(f32x16 x)
 static inline f64x16 v_add64(f64x16 a, f64x16 b)
 {
     return (f64x16){_mm512_add_pd(a.low, b.low), _mm512_add_pd(a.high, b.high)};
+}
+
+static inline f64x16 v_sub64(f64x16 a, f64x16 b)
+{
+    return (f64x16){_mm512_sub_pd(a.low, b.low), _mm512_sub_pd(a.high, b.high)};
+}
+
+static inline f64x16 v_mul64(f64x16 a, f64x16 b)
+{
+    return (f64x16){_mm512_mul_pd(a.low, b.low), _mm512_mul_pd(a.high, b.high)};
+}
+
+static inline u64x16 v_round64(f64x16 x)
+{
+    return (u64x16){_mm512_cvtpd_epi64(x.low), _mm512_cvtpd_epi64(x.high)};
+}
+
+static inline u64x16 v_round(f32x16 x)
+{
+    return (u64x16){_mm512_cvtps_epi64(_mm512_castps512_ps256(x)),
+                    _mm512_cvtps_epi64(_mm512_extractf32x8_ps(x, 1))};
+}
+
+static inline u64x16 v_zero_u64(void)
+{
+    return (u64x16){_mm512_setzero_si512(), _mm512_setzero_si512()};
+}
+
+static inline u64x16 v_add_u64(u64x16 a, u64x16 b)
+{
+    return (u64x16){_mm512_add_epi64(a.low, b.low), _mm512_add_epi64(a.high, b.high)};
+}
+
+static inline void v_store_u64(uint64_t *p, u64x16 x)
+{
+    _mm512_storeu_si512(p, x.low);
+    _mm512_storeu_si512(p + 8, x.high);
+}
+
+static inline uint64_t v_sum_u64(u64x16 x)
+{
+    __m512i eight = _mm512_add_epi64(x.low, x.high);
+    __m256i four =
+        _mm256_add_epi64(_mm512_castsi512_si256(eight), _mm512_extracti64x4_epi64(eight, 1));
+    __m128i two = _mm_add_epi64(_mm256_castsi256_si128(four), _mm256_extracti128_si256(four, 1));
+    return (uint64_t)_mm_extract_epi64(_mm_add_epi64(two, _mm_unpackhi_epi64(two, two)), 0);
 }
 
 static inline f64x16 v_add_products(f64x16 s, f32x16 a, f32x16 b)

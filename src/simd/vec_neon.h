@@ -15,6 +15,9 @@ typedef struct {
 typedef struct {
     float64x2_t part[8];
 } f64x16;
+typedef struct {
+    uint64x2_t part[8];
+} u64x16;
 
 // result.part[i] = expression for each quarter i.
 #define V_QUARTERS(type, expression)                                                               \
@@ -119,9 +122,9 @@ static inline f32x16 v_magnitude(f32x16 x)
 static inline f32x16 v_copy_sign(f32x16 x, f32x16 sign)
 {
     uint32x4_t bit = vdupq_n_u32(0x80000000u);
-    V_QUARTERS(f32x16, vreinterpretq_f32_u32(vorrq_u32(
-                           vreinterpretq_u32_f32(x.part[i]),
-                           vandq_u32(bit, vreinterpretq_u32_f32(sign.part[i])))));
+    V_QUARTERS(f32x16, vreinterpretq_f32_u32(
+                           vorrq_u32(vreinterpretq_u32_f32(x.part[i]),
+                                     vandq_u32(bit, vreinterpretq_u32_f32(sign.part[i])))));
 }
 
 static inline m16 v_unordered(f32x16 a, f32x16 b)
@@ -142,6 +145,16 @@ static inline m16 v_bits(uint32_t bits)
     V_QUARTERS(m16, vtstq_u32(vdupq_n_u32(bits >> (4 * i)), each));
 }
 
+static inline uint32_t v_bits_of(m16 m)
+{
+    static const uint32_t powers[4] = {1, 2, 4, 8};
+    uint32x4_t each = vld1q_u32(powers);
+    uint32_t bits = 0;
+    for (int i = 0; i < 4; i++)
+        bits |= vaddvq_u32(vandq_u32(m.part[i], each)) << (4 * i);
+    return bits;
+}
+
 static inline m16 v_none(void)
 {
     V_QUARTERS(m16, vdupq_n_u32(0));
@@ -154,8 +167,8 @@ static inline m16 v_either(m16 a, m16 b)
 
 static inline bool v_any(m16 m)
 {
-    return vmaxvq_u32(vorrq_u32(vorrq_u32(m.part[0], m.part[1]),
-                                vorrq_u32(m.part[2], m.part[3]))) != 0;
+    return vmaxvq_u32(
+               vorrq_u32(vorrq_u32(m.part[0], m.part[1]), vorrq_u32(m.part[2], m.part[3]))) != 0;
 }
 
 static inline f32x16 v_select(m16 m, f32x16 yes, f32x16 no)
@@ -208,6 +221,14 @@ static inline f64x16 v_zero64(void)
     return result;
 }
 
+static inline f64x16 v_set64(double x)
+{
+    f64x16 result;
+    for (int i = 0; i < 8; i++)
+        result.part[i] = vdupq_n_f64(x);
+    return result;
+}
+
 static inline f64x16 v_load64(const double *p)
 {
     f64x16 result;
@@ -237,6 +258,62 @@ static inline f64x16 v_add64(f64x16 a, f64x16 b)
     for (int i = 0; i < 8; i++)
         a.part[i] = vaddq_f64(a.part[i], b.part[i]);
     return a;
+}
+
+static inline f64x16 v_sub64(f64x16 a, f64x16 b)
+{
+    for (int i = 0; i < 8; i++)
+        a.part[i] = vsubq_f64(a.part[i], b.part[i]);
+    return a;
+}
+
+static inline f64x16 v_mul64(f64x16 a, f64x16 b)
+{
+    for (int i = 0; i < 8; i++)
+        a.part[i] = vmulq_f64(a.part[i], b.part[i]);
+    return a;
+}
+
+static inline u64x16 v_round64(f64x16 x)
+{
+    u64x16 result;
+    for (int i = 0; i < 8; i++)
+        result.part[i] = vcvtnq_u64_f64(x.part[i]);
+    return result;
+}
+
+static inline u64x16 v_round(f32x16 x)
+{
+    return v_round64(v_widen(x));
+}
+
+static inline u64x16 v_zero_u64(void)
+{
+    u64x16 result;
+    for (int i = 0; i < 8; i++)
+        result.part[i] = vdupq_n_u64(0);
+    return result;
+}
+
+static inline u64x16 v_add_u64(u64x16 a, u64x16 b)
+{
+    for (int i = 0; i < 8; i++)
+        a.part[i] = vaddq_u64(a.part[i], b.part[i]);
+    return a;
+}
+
+static inline void v_store_u64(uint64_t *p, u64x16 x)
+{
+    for (int i = 0; i < 8; i++)
+        vst1q_u64(p + 2 * i, x.part[i]);
+}
+
+static inline uint64_t v_sum_u64(u64x16 x)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < 8; i++)
+        sum += vaddvq_u64(x.part[i]);
+    return sum;
 }
 
 static inline f64x16 v_add_products(f64x16 s, f32x16 a, f32x16 b)

@@ -17,6 +17,9 @@ typedef struct {
 typedef struct {
     double lane[16];
 } f64x16;
+typedef struct {
+    uint64_t lane[16];
+} u64x16;
 
 // result.lane[i] = expression for each lane i.
 #define V_LANES(type, expression)                                                                  \
@@ -154,6 +157,14 @@ static inline m16 v_bits(uint32_t bits)
     V_LANES(m16, bits >> i & 1);
 }
 
+static inline uint32_t v_bits_of(m16 m)
+{
+    uint32_t bits = 0;
+    for (int i = 0; i < 16; i++)
+        bits |= m.lane[i] << i;
+    return bits;
+}
+
 static inline m16 v_none(void)
 {
     V_LANES(m16, 0);
@@ -217,6 +228,11 @@ static inline f64x16 v_zero64(void)
     V_LANES(f64x16, 0);
 }
 
+static inline f64x16 v_set64(double x)
+{
+    V_LANES(f64x16, x);
+}
+
 static inline f64x16 v_load64(const double *p)
 {
     V_LANES(f64x16, p[i]);
@@ -235,6 +251,57 @@ static inline f64x16 v_widen(f32x16 x)
 static inline f64x16 v_add64(f64x16 a, f64x16 b)
 {
     V_LANES(f64x16, a.lane[i] + b.lane[i]);
+}
+
+static inline f64x16 v_sub64(f64x16 a, f64x16 b)
+{
+    V_LANES(f64x16, a.lane[i] - b.lane[i]);
+}
+
+static inline f64x16 v_mul64(f64x16 a, f64x16 b)
+{
+    V_LANES(f64x16, a.lane[i] * b.lane[i]);
+}
+
+static inline uint64_t v_round64_lane(double x)
+{
+    double shifted = x + 0x1p52; // rounds, and leaves the integer in the lower bits
+    uint64_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    return bits & 0xFFFFFFFFFFFFFu;
+}
+
+static inline u64x16 v_round64(f64x16 x)
+{
+    V_LANES(u64x16, v_round64_lane(x.lane[i]));
+}
+
+static inline u64x16 v_round(f32x16 x)
+{
+    return v_round64(v_widen(x));
+}
+
+static inline u64x16 v_zero_u64(void)
+{
+    V_LANES(u64x16, 0);
+}
+
+static inline u64x16 v_add_u64(u64x16 a, u64x16 b)
+{
+    V_LANES(u64x16, a.lane[i] + b.lane[i]);
+}
+
+static inline void v_store_u64(uint64_t *p, u64x16 x)
+{
+    memcpy(p, x.lane, sizeof x.lane);
+}
+
+static inline uint64_t v_sum_u64(u64x16 x)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < 16; i++)
+        sum += x.lane[i];
+    return sum;
 }
 
 static inline f64x16 v_add_products(f64x16 s, f32x16 a, f32x16 b)

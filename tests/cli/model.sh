@@ -95,6 +95,34 @@ run 0 explain -m whole.gguf -p "Humpty" --min-p 0 --xtc-probability 1 --xtc-thre
 out_has "xtc 0.001 "
 run 0 generate -m whole.gguf -p "Humpty" --seed 7 --max-tokens 5 --xtc-probability 0.5 \
     --temperature-range 0.5 --temperature-exponent 2 --smoothing 0.3 --smoothing-curve 2
+run 0 explain -m whole.gguf -p "Humpty" --top-h 0.4 --order temperature-first
+out_has "top-h 0.4 "
+for stages in "--mirostat 1 --mirostat-m 20" "--mirostat 2 --mirostat-tau 3 --mirostat-eta 0.2" \
+    "--adaptive-target 0.3 --adaptive-decay 0.5" "--ngram 2 --ngram-window 20 --min-keep 3" \
+    "--dry-multiplier 1 --dry-base 2 --dry-allowed-length 1 --dry-window 20 --dry-breaker e" \
+    "--presence-penalty 1 --penalty-drawn-only" "--xtc-probability 1 --xtc-spare 3,5"; do
+    for order in temperature-first temperature-last; do
+        # shellcheck disable=SC2086
+        run 0 generate -m whole.gguf -p "Humpty" --seed 7 --max-tokens 9 --order $order $stages
+    done
+done
+# Tokens by id, bytes here: one alone, all but one, one always.
+run 0 generate -m whole.gguf -p "Humpty" --raw --seed 7 --max-tokens 3 --json --allow 70,70
+out_has '"text": "FFF"'
+run 0 generate -m whole.gguf -p "Humpty" --raw --seed 7 --max-tokens 3 --json --allow 70,71 --ban 70
+out_has '"text": "GGG"'
+run 0 generate -m whole.gguf -p "Humpty" --raw --seed 7 --max-tokens 3 --json --logit-bias 72:99 \
+    --logit-bias 73:-inf
+out_has '"text": "HHH"'
+for wrong in "--ban x" "--allow 3," "--ban 99999999" "--xtc-spare 1;2" "--logit-bias 5" \
+    "--logit-bias 5:inf" "--order sideways" "--mirostat 1 --adaptive-target 0.5"; do
+    # shellcheck disable=SC2086
+    run 2 generate -m whole.gguf -p "Humpty" $wrong
+    # shellcheck disable=SC2086
+    err_has "${wrong%% *}"
+    # shellcheck disable=SC2086
+    run 2 explain -m whole.gguf -p "Humpty" $wrong
+done
 run 0 generate -m whole.gguf -p "Humpty" --seed 7 --max-tokens 20 -t 3 --top-n-sigma 0
 cp out greedy
 run 0 generate -m whole.gguf -p "Humpty" --seed 8 --max-tokens 20 -t 0

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Each public header compiles as the first and only one of a file: headers.sh COMPILER SOURCE_DIR
+# tests/llama stands in for llama.cpp's header.
 set -u
 compiler=$1
 cd "$2/include" || exit 1
@@ -13,7 +14,8 @@ for header in tempera/*.h; do
         # shellcheck disable=SC2086 # language is two words
         echo "#include <$header>" |
             "$compiler" -x $language -Wall -Wextra -Wpedantic -Wundef -Wshadow -Werror \
-                -fsyntax-only -I . - || { echo "$header: not by itself as $language"; failures=1; }
+                -fsyntax-only -I . -I ../tests/llama - ||
+            { echo "$header: not by itself as $language"; failures=1; }
     done
 done
 echo "$n compilations"

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+#include "stages.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support.h"
+
+enum { BAR_WIDTH = 20 };
+
+static const double bits_of_a_nat = 1.4426950408889634;
+
+enum tempera_status cli_explained_make(struct cli_explained *explained, const float *logits,
+                                       size_t vocab, const struct tempera_sample_row *row,
+                                       const int32_t *ids, size_t n_ids)
+{
+    size_t n_stages = row->sampler->n_stages + 1;
+    *explained = (struct cli_explained){
+        .sampler = row->sampler,
+        .vocab = vocab,
+        .stages = cli_realloc(NULL, n_stages * sizeof *explained->stages),
+        .tokens = cli_realloc(NULL, n_ids * sizeof *explained->tokens),
+        .n_tokens = n_ids,
+    };
+    const struct tempera_explanation to = {sizeof to, explained->stages, n_stages,
+                                           ids,       explained->tokens, n_ids};
+    struct tempera_matrix matrix = tempera_matrix_const_f32(logits, 1, vocab);
+    size_t nbytes = tempera_explain_scratch_nbytes(&matrix, row->sampler);
+    void *scratch = aligned_alloc(64, (nbytes + 63) / 64 * 64);
+    if (scratch == NULL)
+        return TEMPERA_OUT_OF_MEMORY;
+    enum tempera_status status =
+        tempera_explain(&matrix, row, &to, &explained->result, scratch, nbytes);
+    free(scratch);
+    return status;
+}
+
+void cli_explained_free(struct cli_explained *explained)
+{
+    free(explained->stages);
+    free(explained->tokens);
+    *explained = (struct cli_explained){0};
+}
+
+// ------------------------------------------------------------------------------------------------
+// Names
+
+// The parameter of a stage that has one, else NaN.
+static double parameter_of(const struct tempera_stage *stage)
+{
+    switch (stage->kind) {
+    case TEMPERA_STAGE_TEMPERATURE:
+        return (double)stage->u.temperature;
+    case TEMPERA_STAGE_TOP_K:
+        return stage->u.top_k;
+    case TEMPERA_STAGE_TOP_P:
+        return (double)stage->u.top_p;
+    case TEMPERA_STAGE_MIN_P:
+        return (double)stage->u.min_p;
+    case TEMPERA_STAGE_TYPICAL:
+        return (double)stage->u.typical;
+    case TEMPERA_STAGE_EPSILON:
+        return (double)stage->u.epsilon;
+    case TEMPERA_STAGE_ETA:
+        return (double)stage->u.eta;
+    case TEMPERA_STAGE_TAIL_FREE:
+        return (double)stage->u.tail_free;
+    case TEMPERA_STAGE_TOP_A:
+        return (double)stage->u.top_a;
+    case TEMPERA_STAGE_TOP_N_SIGMA:
+        return (double)stage->u.top_n_sigma;
+    case TEMPERA_STAGE_TOP_H:
+        return (double)stage->u.top_h;
+    case TEMPERA_STAGE_MIROSTAT_1:
+    case TEMPERA_STAGE_MIROSTAT_2:
+        return (double)stage->u.mirostat.tau;
+    case TEMPERA_STAGE_ADAPTIVE_P:
+        return (double)stage->u.adaptive_p.target;
+    case TEMPERA_STAGE_DRY:
+        return (double)stage->u.dry.multiplier;
+    case TEMPERA_STAGE_NO_REPEAT_NGRAM:
+        return stage->u.no_repeat_ngram.n;
+    case TEMPERA_STAGE_XTC:
+        return (double)stage->u.xtc.threshold;
+    case TEMPERA_STAGE_SMOOTHING:
+        return (double)stage->u.smoothing.factor;
+    default:
+        return NAN;
+    }
+}
+
+// "top-k 40"; number 0 is the row before any stage. Returns the length.
+static int stage_text(const struct cli_explained *e, size_t number, char *text, size_t nbytes)
+{
+    if (number == 0)
+        return snprintf(text, nbytes, "(scores)");
+    const struct tempera_stage *stage = &e->sampler->stages[number - 1];
+    double parameter = parameter_of(stage);
+    if (isnan(parameter))
+        return snprintf(text, nbytes, "%s", tempera_stage_name(stage->kind));
+    return snprintf(text, nbytes, "%s %g", tempera_stage_name(stage->kind), parameter);
+}
+
+void cli_token_text(const struct tempera_tokenizer *tokenizer, int32_t id, char *text,
+                    size_t nbytes_text)
+{
+    size_t nbytes;
+    const uint8_t *bytes = tempera_tokenizer_token(tokenizer, id, &nbytes);
+    cli_quote(bytes, nbytes, text, nbytes_text);
+}
+
+void cli_token_json(json_t *object, const struct tempera_tokenizer *tokenizer, int32_t id)
+{
+    size_t nbytes;
+    const uint8_t *bytes = tempera_tokenizer_token(tokenizer, id, &nbytes);
+    json_t *array = json_array();
+    for (size_t i = 0; i < nbytes; i++)
+        json_array_append_new(array, json_integer(bytes[i]));
+    json_object_set_new(object, "token", json_integer(id));
+    json_object_set_new(object, "text", cli_json_text((const char *)bytes, nbytes));
+    json_object_set_new(object, "bytes", array);
+}
+
+// ------------------------------------------------------------------------------------------------
+// Tables
+
+void cli_explained_print_stages(const struct cli_explained *e)
+{
+    char text[64];
+    int width = 0;
+    for (size_t s = 0; s <= e->sampler->n_stages; s++) {
+        int length = stage_text(e, s, text, sizeof text);
+        width = length > width ? length : width;
+    }
+    printf("%-*s  %8s  %9s  %9s  %9s  %7s\n", width, "stage", "tokens", "removed", "entropy", "KL",
+           "T");
+    for (size_t s = 0; s <= e->sampler->n_stages; s++) {
+        const struct tempera_stage_report *report = &e->stages[s];
+        char bar[3 * BAR_WIDTH + 4];
+        double entropy = report->entropy * bits_of_a_nat;
+        stage_text(e, s, text, sizeof text);
+        cli_bar(entropy / log2((double)e->vocab), BAR_WIDTH, bar);
+        printf("%-*s  %8llu  %7.3f %%  %9.3f  %9.3f  %7.4g  %s\n", width, text,
+               (unsigned long long)report->n_left, 100 * report->mass_removed, entropy,
+               report->divergence * bits_of_a_nat, report->temperature, bar);
+    }
+}
+
+static void print_fate(const struct cli_explained *e, const struct tempera_token_report *token)
+{
+    if (token->removed_by == TEMPERA_TOKEN_MASKED) {
+        printf("it never was a candidate\n");
+        return;
+    }
+    printf("rank %llu, %.3f %% of the scores; ", (unsigned long long)token->raw_rank,
+           100 * exp((double)token->raw_logprob));
+    if (token->removed_by == TEMPERA_TOKEN_STAYED) {
+        printf("it stays, with %.3f %%\n", 100 * exp((double)token->final_logprob));
+        return;
+    }
+    char text[64];
+    stage_text(e, (size_t)token->removed_by + 1, text, sizeof text);
+    if (isinf(token->missed_by))
+        printf("%s bans it\n", text);
+    else
+        printf("%s removes it, %.3g nats (a factor of %.3g) from what stays\n", text,
+               token->missed_by, exp(token->missed_by));
+}
+
+void cli_explained_print_tokens(const struct cli_explained *e,
+                                const struct tempera_tokenizer *tokenizer)
+{
+    for (size_t i = 0; i < e->n_tokens; i++) {
+        char text[64];
+        cli_token_text(tokenizer, e->tokens[i].token, text, sizeof text);
+        printf("%s (%d): ", text, e->tokens[i].token);
+        print_fate(e, &e->tokens[i]);
+    }
+}
+
+// ------------------------------------------------------------------------------------------------
+// JSON
+
+json_t *cli_explained_stages_json(const struct cli_explained *e)
+{
+    json_t *stages = json_array();
+    for (size_t s = 0; s <= e->sampler->n_stages; s++) {
+        const struct tempera_stage_report *report = &e->stages[s];
+        const struct tempera_stage *stage = s == 0 ? NULL : &e->sampler->stages[s - 1];
+        double parameter = stage == NULL ? NAN : parameter_of(stage);
+        json_array_append_new(stages,
+                              json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:o}", "stage",
+                                        stage == NULL ? "scores" : tempera_stage_name(stage->kind),
+                                        "parameter",
+                                        isnan(parameter) ? json_null() : cli_json_number(parameter),
+                                        "kept", (json_int_t)report->n_left, "mass_removed",
+                                        cli_json_number(report->mass_removed), "entropy_bits",
+                                        cli_json_number(report->entropy * bits_of_a_nat), "kl_bits",
+                                        cli_json_number(report->divergence * bits_of_a_nat),
+                                        "temperature", cli_json_number(report->temperature)));
+    }
+    return stages;
+}
+
+static json_t *remover_json(const struct cli_explained *e, int32_t removed_by)
+{
+    if (removed_by == TEMPERA_TOKEN_STAYED)
+        return json_null();
+    if (removed_by == TEMPERA_TOKEN_MASKED)
+        return json_string("mask");
+    return json_string(tempera_stage_name(e->sampler->stages[removed_by].kind));
+}
+
+json_t *cli_explained_tokens_json(const struct cli_explained *e,
+                                  const struct tempera_tokenizer *tokenizer)
+{
+    json_t *tokens = json_array();
+    for (size_t i = 0; i < e->n_tokens; i++) {
+        const struct tempera_token_report *report = &e->tokens[i];
+        json_t *token =
+            json_pack("{s:o, s:o, s:I, s:o, s:o}", "removed_by",
+                      remover_json(e, report->removed_by), "missed_by_nats",
+                      cli_json_number(report->missed_by), "rank", (json_int_t)report->raw_rank,
+                      "raw_logprob", cli_json_number((double)report->raw_logprob), "logprob",
+                      cli_json_number((double)report->final_logprob));
+        cli_token_json(token, tokenizer, report->token);
+        json_array_append_new(tokens, token);
+    }
+    return tokens;
+}

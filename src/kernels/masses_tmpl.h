@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// The sampler's masses: exponentials rounded to integers, so that their sums are exact, in any
+// order. Scores of -inf have none.
+#ifndef TEMPERA_KERNELS_MASSES_TMPL_H
+#define TEMPERA_KERNELS_MASSES_TMPL_H
+
+static void masses(const float *z, size_t n, const struct tempera_exponent *how, uint64_t *w)
+{
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        v_store_u64(w + i, v_round(exp16(v_load(z + i), how)));
+    if (i < n) {
+        uint64_t last[16];
+        f32x16 x = load_lanes(z, n, i, -INFINITY);
+        v_store_u64(last, v_round(exp16(x, how)));
+        memcpy(w + i, last, (n - i) * sizeof *w);
+    }
+}
+
+static uint64_t mass_sum(const float *z, size_t n, const struct tempera_exponent *how)
+{
+    u64x16 even = v_zero_u64(), odd = even;
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        f32x16 a = exp16(v_load(z + i), how), b = exp16(v_load(z + i + 16), how);
+        even = v_add_u64(even, v_round(a));
+        odd = v_add_u64(odd, v_round(b));
+    }
+    for (; i < n; i += 16)
+        even = v_add_u64(even, v_round(exp16(load_lanes(z, n, i, -INFINITY), how)));
+    return v_sum_u64(v_add_u64(even, odd));
+}
+
+static void mass_depths(const float *z, size_t n, const struct tempera_exponent *how, float max,
+                        float inverse_T, uint64_t sums[2])
+{
+    const f32x16 m = v_set(max), factor = v_set(inverse_T), most = v_set(1024);
+    u64x16 mass = v_zero_u64(), depth = mass;
+    for (size_t i = 0; i < n; i += 16) {
+        f32x16 score = load_lanes(z, n, i, -INFINITY), e = exp16(score, how);
+        f32x16 x = v_min(v_mul(v_sub(m, score), factor), most);
+        mass = v_add_u64(mass, v_round(e));
+        depth = v_add_u64(depth, v_round(v_mul(e, x)));
+    }
+    sums[0] = v_sum_u64(mass);
+    sums[1] = v_sum_u64(depth);
+}
+
+// Small ones are raised to what has a normal square, since denormal results take hundreds of
+// cycles; it still rounds to 0.
+static uint64_t mass_squares(const float *z, size_t n, const struct tempera_exponent *how)
+{
+    const f32x16 unit = v_set(0x1p-26f), least = v_set(0x1p-60f);
+    u64x16 sum = v_zero_u64();
+    for (size_t i = 0; i < n; i += 16) {
+        f32x16 e = v_max(v_mul(exp16(load_lanes(z, n, i, -INFINITY), how), unit), least);
+        sum = v_add_u64(sum, v_round(v_mul(e, e)));
+    }
+    return v_sum_u64(sum);
+}
+
+#endif

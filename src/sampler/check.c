@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+// What all calls of the sampler check before they write anything.
+#include "sampler/calls.h"
+
+#include "base/memory.h"
+#include "score/rows.h"
+
+// ------------------------------------------------------------------------------------------------
+// Rows
+
+static enum tempera_status check_tokens(const struct tempera_sampler *sampler, size_t cols)
+{
+    for (size_t s = 0; s < sampler->n_stages; s++) {
+        const struct tempera_stage *stage = &sampler->stages[s];
+        const struct tempera_stage_type *type = tempera_stage_type_of(stage->kind);
+        int32_t highest = type->highest_token == NULL ? -1 : type->highest_token(stage);
+        TEMPERA_CHECK(highest < 0 || (size_t)highest < cols, TEMPERA_TOKEN_OUT_OF_RANGE);
+    }
+    return TEMPERA_OK;
+}
+
+static enum tempera_status check_report(const struct tempera_logprobs *report, size_t cols)
+{
+    TEMPERA_CHECK(report->struct_size >= sizeof *report, TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(report->n_ids == 0 || (report->ids != NULL && report->named != NULL),
+                  TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(report->max_top == 0 || report->top != NULL, TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(report->order == TEMPERA_LOGPROB_ORDER_RAW ||
+                      report->order == TEMPERA_LOGPROB_ORDER_FINAL,
+                  TEMPERA_INVALID_ARGUMENT);
+    for (size_t i = 0; i < report->n_ids; i++)
+        TEMPERA_CHECK((size_t)report->ids[i] < cols, TEMPERA_TOKEN_OUT_OF_RANGE);
+    return TEMPERA_OK;
+}
+
+static enum tempera_status check_row(const struct tempera_sample_row *row, size_t cols)
+{
+    const uint32_t wants = TEMPERA_WANT_RAW_LOGPROB | TEMPERA_WANT_TEMPERED_LOGPROB;
+    enum tempera_status status = tempera_sampler_check(row->sampler, NULL);
+    if (status == TEMPERA_OK)
+        status = tempera_state_check(row->state, row->sampler);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_CHECK((row->want & ~wants) == 0 && row->reserved == 0, TEMPERA_INVALID_ARGUMENT);
+    status = check_tokens(row->sampler, cols);
+    if (status == TEMPERA_OK && row->logprobs != NULL)
+        status = check_report(row->logprobs, cols);
+    return status;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Memory
+
+static bool two_are_apart(const struct tempera_array *a, const struct tempera_array *b)
+{
+    return (!a->is_written && !b->is_written) ||
+           tempera_ranges_are_apart(a->data, a->count * a->nbytes, b->data, b->count * b->nbytes);
+}
+
+static bool matrix_is_apart(const struct tempera_matrix *matrix, bool matrix_is_written,
+                            const struct tempera_array *a)
+{
+    return matrix == NULL || (!matrix_is_written && !a->is_written) ||
+           tempera_matrix_is_apart(matrix, a->data, a->count, a->nbytes);
+}
+
+// From the matrices and the first n_before arrays of the call.
+static bool is_apart(const struct tempera_call *call, const struct tempera_array *a,
+                     size_t n_before)
+{
+    if (!matrix_is_apart(call->logits, false, a) ||
+        !matrix_is_apart(call->other, call->other_is_written, a))
+        return false;
+    for (size_t i = 0; i < n_before; i++)
+        if (!two_are_apart(a, &call->arrays[i]))
+            return false;
+    return true;
+}
+
+static bool fits(const struct tempera_array *a)
+{
+    size_t nbytes;
+    return tempera_size_mul(a->count, a->nbytes, &nbytes);
+}
+
+static bool arrays_are_apart(const struct tempera_call *call)
+{
+    for (size_t i = 0; i < call->n_arrays; i++)
+        if (!fits(&call->arrays[i]) || !is_apart(call, &call->arrays[i], i))
+            return false;
+    return true;
+}
+
+// A row's report from all that the call was given, and its own arrays from one another.
+static bool report_is_apart(const struct tempera_call *call, const struct tempera_logprobs *report)
+{
+    const struct tempera_array arrays[] = {
+        {report, 1, sizeof *report, true},
+        {report->ids, report->n_ids, sizeof *report->ids, false},
+        {report->named, report->n_ids, sizeof *report->named, true},
+        {report->top, report->max_top, sizeof *report->top, true},
+    };
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        if (!fits(&arrays[i]) || !is_apart(call, &arrays[i], call->n_arrays))
+            return false;
+        for (size_t j = 0; j < i; j++)
+            if (!two_are_apart(&arrays[i], &arrays[j]))
+                return false;
+    }
+    return true;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Calls
+
+void tempera_call_add(struct tempera_call *call, const void *data, size_t count, size_t nbytes,
+                      bool is_written)
+{
+    call->arrays[call->n_arrays++] = (struct tempera_array){data, count, nbytes, is_written};
+}
+
+static enum tempera_status check_written(const struct tempera_call *call)
+{
+    enum tempera_status status = tempera_matrix_check_f32(call->other);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_CHECK(tempera_matrix_same_shape(call->logits, call->other) &&
+                      (call->logits->rows == 0 || call->other->data != call->logits->data) &&
+                      tempera_matrix_may_write(call->other, call->logits),
+                  TEMPERA_INVALID_ARGUMENT);
+    return TEMPERA_OK;
+}
+
+// Finds the size of a slice, too: the sampler that needs most decides.
+static enum tempera_status check_rows(struct tempera_call *call)
+{
+    size_t cols = call->logits->cols, room = 0;
+    for (size_t r = 0; r < call->logits->rows; r++) {
+        enum tempera_status status = check_row(&call->rows[r], cols);
+        TEMPERA_CHECK(status == TEMPERA_OK, status);
+        size_t own = tempera_sampler_room(call->rows[r].sampler, cols);
+        room = own > room ? own : room;
+    }
+    call->slice_nbytes = tempera_chain_nbytes(cols, room);
+    return TEMPERA_OK;
+}
+
+static enum tempera_status check_scratch(struct tempera_call *call)
+{
+    size_t needed;
+    TEMPERA_CHECK(call->logits->rows == 0 || call->scratch != NULL, TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK((uintptr_t)call->scratch % TEMPERA_SCRATCH_ALIGNMENT == 0,
+                  TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(tempera_size_mul(call->slice_nbytes, call->n_slices, &needed) &&
+                      tempera_size_add(needed, call->extra_nbytes, &needed),
+                  TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(call->scratch_nbytes >= needed, TEMPERA_BUFFER_TOO_SMALL);
+    tempera_call_add(call, call->scratch, needed, 1, true);
+    return TEMPERA_OK;
+}
+
+enum tempera_status tempera_call_check(struct tempera_call *call)
+{
+    enum tempera_status status = tempera_matrix_check(call->logits);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_CHECK(call->logits->cols <= INT32_MAX, TEMPERA_INVALID_ARGUMENT);
+    if (call->other_is_written)
+        status = check_written(call);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    tempera_call_add(call, call->rows, call->logits->rows, sizeof *call->rows, false);
+    for (size_t i = 0; i < call->n_arrays; i++)
+        TEMPERA_CHECK(call->arrays[i].count == 0 || call->arrays[i].data != NULL,
+                      TEMPERA_INVALID_ARGUMENT);
+    status = check_rows(call);
+    if (status == TEMPERA_OK)
+        status = check_scratch(call);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_CHECK(arrays_are_apart(call), TEMPERA_INVALID_ARGUMENT);
+    for (size_t r = 0; r < call->logits->rows; r++) {
+        const struct tempera_logprobs *report = call->rows[r].logprobs;
+        TEMPERA_CHECK(report == NULL || report_is_apart(call, report), TEMPERA_INVALID_ARGUMENT);
+    }
+    return TEMPERA_OK;
+}

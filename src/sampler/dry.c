@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// DRY, "don't repeat yourself": the longer the run that a token would carry on, the more it costs,
+// exponentially. Runs are found in linear time, see tempera_state_matches.
+#include <float.h>
+
+#include "sampler/sampler.h"
+
+static bool is_breaker(const struct tempera_stage *stage, int32_t id)
+{
+    const struct tempera_token_list *breakers = &stage->u.dry.breakers;
+    for (size_t i = 0; i < breakers->count; i++)
+        if (breakers->ids[i] == id)
+            return true;
+    return false;
+}
+
+// How many of the last n tokens stand behind the last breaker.
+static size_t n_unbroken(const struct tempera_sampler_state *state, size_t n,
+                         const struct tempera_stage *stage)
+{
+    size_t i = 0;
+    while (i < n && !is_breaker(stage, tempera_state_recent(state, i)))
+        i++;
+    return i;
+}
+
+// base^k as a product, so that its bits are the same everywhere; at most the largest float.
+static double power(double base, uint64_t k)
+{
+    double product = 1;
+    if (base == 1)
+        return 1;
+    for (uint64_t i = 0; i < k && product < (double)FLT_MAX; i++)
+        product *= base;
+    return product < (double)FLT_MAX ? product : (double)FLT_MAX;
+}
+
+static float dried(const struct tempera_stage *stage, float score, uint64_t length, double T)
+{
+    uint64_t excess = length - (uint64_t)stage->u.dry.allowed_length;
+    double penalty = (double)stage->u.dry.multiplier * power((double)stage->u.dry.base, excess);
+    return tempera_to_score((double)score - penalty * T);
+}
+
+// The room of the masses serves for the longest run that each candidate would carry on. It is
+// cleared only where it is used.
+void tempera_apply_dry(struct tempera_candidates *c, const struct tempera_stage *stage)
+{
+    const struct tempera_sampler_state *state = c->row->state;
+    size_t n = tempera_state_n_recent(state, (size_t)stage->u.dry.window);
+    size_t most = n_unbroken(state, n, stage), least = (size_t)stage->u.dry.allowed_length;
+    if (stage->u.dry.multiplier == 0 || most < least)
+        return;
+    int32_t *matches = c->room;
+    uint64_t *longest = c->masses;
+    tempera_state_matches(state, n, matches);
+    for (size_t i = 1; i < n; i++) {
+        size_t place = tempera_candidates_find(c, tempera_state_recent(state, i - 1));
+        if (place != SIZE_MAX)
+            longest[place] = 0;
+    }
+    for (size_t i = 1; i < n; i++) {
+        size_t length = (size_t)matches[i] < most ? (size_t)matches[i] : most;
+        size_t place = tempera_candidates_find(c, tempera_state_recent(state, i - 1));
+        if (place != SIZE_MAX && length > longest[place])
+            longest[place] = length;
+    }
+    for (size_t i = 1; i < n; i++) {
+        int32_t id = tempera_state_recent(state, i - 1);
+        size_t place = tempera_candidates_find(c, id);
+        if (place == SIZE_MAX || longest[place] < least) // or done before
+            continue;
+        float score = tempera_candidates_score(c, place);
+        if (!is_breaker(stage, id))
+            tempera_candidates_change(c, place,
+                                      dried(stage, score, longest[place], c->temperature));
+        longest[place] = 0;
+    }
+    tempera_candidates_settle(c);
+}
