@@ -5,7 +5,10 @@
 
 #include <fenv.h>
 
+#include <tempera/cpu.h>
 #include <tempera/softmax.h>
+
+#include "kernels/kernels.h"
 
 #if defined(__SSE2__)
 #include <xmmintrin.h>
@@ -403,6 +406,101 @@ static void masks(void)
     }
 }
 
+typedef enum tempera_status map_function(const struct tempera_matrix *,
+                                         const struct tempera_softmax_options *,
+                                         const struct tempera_matrix *, enum tempera_status *,
+                                         const struct tempera_executor *);
+
+enum { LONG = 4500, LONG_WORDS = (LONG + 31) / 32 };
+
+// Longer than any buffer: the prepared scores lie where the result will, and with T = 0, a NaN or
+// the like among them the row is done another way from there. Against the scores that the caller
+// scaled and masked, by bits.
+static void check_long_row(map_function *map, float T, float special, bool with_sink)
+{
+    static float z[LONG], scores[LONG + 1], expected[LONG + 1], apart[LONG], in_place[LONG];
+    static uint32_t mask[LONG_WORDS];
+    float sink = 1.5f;
+    fill_random(z, LONG);
+    for (size_t i = 0; i < LONG_WORDS; i++)
+        mask[i] = special == -INFINITY ? 0 : (uint32_t)check_random() | 2;
+    z[1] = special != 0 ? special : z[1];
+    for (size_t i = 0; i < LONG; i++)
+        scores[i] = mask[i / 32] >> (i % 32) & 1 ? 0.5f * z[i] : -INFINITY;
+    scores[LONG] = sink;
+    memcpy(in_place, z, sizeof z);
+    struct tempera_softmax_options plain = tempera_softmax_options_default();
+    plain.temperature = T;
+    struct tempera_softmax_options options = plain;
+    options.mask = mask;
+    options.scale = 0.5f;
+    options.sinks = with_sink ? &sink : NULL;
+    const struct tempera_matrix given = tempera_matrix_f32(scores, 1, LONG + with_sink);
+    const struct tempera_matrix result = tempera_matrix_f32(expected, 1, LONG + with_sink);
+    const struct tempera_matrix in = tempera_matrix_f32(z, 1, LONG);
+    const struct tempera_matrix out = tempera_matrix_f32(apart, 1, LONG);
+    const struct tempera_matrix same = tempera_matrix_f32(in_place, 1, LONG);
+    enum tempera_status status = map(&given, &plain, &result, NULL, NULL);
+    CHECK_STATUS(map(&in, &options, &out, NULL, NULL), status);
+    CHECK_STATUS(map(&same, &options, &same, NULL, NULL), status);
+    CHECK_MEM(apart, expected, sizeof apart);
+    CHECK_MEM(in_place, expected, sizeof in_place);
+}
+
+static void long_rows(void)
+{
+    static const float temperatures[] = {0, 1e-40f, 0.7f, 1, 1e38f, INFINITY};
+    static const float specials[] = {0, NAN, INFINITY, -INFINITY, 0x1p120f};
+    for (size_t t = 0; t < sizeof temperatures / sizeof *temperatures; t++)
+        for (size_t s = 0; s < sizeof specials / sizeof *specials; s++)
+            for (int sink = 0; sink < 2; sink++) {
+                check_long_row(tempera_softmax, temperatures[t], specials[s], sink);
+                check_long_row(tempera_log_softmax, temperatures[t], specials[s], sink);
+            }
+}
+
+// Of 16 bits: the result in f32, rounded, apart and in place.
+static void check_long_half(map_function *map, enum tempera_dtype dtype, float T, float special)
+{
+    static float z[LONG], wide[LONG];
+    static uint16_t in_place[LONG], given[LONG], apart[LONG], expected[LONG];
+    const struct tempera_kernels *k = tempera_kernels();
+    fill_random(z, LONG);
+    z[LONG - 1] = special != 0 ? special : z[0];
+    k->narrow(z, LONG, dtype, given);
+    memcpy(in_place, given, sizeof given);
+    struct tempera_softmax_options options = tempera_softmax_options_default();
+    options.temperature = T;
+    const struct tempera_matrix in = {given, dtype, 1, LONG, LONG};
+    const struct tempera_matrix out = {apart, dtype, 1, LONG, LONG};
+    const struct tempera_matrix same = {in_place, dtype, 1, LONG, LONG};
+    const struct tempera_matrix floats = tempera_matrix_f32(wide, 1, LONG);
+    CHECK_STATUS(map(&in, &options, &floats, NULL, NULL), TEMPERA_OK);
+    k->narrow(wide, LONG, dtype, expected);
+    CHECK_STATUS(map(&in, &options, &out, NULL, NULL), TEMPERA_OK);
+    CHECK_STATUS(map(&same, &options, &same, NULL, NULL), TEMPERA_OK);
+    CHECK_MEM(apart, expected, sizeof apart);
+    CHECK_MEM(in_place, expected, sizeof in_place);
+}
+
+static void long_halves(void)
+{
+    static const float temperatures[] = {0, 1e-40f, 0.02f, 1, 1e38f, INFINITY};
+    static const float specials[] = {0, -INFINITY, INFINITY};
+    static const enum tempera_dtype dtypes[] = {TEMPERA_F16, TEMPERA_BF16};
+    const struct tempera_kernels *table;
+    for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++) {
+        tempera_kernels_use(table);
+        for (size_t t = 0; t < sizeof temperatures / sizeof *temperatures; t++)
+            for (size_t s = 0; s < sizeof specials / sizeof *specials; s++)
+                for (size_t d = 0; d < 2; d++) {
+                    check_long_half(tempera_softmax, dtypes[d], temperatures[t], specials[s]);
+                    check_long_half(tempera_log_softmax, dtypes[d], temperatures[t], specials[s]);
+                }
+    }
+    tempera_cpu_set_mask(UINT32_MAX);
+}
+
 static void row_statuses(void)
 {
     float z[12] = {1, 2, 3, -INFINITY, -INFINITY, -INFINITY, 1, NAN, 2, 3, 4, 5}, p[12];
@@ -549,6 +647,8 @@ int main(void)
         {"bad arguments leave the outputs alone", bad_arguments},
         {"strides, in place, side by side", strides},
         {"masks", masks},
+        {"long rows with options, apart and in place", long_rows},
+        {"long rows of 16 bits, apart and in place", long_halves},
         {"a status for each row", row_statuses},
         {"any executor, the same bits", any_executor},
         {"the caller's modes", callers_modes},

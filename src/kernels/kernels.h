@@ -122,6 +122,14 @@ struct tempera_kernels {
     // To nearest even.
     void (*narrow)(const float *x, size_t n, enum tempera_dtype dtype, void *out);
 
+    // ---- Rows of f16 or bf16: max, exp_sum, and exponentials with their quotients, of the same
+    // type. out may be z.
+    float (*max_half)(const uint16_t *z, size_t n, enum tempera_dtype dtype, bool *has_nan);
+    void (*exp_sum_half)(const uint16_t *z, size_t n, enum tempera_dtype dtype,
+                         const struct tempera_exponent *x, double lanes[16]);
+    void (*softmax_half)(const uint16_t *z, size_t n, enum tempera_dtype dtype,
+                         const struct tempera_exponent *x, float high, float low, uint16_t *out);
+
     // ---- Calibration. With x_i = z_i - max, or 0 where that is below `lowest`, adds e(z_i),
     // e(z_i) x_i and e(z_i) x_i^2 to the lanes. T at most 2^60, so that all stays in f32's range.
     void (*moments)(const float *z, size_t n, const struct tempera_exponent *x, float max,

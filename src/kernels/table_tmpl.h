@@ -21,6 +21,7 @@
 #include "kernels/backward_tmpl.h"
 #include "kernels/choose_tmpl.h"
 #include "kernels/convert_tmpl.h"
+#include "kernels/half_tmpl.h"
 #include "kernels/loss_tmpl.h"
 #include "kernels/masses_tmpl.h"
 
@@ -38,6 +39,9 @@ const struct tempera_kernels TABLE = {
     .log_map = log_map_piece,
     .prepare = prepare,
     .narrow = narrow,
+    .max_half = max_half,
+    .exp_sum_half = exp_sum_half,
+    .softmax_half = softmax_half,
     .dot = dot,
     .backward_map = backward_map,
     .target_sums = target_sums,

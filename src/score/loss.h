@@ -100,8 +100,10 @@ enum tempera_status tempera_loss_begin(struct tempera_loss *loss, const int32_t 
 // The reduced loss from the sums of f ce and of z lse^2.
 double tempera_loss_reduce(const struct tempera_loss *loss, double cross_entropy, double z_loss);
 
-struct tempera_loss_result tempera_loss_row(const struct tempera_loss *loss,
-                                            const struct tempera_loss_row *row);
+// Through a pointer, as all results of a row: to copy one just written costs a short row more than
+// its arithmetic does, since the copy's wider loads wait for the stores.
+void tempera_loss_row(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                      struct tempera_loss_result *result);
 
 // Rows of a batch: logits of all of them, or of a chunk that nobody keeps.
 struct tempera_loss_rows {
@@ -124,8 +126,8 @@ enum tempera_status tempera_loss_finish(const struct tempera_loss *loss,
                                         const struct tempera_cross_entropy_outputs *outputs);
 
 // Rows that f32 can't hold, and rows with scores of +inf, in double. max: of the scores.
-struct tempera_loss_result tempera_loss_rare_row(const struct tempera_loss *loss,
-                                                 const struct tempera_loss_row *row, float max);
+void tempera_loss_rare_row(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                           float max, struct tempera_loss_result *result);
 
 // ------------------------------------------------------------------------------------------------
 // What both kinds of rows share (loss_parts.c)
@@ -158,10 +160,9 @@ void tempera_loss_add_up(const struct tempera_loss *loss, const struct tempera_l
                          double mass, double scores, struct tempera_loss_sweep *sweep);
 
 // The row's losses. *slopes: for its gradient.
-struct tempera_loss_result tempera_loss_settle(const struct tempera_loss *loss,
-                                               const struct tempera_loss_row *row,
-                                               const struct tempera_loss_sweep *sweep,
-                                               struct tempera_loss_slopes *slopes);
+void tempera_loss_settle(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                         const struct tempera_loss_sweep *sweep, struct tempera_loss_slopes *slopes,
+                         struct tempera_loss_result *result);
 
 // The slope of the softcap at score s; 1 without one.
 double tempera_loss_cap_slope(const struct tempera_loss *loss, double s);

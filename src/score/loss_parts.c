@@ -116,23 +116,22 @@ static bool is_smoothed(const struct tempera_loss *loss)
     return loss->options.label_smoothing != 0;
 }
 
-struct tempera_loss_result tempera_loss_settle(const struct tempera_loss *loss,
-                                               const struct tempera_loss_row *row,
-                                               const struct tempera_loss_sweep *sweep,
-                                               struct tempera_loss_slopes *slopes)
+void tempera_loss_settle(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                         const struct tempera_loss_sweep *sweep, struct tempera_loss_slopes *slopes,
+                         struct tempera_loss_result *result)
 {
     double z = (double)loss->options.z_loss, lse = sweep->logsumexp;
-    struct tempera_loss_result result = {.logsumexp = lse, .entropy = sweep->entropy};
-    result.z_loss = z == 0 ? 0 : z * lse * lse;
+    *result = (struct tempera_loss_result){.logsumexp = lse, .entropy = sweep->entropy};
+    result->z_loss = z == 0 ? 0 : z * lse * lse;
     if (sweep->is_masked) {
-        result.status = TEMPERA_TARGET_MASKED;
-        result.cross_entropy = INFINITY;
-        return result;
+        result->status = TEMPERA_TARGET_MASKED;
+        result->cross_entropy = INFINITY;
+        return;
     }
     struct focus focus = {1, 0, 0};
     if (row->probs == NULL)
         focus = focus_of((double)loss->options.focal_gamma, sweep);
-    result.cross_entropy = focus.factor * sweep->cross_entropy;
+    result->cross_entropy = focus.factor * sweep->cross_entropy;
 
     double z_factor = z == 0 ? 0 : loss->z_slope * 2 * z * lse;
     double share = focus.factor * loss->slope;
@@ -143,7 +142,7 @@ struct tempera_loss_result tempera_loss_settle(const struct tempera_loss *loss,
         slopes->target.floor = (float)(share * (smoothing / (double)loss->cols));
     if (row->probs != NULL) {
         slopes->target.share = (float)(share * (1 - smoothing));
-        return result;
+        return;
     }
     // p_y is that of the exponentials of the row's others, so that the gradient sums to 0 as they
     // sum to 1.
@@ -153,7 +152,6 @@ struct tempera_loss_result tempera_loss_settle(const struct tempera_loss *loss,
         slopes->at_y -= loss->slope * (focus.pull * focus.rest);
     if (z_factor != 0)
         slopes->at_y += z_factor * sweep->p_y;
-    return result;
 }
 
 double tempera_loss_cap_slope(const struct tempera_loss *loss, double s)

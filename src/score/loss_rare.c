@@ -109,10 +109,9 @@ static void find_class(const struct rare *r, struct tempera_loss_sweep *sweep)
     sweep->is_masked = d == -INFINITY && tempera_loss_class_mass(r->loss, r->row->y) != 0;
 }
 
-struct tempera_loss_result tempera_loss_rare_row(const struct tempera_loss *loss,
-                                                 const struct tempera_loss_row *row, float max)
+void tempera_loss_rare_row(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                           float max, struct tempera_loss_result *result)
 {
-    const struct tempera_loss_result nan = {TEMPERA_NAN_INPUT, NAN, NAN, NAN, NAN, false};
     const double z = (double)loss->options.z_loss;
     struct rare r = {.loss = loss, .row = row, .max = max};
     struct tempera_loss_sweep sweep = {.class_loss = 0};
@@ -125,15 +124,17 @@ struct tempera_loss_result tempera_loss_rare_row(const struct tempera_loss *loss
         find_target_sums(&r, &sweep);
     else
         tempera_loss_add_up(loss, row, 0, 0, &sweep);
+    *result = (struct tempera_loss_result){TEMPERA_NAN_INPUT, NAN, NAN, NAN, NAN, false};
     if (sweep.has_nan)
-        return nan;
-    if (is_empty)
-        return (struct tempera_loss_result){
+        return;
+    if (is_empty) {
+        *result = (struct tempera_loss_result){
             TEMPERA_ALL_MASKED, INFINITY, z == 0 ? 0 : INFINITY, -INFINITY, 0, false};
+        return;
+    }
     sweep.is_masked |= max == INFINITY && z != 0;
     struct tempera_loss_slopes slopes;
-    struct tempera_loss_result result = tempera_loss_settle(loss, row, &sweep, &slopes);
-    if (row->d_logits != NULL && result.status == TEMPERA_OK)
+    tempera_loss_settle(loss, row, &sweep, &slopes, result);
+    if (row->d_logits != NULL && result->status == TEMPERA_OK)
         map_row(&r, &slopes);
-    return result;
 }

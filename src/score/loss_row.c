@@ -69,8 +69,7 @@ enum held { NOTHING, EXPONENTIALS, SCORES };
 struct ordinary {
     enum held held;
     struct tempera_row_sum row; // with S as the exponentials have it
-    float s_y;
-    float e_y, e_nothing; // exponentials of s_y and of -inf
+    float s_y, e_y;             // of the class: its score, and that one's exponential
 };
 
 static enum held held_by(const struct tempera_loss *loss, const struct tempera_loss_row *row)
@@ -84,16 +83,15 @@ static struct ordinary begin_ordinary(const struct tempera_loss *loss,
                                       const struct tempera_loss_row *row, float max)
 {
     struct ordinary o = {.held = held_by(loss, row), .row.max = max};
-    float s[3] = {max, 0, -INFINITY}, e[3];
+    float s[2] = {max, 0}, e[2];
     double unused[16] = {0};
     o.row.exponent = tempera_exponent_of(max, &loss->heat);
     if (row->probs == NULL)
         s[1] = *tempera_loss_scores(loss, row, max, row->y, 1, &s[1]);
-    loss->kernels->exp_sum(s, 3, &o.row.exponent, e, unused);
+    loss->kernels->exp_sum(s, 2, &o.row.exponent, e, unused);
     o.s_y = s[1];
     o.row.e_max = (double)e[0];
     o.e_y = e[1];
-    o.e_nothing = e[2];
     return o;
 }
 
@@ -130,22 +128,26 @@ static void sweep_piece(const struct tempera_loss *loss, const struct tempera_lo
 }
 
 // The exponentials' lanes are added block by block, as the kernels add those of a whole row.
-static struct tempera_loss_sweep sweep_row(const struct tempera_loss *loss,
-                                           const struct tempera_loss_row *row, struct ordinary *o)
+static void sum_row(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                    struct ordinary *o, struct lanes *lanes)
 {
-    struct lanes lanes;
-    if (tempera_loss_needs_sums(loss, row) || loss->wants_entropy)
-        lanes = (struct lanes){.mass = {0}};
-    struct tempera_loss_sweep sweep = {.entropy = 0};
     size_t block = tempera_row_block(loss->cols);
     for (size_t start = 0; start < loss->cols; start += block) {
         size_t end = start + smaller(loss->cols - start, block);
         for (size_t i = 0; i < 16; i++)
-            lanes.sum[i] = 0;
+            lanes->sum[i] = 0;
         for (size_t at = start; at < end; at += PIECE)
-            sweep_piece(loss, row, o, at, smaller(end - at, PIECE), &lanes);
-        o->row.sum += tempera_sum_lanes(lanes.sum);
+            sweep_piece(loss, row, o, at, smaller(end - at, PIECE), lanes);
+        o->row.sum += tempera_sum_lanes(lanes->sum);
     }
+}
+
+// lanes: filled as far as the row needs them.
+static struct tempera_loss_sweep finish_sweep(const struct tempera_loss *loss,
+                                              const struct tempera_loss_row *row,
+                                              const struct ordinary *o, struct lanes *lanes)
+{
+    struct tempera_loss_sweep sweep = {.entropy = 0};
     double m = (double)o->row.max, T = loss->heat.T;
     sweep.ln_S = tempera_ln_sum(&o->row);
     sweep.logsumexp = m / T + sweep.ln_S;
@@ -155,18 +157,28 @@ static struct tempera_loss_sweep sweep_row(const struct tempera_loss *loss,
         sweep.is_masked = o->s_y == -INFINITY && tempera_loss_class_mass(loss, row->y) != 0;
     }
     if (loss->wants_entropy)
-        sweep.entropy = sweep.ln_S - tempera_sum_lanes(lanes.entropy) / o->row.sum / T;
+        sweep.entropy = sweep.ln_S - tempera_sum_lanes(lanes->entropy) / o->row.sum / T;
     double mass = loss->class_weights_sum, scores = 0;
     if (tempera_loss_needs_sums(loss, row))
-        scores = tempera_sum_lanes(lanes.scores);
+        scores = tempera_sum_lanes(lanes->scores);
     if (row->probs != NULL) {
-        mass = tempera_sum_lanes(lanes.mass);
+        mass = tempera_sum_lanes(lanes->mass);
         scores -= mass * m;
     }
     sweep.has_nan = mass - mass != 0; // infinite masses, too
     sweep.is_masked |= !sweep.has_nan && scores - scores != 0;
     tempera_loss_add_up(loss, row, mass, scores / T, &sweep);
     return sweep;
+}
+
+static struct tempera_loss_sweep sweep_row(const struct tempera_loss *loss,
+                                           const struct tempera_loss_row *row, struct ordinary *o)
+{
+    struct lanes lanes;
+    if (tempera_loss_needs_sums(loss, row) || loss->wants_entropy)
+        lanes = (struct lanes){.mass = {0}};
+    sum_row(loss, row, o, &lanes);
+    return finish_sweep(loss, row, o, &lanes);
 }
 
 // A gradient in double where its factors leave what f32 holds well.
@@ -218,6 +230,17 @@ static void map_piece(const struct tempera_loss *loss, const struct tempera_loss
     tempera_loss_store(loss, row, at, n, out);
 }
 
+static void map_pieces(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                       const struct ordinary *o, struct tempera_loss_map *map, double factor,
+                       bool in_double)
+{
+    const float nothing = -INFINITY;
+    double unused[16] = {0};
+    loss->kernels->exp_sum(&nothing, 1, &o->row.exponent, &map->nothing, unused);
+    for (size_t at = 0; at < loss->cols; at += PIECE)
+        map_piece(loss, row, o, map, factor, in_double, at, smaller(loss->cols - at, PIECE));
+}
+
 static void map_row(const struct tempera_loss *loss, const struct tempera_loss_row *row,
                     const struct ordinary *o, const struct tempera_loss_slopes *slopes)
 {
@@ -226,7 +249,6 @@ static void map_row(const struct tempera_loss *loss, const struct tempera_loss_r
     double ratio = slopes->factor / o->row.sum;
     bool in_double = !is_held_by_f32(ratio) || !is_held_by_f32((double)map.target.share) ||
                      !is_held_by_f32((double)map.target.floor);
-    map.nothing = o->e_nothing;
     // In `scale`, what a masked score has is below 2^-152 of the factor: 0 up to a factor of 4.
     bool is_plain = o->held == EXPONENTIALS && !tempera_loss_needs_sums(loss, row) &&
                     fabs(slopes->factor) <= 4;
@@ -235,27 +257,64 @@ static void map_row(const struct tempera_loss *loss, const struct tempera_loss_r
     if (is_plain && !in_double)
         loss->kernels->scale(row->d_logits, loss->cols, map.high, map.low, row->d_logits);
     else
-        for (size_t at = 0; at < loss->cols; at += PIECE)
-            map_piece(loss, row, o, &map, slopes->factor, in_double, at,
-                      smaller(loss->cols - at, PIECE));
+        map_pieces(loss, row, o, &map, slopes->factor, in_double);
     if (row->probs == NULL) {
         const float value = (float)at_y;
         tempera_loss_store(loss, row, row->y, 1, &value);
     }
 }
 
-static struct tempera_loss_result ordinary_row(const struct tempera_loss *loss,
-                                               const struct tempera_loss_row *row, float max)
+static void set_nan(struct tempera_loss_result *result)
+{
+    *result = (struct tempera_loss_result){TEMPERA_NAN_INPUT, NAN, NAN, NAN, NAN, false};
+}
+
+static void finish_row(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                       const struct ordinary *o, const struct tempera_loss_sweep *sweep,
+                       struct tempera_loss_result *result)
+{
+    struct tempera_loss_slopes slopes;
+    if (sweep->has_nan) {
+        set_nan(result);
+        return;
+    }
+    tempera_loss_settle(loss, row, sweep, &slopes, result);
+    if (row->d_logits != NULL && result->status == TEMPERA_OK)
+        map_row(loss, row, o, &slopes);
+}
+
+static void ordinary_row(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                         float max, struct tempera_loss_result *result)
 {
     struct ordinary o = begin_ordinary(loss, row, max);
     struct tempera_loss_sweep sweep = sweep_row(loss, row, &o);
-    struct tempera_loss_slopes slopes;
-    struct tempera_loss_result result = {TEMPERA_NAN_INPUT, NAN, NAN, NAN, NAN, false};
-    if (!sweep.has_nan)
-        result = tempera_loss_settle(loss, row, &sweep, &slopes);
-    if (row->d_logits != NULL && result.status == TEMPERA_OK)
-        map_row(loss, row, &o, &slopes);
-    return result;
+    finish_row(loss, row, &o, &sweep, result);
+}
+
+// A short row of which only exponentials are needed: the kernels find its maximum and their sum at
+// once, which for rows of 64 is half the time. False: it isn't ordinary.
+static bool do_short_row(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                         struct tempera_loss_result *result)
+{
+    struct ordinary o = {.held = held_by(loss, row)};
+    const struct tempera_rows rows = {
+        .in = row->logits, .out = row->d_logits, .n_rows = 1, .n = loss->cols};
+    o.s_y = ((const float *)row->logits)[row->y];
+    if (!loss->heat.is_ordinary || loss->kernels->sum_rows(&rows, &loss->heat, &o.row) == 0)
+        return false;
+    if (row->d_logits != NULL)
+        o.e_y = ((const float *)row->d_logits)[row->y];
+    struct tempera_loss_sweep sweep = finish_sweep(loss, row, &o, NULL);
+    finish_row(loss, row, &o, &sweep, result);
+    return true;
+}
+
+static bool is_short(const struct tempera_loss *loss, const struct tempera_loss_row *row)
+{
+    return loss->cols <= PIECE && loss->dtype == TEMPERA_F32 &&
+           (row->d_logits == NULL || held_by(loss, row) == EXPONENTIALS) &&
+           loss->options.softcap == 0 && !tempera_loss_needs_sums(loss, row) &&
+           !loss->wants_entropy && !loss->wants_correct;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -268,25 +327,31 @@ static float softcap_of(const struct tempera_loss *loss, float x)
     return x;
 }
 
-struct tempera_loss_result tempera_loss_row(const struct tempera_loss *loss,
-                                            const struct tempera_loss_row *row)
+static void do_any_row(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                       struct tempera_loss_result *result)
 {
-    struct tempera_loss_result result = {TEMPERA_NAN_INPUT, NAN, NAN, NAN, NAN, false};
-    bool has_nan, is_correct = false;
+    bool has_nan;
     float max = max_until(loss, row, loss->cols, &has_nan);
-    if (!has_nan) {
-        if (loss->wants_correct)
-            is_correct = is_argmax(loss, row, max);
-        if (loss->options.softcap != 0)
-            max = softcap_of(loss, max);
-        if (loss->heat.is_ordinary && tempera_max_is_ordinary(max))
-            result = ordinary_row(loss, row, max);
-        else
-            result = tempera_loss_rare_row(loss, row, max);
-        result.is_correct = is_correct;
+    if (has_nan) {
+        set_nan(result);
+        return;
     }
-    if (result.status != TEMPERA_OK && row->d_logits != NULL)
+    bool is_correct = loss->wants_correct && is_argmax(loss, row, max);
+    if (loss->options.softcap != 0)
+        max = softcap_of(loss, max);
+    if (loss->heat.is_ordinary && tempera_max_is_ordinary(max))
+        ordinary_row(loss, row, max, result);
+    else
+        tempera_loss_rare_row(loss, row, max, result);
+    result->is_correct = is_correct;
+}
+
+void tempera_loss_row(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                      struct tempera_loss_result *result)
+{
+    if (!is_short(loss, row) || !do_short_row(loss, row, result))
+        do_any_row(loss, row, result);
+    if (result->status != TEMPERA_OK && row->d_logits != NULL)
         tempera_row_fill(row->d_logits, loss->d_dtype, loss->cols,
-                         result.status == TEMPERA_NAN_INPUT);
-    return result;
+                         result->status == TEMPERA_NAN_INPUT);
 }

@@ -4,7 +4,8 @@
 #include "score/rows.h"
 
 // r: within the matrix; the batch's row is first_row + r.
-static struct tempera_loss_result compute_row(const struct tempera_loss_rows *rows, size_t r)
+static void compute_row(const struct tempera_loss_rows *rows, size_t r,
+                        struct tempera_loss_result *result)
 {
     const struct tempera_matrix *d_logits = rows->d_logits;
     const int32_t *class = rows->classes != NULL ? &rows->classes[rows->first_row + r] : NULL;
@@ -16,18 +17,20 @@ static struct tempera_loss_result compute_row(const struct tempera_loss_rows *ro
     if (class != NULL && *class == rows->loss->options.ignore_index) {
         if (d_logits != NULL)
             tempera_row_fill(row.d_logits, d_logits->dtype, d_logits->cols, false);
-        return (struct tempera_loss_result){.status = TEMPERA_OK};
+        *result = (struct tempera_loss_result){.status = TEMPERA_OK};
+        return;
     }
     row.next = r + 1 < rows->logits->rows ? tempera_matrix_element(rows->logits, r + 1, 0) : NULL;
     row.y = class != NULL ? (size_t)*class : 0;
-    return tempera_loss_row(rows->loss, &row);
+    tempera_loss_row(rows->loss, &row, result);
 }
 
 static struct tempera_row_loss do_row(const void *context, size_t r)
 {
     const struct tempera_loss_rows *rows = context;
     const struct tempera_cross_entropy_outputs *out = rows->outputs;
-    struct tempera_loss_result result = compute_row(rows, r);
+    struct tempera_loss_result result;
+    compute_row(rows, r, &result);
     size_t at = rows->first_row + r;
     if (out->row_logsumexp != NULL)
         tempera_store_float(&out->row_logsumexp[at], result.logsumexp);

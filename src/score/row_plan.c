@@ -22,13 +22,21 @@ struct tempera_row_source tempera_row_source_of(const struct tempera_kernels *ke
 const float *tempera_row_piece(const struct tempera_row_source *source, size_t at, size_t n,
                                float *buffer)
 {
-    if (source->is_plain)
-        return (const float *)source->z + at;
     bool has_sink = source->sink != NULL && at + n == source->n;
+    if (source->is_plain && !has_sink)
+        return (const float *)source->z + at;
     source->kernels->prepare(&source->how, source->z, at, n - has_sink, buffer);
     if (has_sink)
         buffer[n - 1] = *source->sink;
     return buffer;
+}
+
+// Of 16 bits and not to be prepared otherwise: the kernels read it where it lies.
+static bool is_half(const struct tempera_row_source *source)
+{
+    const struct tempera_prepare *how = &source->how;
+    return how->dtype != TEMPERA_F32 && how->mask == NULL && how->add == NULL && how->scale == 1 &&
+           how->softcap == 0 && source->sink == NULL;
 }
 
 static size_t piece_of(const struct tempera_row_source *source, size_t at)
@@ -39,6 +47,8 @@ static size_t piece_of(const struct tempera_row_source *source, size_t at)
 float tempera_row_max(const struct tempera_row_source *source, bool *has_nan)
 {
     float buffer[TEMPERA_PIECE], max = -INFINITY;
+    if (is_half(source))
+        return source->kernels->max_half(source->z, source->n, source->how.dtype, has_nan);
     *has_nan = false;
     for (size_t at = 0; at < source->n && !*has_nan; at += TEMPERA_PIECE) {
         size_t n = piece_of(source, at);
@@ -67,25 +77,37 @@ static size_t count_chosen(const struct tempera_row_plan *plan,
     return count;
 }
 
+// Adds the exponentials of elements [start, end).
+static void sum_block(const struct tempera_row_source *source, size_t start, size_t end,
+                      const struct tempera_exponent *x, double lanes[16])
+{
+    float buffer[TEMPERA_PIECE];
+    if (is_half(source)) {
+        const uint16_t *z = source->z;
+        source->kernels->exp_sum_half(z + start, end - start, source->how.dtype, x, lanes);
+        return;
+    }
+    for (size_t at = start; at < end; at += TEMPERA_PIECE) {
+        size_t n = piece_of(source, at);
+        source->kernels->exp_sum(tempera_row_piece(source, at, n, buffer), n, x, NULL, lanes);
+    }
+}
+
 // As the kernels sum a whole row: lanes within a block, blocks in order.
 static void sum_ordinary(struct tempera_row_plan *plan, const struct tempera_row_source *source)
 {
-    const struct tempera_kernels *k = source->kernels;
-    float buffer[TEMPERA_PIECE], e_max;
+    float e_max;
     double unused[16] = {0};
     plan->sum.max = plan->max;
     plan->sum.exponent = tempera_exponent_of(plan->max, &plan->heat);
-    k->exp_sum(&plan->max, 1, &plan->sum.exponent, &e_max, unused);
+    source->kernels->exp_sum(&plan->max, 1, &plan->sum.exponent, &e_max, unused);
     plan->sum.e_max = (double)e_max;
     plan->sum.sum = 0;
     size_t block = tempera_row_block(source->n);
     for (size_t start = 0; start < source->n; start += block) {
         double lanes[16] = {0};
-        for (size_t at = start; at < source->n && at < start + block; at += TEMPERA_PIECE) {
-            size_t n = piece_of(source, at);
-            k->exp_sum(tempera_row_piece(source, at, n, buffer), n, &plan->sum.exponent, NULL,
-                       lanes);
-        }
+        size_t end = source->n - start < block ? source->n : start + block;
+        sum_block(source, start, end, &plan->sum.exponent, lanes);
         plan->sum.sum += tempera_sum_lanes(lanes);
     }
     plan->ln_S = tempera_ln_sum(&plan->sum);
@@ -174,6 +196,18 @@ void tempera_row_plan_softmax(const struct tempera_row_plan *plan,
         break;
     }
     }
+}
+
+bool tempera_row_plan_softmax_half(const struct tempera_row_plan *plan,
+                                   const struct tempera_row_source *source, uint16_t *out)
+{
+    float high, low;
+    if (plan->kind != TEMPERA_ROW_ORDINARY || !is_half(source))
+        return false;
+    tempera_split_inverse(1, plan->sum.sum, &high, &low);
+    source->kernels->softmax_half(source->z, source->n, source->how.dtype, &plan->sum.exponent,
+                                  high, low, out);
+    return true;
 }
 
 void tempera_row_plan_log_softmax(const struct tempera_row_plan *plan,

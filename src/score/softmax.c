@@ -127,28 +127,6 @@ static struct tempera_row_source source_of(const struct softmax_job *job, size_t
     return source;
 }
 
-// A row of any kind, piece by piece. The sweep that writes takes every exponential again.
-static enum tempera_status do_any_row(const struct softmax_job *job, size_t r)
-{
-    struct tempera_row_source source = source_of(job, r);
-    struct tempera_row_plan plan = tempera_row_plan_of(&source, &job->heat);
-    if (job->out == NULL)
-        job->logsumexp[r] = tempera_row_plan_logsumexp(&plan);
-    source.n = job->in->cols; // the sink gets no output
-    source.sink = NULL;
-    for (size_t at = 0; job->out != NULL && at < source.n; at += TEMPERA_PIECE) {
-        size_t n = source.n - at < TEMPERA_PIECE ? source.n - at : TEMPERA_PIECE;
-        float buffer[TEMPERA_PIECE];
-        const float *x = tempera_row_piece(&source, at, n, buffer);
-        bool direct = job->out->dtype == TEMPERA_F32;
-        float *to = direct ? tempera_matrix_element(job->out, r, at) : buffer;
-        job->piece(&plan, job->kernels, x, n, to);
-        if (!direct)
-            job->kernels->narrow(to, n, job->out->dtype, tempera_matrix_element(job->out, r, at));
-    }
-    return tempera_row_plan_status(&plan);
-}
-
 // Rows of f32, those of the call or copies of them. Returns how many were done before one that
 // isn't ordinary.
 static size_t do_f32_rows(const struct softmax_job *job, const struct tempera_rows *rows)
@@ -199,8 +177,9 @@ static size_t do_plain_rows(const struct softmax_job *job, size_t first, size_t 
 // The same for rows of other types and masked rows, through f32 copies of a few short ones.
 static size_t do_copied_rows(const struct softmax_job *job, size_t first, size_t n_rows)
 {
-    float buffer[TEMPERA_PIECE];
-    size_t n = n_scores(job), most = TEMPERA_PIECE / n;
+    enum { MOST = TEMPERA_PIECE + 1 }; // a sink beside a whole piece
+    float buffer[MOST];
+    size_t n = n_scores(job), most = MOST / n;
     n_rows = n_rows < most ? n_rows : most;
     for (size_t r = 0; r < n_rows; r++) {
         struct tempera_row_source source = source_of(job, first + r);
@@ -215,16 +194,6 @@ static size_t do_copied_rows(const struct softmax_job *job, size_t first, size_t
     return done;
 }
 
-// A long row whose f32 copy can lie where its result will.
-static size_t do_row_in_place(const struct softmax_job *job, size_t r)
-{
-    struct tempera_row_source source = source_of(job, r);
-    float *out = tempera_matrix_element(job->out, r, 0);
-    source.kernels->prepare(&source.how, source.z, 0, source.n, out);
-    struct tempera_rows rows = {out, out, source.n, source.n, 1, source.n, false};
-    return do_f32_rows(job, &rows);
-}
-
 static size_t do_ordinary_rows(const struct softmax_job *job, size_t first, size_t n_rows)
 {
     bool converts = job->out != NULL && job->out->dtype != TEMPERA_F32;
@@ -232,11 +201,51 @@ static size_t do_ordinary_rows(const struct softmax_job *job, size_t first, size
         return do_plain_rows(job, first, n_rows);
     if (job->out == NULL)
         return 0;
-    if (n_scores(job) <= TEMPERA_PIECE)
-        return do_copied_rows(job, first, n_rows);
-    if (!converts && job->options.sinks == NULL && job->in->data != job->out->data)
-        return do_row_in_place(job, first);
-    return 0;
+    return job->in->cols <= TEMPERA_PIECE ? do_copied_rows(job, first, n_rows) : 0;
+}
+
+// The row's scores, prepared, take the place of its result, be that the input's, too.
+static void prepare_in_place(struct tempera_row_source *source, float *out, size_t n)
+{
+    source->kernels->prepare(&source->how, source->z, 0, n, out);
+    source->how = (struct tempera_prepare){.dtype = TEMPERA_F32, .scale = 1};
+    source->z = out;
+    source->is_plain = true;
+}
+
+// A row of any kind, piece by piece. Where its exponentials have no place to lie, the sweep that
+// writes takes every one again.
+static enum tempera_status do_any_row(const struct softmax_job *job, size_t r)
+{
+    struct tempera_row_source source = source_of(job, r);
+    const size_t cols = job->in->cols;
+    if (job->out != NULL && job->out->dtype == TEMPERA_F32 && !source.is_plain) {
+        float *out = tempera_matrix_element(job->out, r, 0);
+        prepare_in_place(&source, out, cols);
+        const struct tempera_rows row = {out, out, cols, cols, 1, cols, false};
+        if (source.sink == NULL && do_f32_rows(job, &row) == 1)
+            return TEMPERA_OK;
+    }
+    struct tempera_row_plan plan = tempera_row_plan_of(&source, &job->heat);
+    if (job->out == NULL)
+        job->logsumexp[r] = tempera_row_plan_logsumexp(&plan);
+    source.n = cols; // the sink gets no output
+    bool same_type = job->out != NULL && job->out->dtype == job->in->dtype;
+    if (same_type && job->piece == tempera_row_plan_softmax &&
+        tempera_row_plan_softmax_half(&plan, &source, tempera_matrix_element(job->out, r, 0)))
+        return TEMPERA_OK;
+    source.sink = NULL;
+    for (size_t at = 0; job->out != NULL && at < source.n; at += TEMPERA_PIECE) {
+        size_t n = source.n - at < TEMPERA_PIECE ? source.n - at : TEMPERA_PIECE;
+        float buffer[TEMPERA_PIECE];
+        const float *x = tempera_row_piece(&source, at, n, buffer);
+        bool direct = job->out->dtype == TEMPERA_F32;
+        float *to = direct ? tempera_matrix_element(job->out, r, at) : buffer;
+        job->piece(&plan, job->kernels, x, n, to);
+        if (!direct)
+            job->kernels->narrow(to, n, job->out->dtype, tempera_matrix_element(job->out, r, at));
+    }
+    return tempera_row_plan_status(&plan);
 }
 
 static enum tempera_status do_rows(const void *context, size_t first, size_t end,
