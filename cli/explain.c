@@ -22,16 +22,18 @@ struct analysis {
     int32_t *order;            // [vocab], likeliest first, ties by id
     const float *temperatures; // [n_temperatures]
     size_t n_temperatures;
-    float *probs;    // [n_temperatures, vocab]
-    double *entropy; // [n_temperatures], bits
+    float *probs;                        // [n_temperatures, vocab]
+    double *entropy;                     // [n_temperatures], bits
+    struct tempera_sampler_state *state; // that has accepted the prompt
     struct cli_explained explained;
 };
 
 // ------------------------------------------------------------------------------------------------
 // Computing
 
-static enum tempera_status prompt_logits(struct analysis *a, const char *prompt,
-                                         struct tempera_error *error)
+// The scores after the prompt, and a state that remembers it.
+static enum tempera_status read_prompt(struct analysis *a, const struct tempera_sampler *sampler,
+                                       const char *prompt, struct tempera_error *error)
 {
     const struct tempera_tokenizer *tokenizer = a->session->tokenizer;
     size_t nbytes = strlen(prompt), n_ids = 0;
@@ -55,6 +57,12 @@ static enum tempera_status prompt_logits(struct analysis *a, const char *prompt,
         snprintf(error->message, sizeof error->message,
                  "the prompt has %zu tokens; the context holds %zu: shorten the prompt", n_ids,
                  tempera_decoder_capacity(decoder));
+    size_t state_nbytes = tempera_sampler_state_nbytes(sampler);
+    a->state = cli_realloc(NULL, state_nbytes);
+    if (status == TEMPERA_OK)
+        status = tempera_sampler_state_init(a->state, state_nbytes, sampler);
+    for (size_t i = 0; i < n_ids && status == TEMPERA_OK; i++)
+        status = tempera_sampler_accept(a->state, ids[i], NULL);
     tempera_decoder_close(&decoder);
     free(ids);
     return status;
@@ -94,7 +102,7 @@ static enum tempera_status compute_temperatures(struct analysis *a)
 static enum tempera_status compute_stages(struct analysis *a, const struct tempera_sampler *sampler,
                                           const int32_t *ids, size_t n_ids)
 {
-    const struct tempera_sample_row row = {.sampler = sampler};
+    const struct tempera_sample_row row = {.sampler = sampler, .state = a->state};
     return cli_explained_make(&a->explained, a->logits, a->vocab, &row, ids, n_ids);
 }
 
@@ -214,7 +222,7 @@ static int explain(const struct cli_session *session, const char *prompt,
     };
     struct tempera_sampler sampler = cli_sampling_build(sampling);
     struct tempera_error error = {0};
-    enum tempera_status status = prompt_logits(&a, prompt, &error);
+    enum tempera_status status = read_prompt(&a, &sampler, prompt, &error);
     if (status == TEMPERA_OK)
         status = compute_temperatures(&a);
     if (status == TEMPERA_OK)
@@ -227,6 +235,7 @@ static int explain(const struct cli_session *session, const char *prompt,
     else
         print_text(&a, top);
     cli_explained_free(&a.explained);
+    free(a.state);
     free(ids);
     free(floats);
     free(a.order);

@@ -163,7 +163,7 @@ static void print_fate(const struct cli_explained *e, const struct tempera_token
     char text[64];
     stage_text(e, (size_t)token->removed_by + 1, text, sizeof text);
     if (isinf(token->missed_by))
-        printf("%s bans it\n", text);
+        printf("it is banned by %s\n", text);
     else
         printf("%s removes it, %.3g nats (a factor of %.3g) from what stays\n", text,
                token->missed_by, exp(token->missed_by));

@@ -222,6 +222,45 @@ static void in_the_long_run(void)
     }
 }
 
+// Rows of a batch that need different amounts of scratch, in any order: the largest serves.
+static void rows_of_several_samplers(void)
+{
+    const struct tempera_stage stages[] = {tempera_stage_adaptive_p(0.3f, 0.5f),
+                                           tempera_stage_top_k(5),
+                                           tempera_stage_no_repeat_ngram(2, 10)};
+    struct tempera_sampler samplers[3];
+    static float scores[3 * N];
+    for (size_t i = 0; i < COUNT_OF(scores); i++)
+        scores[i] = (float)check_random_between(-2, 2);
+    for (size_t i = 0; i < 3; i++)
+        samplers[i] = tempera_sampler_of(&stages[i], 1);
+    struct tempera_matrix logits = tempera_matrix_f32(scores, 3, N);
+    size_t nbytes, plain = tempera_sample_scratch_nbytes(&logits, &samplers[1], NULL);
+    void *scratch = new_scratch(&logits, &samplers[0], NULL, &nbytes);
+    CHECK(plain < nbytes);
+    for (size_t shift = 0; shift < 3; shift++) {
+        struct tempera_sample_row rows[3] = {{0}};
+        struct tempera_sample_result results[3];
+        for (size_t i = 0; i < 3; i++) {
+            rows[i].sampler = &samplers[(i + shift) % 3];
+            rows[i].seed = i;
+        }
+        CHECK_STATUS(tempera_sample(&logits, rows, results, scratch, plain, NULL),
+                     TEMPERA_BUFFER_TOO_SMALL);
+        CHECK_STATUS(tempera_sample(&logits, rows, results, scratch, nbytes, NULL), TEMPERA_OK);
+        for (size_t i = 0; i < 3; i++) {
+            struct tempera_sample_result alone = sample_row(scores + i * N, N, &rows[i]);
+            CHECK_MEM(&alone, &results[i], sizeof alone);
+        }
+    }
+    free(scratch);
+    // No sampler, no answer.
+    CHECK_EQ_SIZE(tempera_sample_scratch_nbytes(&logits, NULL, NULL), 0);
+    const struct tempera_stage bad = tempera_stage_adaptive_p(2, 0);
+    samplers[0] = tempera_sampler_of(&bad, 1);
+    CHECK_EQ_SIZE(tempera_sample_scratch_nbytes(&logits, &samplers[0], NULL), 0);
+}
+
 // ------------------------------------------------------------------------------------------------
 // What is refused
 
@@ -252,9 +291,13 @@ static void bad_parameters(void)
 int main(void)
 {
     static const struct check_test tests[] = {
-        {"mirostat 2", mirostat_2},           {"mirostat 1", mirostat_1},
-        {"adaptive-p", adaptive_p},           {"behind other stages", behind_other_stages},
-        {"in the long run", in_the_long_run}, {"bad parameters are refused", bad_parameters},
+        {"mirostat 2", mirostat_2},
+        {"mirostat 1", mirostat_1},
+        {"adaptive-p", adaptive_p},
+        {"behind other stages", behind_other_stages},
+        {"in the long run", in_the_long_run},
+        {"rows of several samplers", rows_of_several_samplers},
+        {"bad parameters are refused", bad_parameters},
     };
     return CHECK_RUN(tests);
 }

@@ -185,8 +185,6 @@ static size_t mirostat_1_keeps(const struct tempera_stage *stage)
     double s = tb / tt, E = s - 1, ln_N = tempera_log((double)left.n), g = -(E * ln_N), c;
     if (fabs(E) < 0x1p-20)
         c = tempera_log(ln_N);
-    else if (g > 700)
-        c = g - tempera_log(fabs(E));
     else
         c = tempera_log(fabs(1 - (g <= 0 ? tempera_exp(g) : 1 / tempera_exp(-g)))) -
             tempera_log(fabs(E));
@@ -379,7 +377,7 @@ static struct tempera_stage random_stage(int32_t *ids, size_t n)
     }
     case 5:
     case 6:
-        return tempera_stage_dry(ONE_OF(0, 0.2f, 0.8f), ONE_OF(1, 1.75f, 1e20f),
+        return tempera_stage_dry(ONE_OF(0, 0.2f, 0.8f, 1e-38f), ONE_OF(1, 1.75f, 1e20f),
                                  1 + (int32_t)check_random_below(4), window, list.ids,
                                  list.count / 3);
     default:

@@ -67,14 +67,12 @@ static double zipf_exponent(struct tempera_candidates *c, size_t j)
     return products / squares;
 }
 
-// ln((1 - n^-e) / e), which is ln(ln n) at e = 0; n > 1.
+// ln((1 - n^-e) / e), which is ln(ln n) at e = 0; n > 1, e >= -1.
 static double log_of_sum(double ln_n, double e)
 {
     double size = e < 0 ? -e : e, g = -(e * ln_n);
     if (size < 0x1p-20)
         return tempera_log(ln_n);
-    if (g > 700)
-        return g - tempera_log(size);
     double power = g <= 0 ? tempera_exp(g) : 1 / tempera_exp(-g);
     double rest = power < 1 ? 1 - power : power - 1;
     return tempera_log(rest) - tempera_log(size);

@@ -77,7 +77,8 @@ struct part {
     uint64_t low, high;
 };
 
-// The median of a few scores, or what comes later at first, if the end is likely to. Rows that defeat it for long have their range of keys halved.
+// The median of a few scores, or what comes later at first, if the end is likely to. Rows that
+// defeat it for long have their range of keys halved.
 static uint64_t pivot_of(const struct tempera_ranking *ranking, const struct part *part,
                          unsigned round)
 {

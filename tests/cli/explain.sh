@@ -35,6 +35,19 @@ out_has '"removed_by": "top-k"'
 out_has '"stage": "scores"'
 out_has '"kl_bits"'
 out_has '"mass_removed"'
+# Stages that look at the history see the prompt.
+run 0 explain -m m.gguf -p "reed" --ngram 1 --token e --json
+out_has '"removed_by": "no-repeat-ngram"'
+run 0 explain -m m.gguf -p "xexexe" --ngram 2 --token x --json
+out_has '"removed_by": "no-repeat-ngram"'
+run 0 explain -m m.gguf -p "Humpty" --mirostat 2 --mirostat-tau 0 --token "$second" --json
+out_has '"removed_by": "mirostat-2"'
+run 0 explain -m m.gguf -p "e" --ngram 2 --ngram-window 9 --top-k 0 --top-p 1 --min-p 0 --token e
+out_has "; it stays, with "
+run 0 explain -m m.gguf -p "e" --ban 101 --token e
+out_has "; it is banned by ban"
+run 0 explain -m m.gguf -p "e" --ban 101 --token e --json
+out_has '"missed_by_nats": "inf"'
 run 1 explain -m m.gguf -p "Humpty" --token Dumpty
 err_has "no token is exactly 'Dumpty'"
 run 1 explain -m m.gguf -p "Humpty" --token 257
