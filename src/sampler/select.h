@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+// Orders of scores and where a prefix of one ends.
+#ifndef TEMPERA_SAMPLER_SELECT_H
+#define TEMPERA_SAMPLER_SELECT_H
+
+#include "sampler/candidates.h"
+
+// ------------------------------------------------------------------------------------------------
+// Scores as integers
+
+// A score as an integer in the same order; the zeros apart.
+static inline uint32_t tempera_score_key(float score)
+{
+    uint32_t bits = tempera_float_bits(score);
+    return bits >> 31 ? ~bits : bits | 0x80000000u;
+}
+
+// And back.
+static inline float tempera_key_score(uint32_t key)
+{
+    return tempera_bits_float(key >> 31 ? key & 0x7FFFFFFFu : ~key);
+}
+
+// The next float below or above, the zeros being one.
+static inline float tempera_score_before(float score)
+{
+    return score == 0 ? -0x1p-149f : tempera_key_score(tempera_score_key(score) - 1);
+}
+
+static inline float tempera_score_after(float score)
+{
+    return score == 0 ? 0x1p-149f : tempera_key_score(tempera_score_key(score) + 1);
+}
+
+// ------------------------------------------------------------------------------------------------
+// Orders
+
+// An order of scores, the first with the largest key: by score, or by how near the depth lies to a
+// centre.
+struct tempera_ranking {
+    const struct tempera_scale *scale; // of the masses
+    bool counts;                       // each score weighs 1, not its mass
+    bool ends_late;                    // the end is likely behind two thirds of the scores
+    bool by_distance;                  // the rest is for this, and scale
+    double inverse_T, centre;
+    uint32_t nearest; // the score key of the first of all floats
+};
+
+struct tempera_ranking tempera_ranking_by_distance(const struct tempera_scale *scale,
+                                                   double centre);
+
+// The scores at which a prefix ends: all have the same key. Those with a larger one weigh `above`.
+struct tempera_prefix_end {
+    uint64_t key;
+    const float *scores; // [n], in the room or where they were
+    size_t n;
+    tempera_u128 above;
+};
+
+// Finds where the weights of scores[n], n > 0, from the first in the order on, reach `least`. If
+// they don't, the end is the last of them. room: two arrays of n floats, with room.
+struct tempera_prefix_end tempera_find_end(const struct tempera_ranking *ranking,
+                                           const float *scores, size_t n, tempera_u128 least,
+                                           float *room);
+
+uint64_t tempera_ranking_key(const struct tempera_ranking *ranking, float score);
+
+// The sum of the weights of scores[n].
+tempera_u128 tempera_weight_of(const struct tempera_ranking *ranking, const float *scores,
+                               size_t n);
+
+// The interval of the scores that come no later than those with this key.
+struct tempera_interval {
+    float low, high;
+};
+
+struct tempera_interval tempera_interval_of(const struct tempera_ranking *ranking, uint64_t key);
+
+// How many of equal scores are needed for their weights to reach `missing`, which isn't 0. SIZE_MAX
+// if they have none.
+size_t tempera_ties_needed(const struct tempera_ranking *ranking, float score,
+                           tempera_u128 missing);
+
+// Keeps the smallest prefix of the order by score that weighs `least` or more and has min_keep
+// candidates; of gathered ones, whose room for masses it uses. False if these aren't enough.
+bool tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_ranking *by_score,
+                         tempera_u128 least, size_t min_keep);
+
+// ------------------------------------------------------------------------------------------------
+// Shares of a mass
+
+// floor(P W) and ceil(P W), exactly, for P in [0, 1] and W below 2^104.
+tempera_u128 tempera_share_below(float P, tempera_u128 W);
+tempera_u128 tempera_share_above(float P, tempera_u128 W);
+
+// The mass that top-p has to keep of W: max(1, ceil(P W) - floor(W / 2^24)), exactly.
+tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W);
+
+// Gathers the scores from some one on, which it returns, such that about `tail` of the mass lies
+// below: a guess from a sample, so whoever uses it has to find out whether that is enough.
+// -infinity: all were gathered.
+float tempera_gather_likely(struct tempera_candidates *c, double tail);
+
+#endif
