@@ -8,8 +8,8 @@
 
 #include <tempera/sampler.h>
 
-#include "base/half.h"
 #include "kernels/kernels.h"
+#include "sampler/score_key.h"
 
 // A sum of masses: at most 2^31 of them, each below 2^52.
 __extension__ typedef unsigned __int128 tempera_u128;
@@ -56,6 +56,11 @@ struct tempera_candidates {
 // ------------------------------------------------------------------------------------------------
 // Candidates
 
+static inline size_t tempera_candidates_n_blocks(const struct tempera_candidates *c)
+{
+    return (c->n_whole + TEMPERA_SURVEY_BLOCK - 1) / TEMPERA_SURVEY_BLOCK;
+}
+
 // Begins with what `mask` (NULL: all) allows of scores z[n], in arrays that have room for n rounded
 // up to 16. Scores of +inf leave only themselves and become 0. Returns OK, NAN_INPUT or ALL_MASKED.
 enum tempera_status tempera_candidates_begin(struct tempera_candidates *c, const float *z,
@@ -63,6 +68,10 @@ enum tempera_status tempera_candidates_begin(struct tempera_candidates *c, const
 
 // Gathers what is left of a whole row.
 void tempera_candidates_gather(struct tempera_candidates *c);
+
+// The same of the scores from `floor` on. Of those equal to it, the first n_ties are sure to be
+// there, and few others.
+void tempera_candidates_gather_from(struct tempera_candidates *c, float floor, size_t n_ties);
 
 // The place of a token: its number among the gathered, its id in a whole row. SIZE_MAX if it is no
 // candidate.
@@ -101,13 +110,6 @@ void tempera_candidates_keep_within(struct tempera_candidates *c, float low, flo
 
 // Keeps the scores above `score` and the first n_ties of those equal to it, of gathered candidates.
 void tempera_candidates_keep_ties(struct tempera_candidates *c, float score, size_t n_ties);
-
-// Keeps the first min(k, n) of the order (score descending, id ascending); k > 0.
-void tempera_candidates_keep_first(struct tempera_candidates *c, size_t k);
-
-// The k-th largest of the maxima of a whole row's blocks, which at least k scores reach; -infinity
-// if there are fewer blocks.
-float tempera_candidates_largest_maximum(const struct tempera_candidates *c, size_t k);
 
 // Makes all scores equal.
 void tempera_candidates_level(struct tempera_candidates *c);

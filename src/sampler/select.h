@@ -5,36 +5,6 @@
 
 #include "sampler/candidates.h"
 
-// ------------------------------------------------------------------------------------------------
-// Scores as integers
-
-// A score as an integer in the same order; the zeros apart.
-static inline uint32_t tempera_score_key(float score)
-{
-    uint32_t bits = tempera_float_bits(score);
-    return bits >> 31 ? ~bits : bits | 0x80000000u;
-}
-
-// And back.
-static inline float tempera_key_score(uint32_t key)
-{
-    return tempera_bits_float(key >> 31 ? key & 0x7FFFFFFFu : ~key);
-}
-
-// The next float below or above, the zeros being one.
-static inline float tempera_score_before(float score)
-{
-    return score == 0 ? -0x1p-149f : tempera_key_score(tempera_score_key(score) - 1);
-}
-
-static inline float tempera_score_after(float score)
-{
-    return score == 0 ? 0x1p-149f : tempera_key_score(tempera_score_key(score) + 1);
-}
-
-// ------------------------------------------------------------------------------------------------
-// Orders
-
 // An order of scores, the first with the largest key: by score, or by how near the depth lies to a
 // centre.
 struct tempera_ranking {
@@ -85,6 +55,13 @@ size_t tempera_ties_needed(const struct tempera_ranking *ranking, float score,
 // candidates; of gathered ones, whose room for masses it uses. False if these aren't enough.
 bool tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_ranking *by_score,
                          tempera_u128 least, size_t min_keep);
+
+// Keeps the first min(k, n) of the order (score descending, id ascending); k > 0.
+void tempera_candidates_keep_first(struct tempera_candidates *c, size_t k);
+
+// The k-th largest of the maxima of a whole row's blocks, which at least k scores reach; -infinity
+// if there are fewer blocks.
+float tempera_candidates_largest_maximum(const struct tempera_candidates *c, size_t k);
 
 // ------------------------------------------------------------------------------------------------
 // Shares of a mass
