@@ -73,9 +73,14 @@ tempera_u128 tempera_share_above(float P, tempera_u128 W);
 // The mass that top-p has to keep of W: max(1, ceil(P W) - floor(W / 2^24)), exactly.
 tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W);
 
-// Gathers the scores from some one on, which it returns, such that about `tail` of the mass lies
-// below: a guess from a sample, so whoever uses it has to find out whether that is enough.
-// -infinity: all were gathered.
-float tempera_gather_likely(struct tempera_candidates *c, double tail);
+// Where all but about a share `tail` of a whole row's mass lies: on the scores from `floor` on. A
+// guess from a sample, so whoever uses it has to find out whether it is true. floor -infinity: no
+// guess. W: the row's mass, 0 if it isn't known.
+struct tempera_likely {
+    float floor;
+    bool are_many; // hundreds at least
+};
+
+struct tempera_likely tempera_likely_prefix(struct tempera_candidates *c, double tail, double W);
 
 #endif
