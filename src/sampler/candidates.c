@@ -279,8 +279,29 @@ void tempera_candidates_keep_from(struct tempera_candidates *c, float score)
     if (c->whole != NULL)
         tempera_candidates_gather_from(c, score, SIZE_MAX);
     else
-        c->n = tempera_kernels()->gather(c->scores, c->ids, c->n, 0, score, INFINITY, c->scores,
-                                         c->ids);
+        tempera_candidates_keep_within(c, score, INFINITY);
+}
+
+// True if no candidate of a whole row lies below `floor`. The first blocks tell of most rows that
+// one does.
+static bool all_reach(const struct tempera_candidates *c, float floor)
+{
+    size_t blocks = tempera_candidates_n_blocks(c);
+    float *below = c->scores; // which no one needs
+    if (c->n_patches > 0)
+        return false;
+    for (size_t b = 0; b < blocks; b++)
+        if (c->maxima[b] < floor ||
+            tempera_kernels()->gather(c->whole + b * BLOCK, NULL, block_length(c, b), 0, -FLT_MAX,
+                                      tempera_score_before(floor), below, NULL) > 0)
+            return false;
+    return true;
+}
+
+void tempera_candidates_drop_below(struct tempera_candidates *c, float score)
+{
+    if (c->whole == NULL || !all_reach(c, score))
+        tempera_candidates_keep_from(c, score);
 }
 
 // The place behind the first n_ties candidates with a score, or n.

@@ -102,8 +102,11 @@ static inline void tempera_candidates_move(struct tempera_candidates c, size_t f
     c.scores[to] = c.scores[from];
 }
 
-// Keeps the candidates with scores of `score` or more.
+// Keeps the candidates with scores of `score` or more, gathered.
 void tempera_candidates_keep_from(struct tempera_candidates *c, float score);
+
+// The same, but a whole row of which all stays remains one.
+void tempera_candidates_drop_below(struct tempera_candidates *c, float score);
 
 // Keeps the scores in [low, high], of gathered candidates.
 void tempera_candidates_keep_within(struct tempera_candidates *c, float low, float high);
