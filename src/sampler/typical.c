@@ -101,11 +101,13 @@ void tempera_apply_typical(struct tempera_candidates *c, const struct tempera_st
     struct tempera_ranking ranking = tempera_ranking_by_distance(&scale, moments.mean_depth);
     ranking.ends_late = true;
     double tail = (1 - (double)stage->u.typical) / 3;
-    float floor = tempera_likely_prefix(c, tail, (double)moments.W).floor;
+    float floor = -INFINITY; // with min_keep, the prefix may be any
+    if (stage->min_keep <= 1)
+        floor = tempera_likely_prefix(c, tail, (double)moments.W).floor;
     tempera_candidates_keep_from(c, floor);
     if (c->n == before.n)
         floor = -INFINITY;
-    if (c->n < stage->min_keep || !keep_prefix(c, &ranking, least, stage->min_keep, floor)) {
+    if (!keep_prefix(c, &ranking, least, stage->min_keep, floor)) {
         *c = before;
         tempera_candidates_gather(c);
         keep_prefix(c, &ranking, least, stage->min_keep, -INFINITY);
