@@ -225,8 +225,8 @@ static void check_places(size_t o, size_t n)
     munmap(out.map, out.nbytes);
     for (size_t shift = 1; shift < 16; shift += 3) { // floats, so any alignment of a float
         static float moved[ROWS * 160 + 16], moved_other[ROWS * 160 + 16];
-        struct inputs there = {
-            moved + shift, moved_other + shift, NULL, ROWS, n, n + 7, 0.7f, NULL};
+        struct inputs there = {moved + shift, moved_other + shift, NULL, ROWS, n, n + 7, 0.7f,
+                               NULL};
         for (size_t r = 0; r < ROWS; r++) {
             memcpy(moved + shift + r * (n + 7), z_data + r * n, n * sizeof *moved);
             memcpy(moved_other + shift + r * (n + 7), other_data + r * n, n * sizeof *moved);
@@ -249,24 +249,56 @@ static void places(void)
 }
 
 // A row's result doesn't depend on the rows beside it, nor on how many there are.
+static void check_batch(size_t operation_number, size_t n, unsigned kind)
+{
+    operation *run = operations[operation_number].run;
+    fill_inputs(MOST_ROWS * n, n, kind, 3);
+    struct inputs in = {z_data, other_data, NULL, MOST_ROWS, n, n, 1.3f, NULL};
+    size_t per_row = run(&in, result) / MOST_ROWS;
+    for (size_t r = 0; r < MOST_ROWS; r++) {
+        struct inputs one = {z_data + r * n, other_data + r * n, NULL, 1, n, n, 1.3f, NULL};
+        run(&one, again);
+        CHECK_MEM(again, result + r * per_row, per_row * sizeof *again);
+    }
+}
+
+// Ordinary rows, rows far from zero, and rows with special values.
 static void batches(void)
 {
     static const size_t sizes[] = {1, 7, 16, 64, 100, 700};
-    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
-        for (size_t o = 0; o < N_OPERATIONS; o++) {
-            size_t n = sizes[s];
-            // Each row has its own sink; the mean over the rows is in the gradient.
-            if (operations[o].run == attention || operations[o].run == cross_entropy)
-                continue;
-            fill_inputs(MOST_ROWS * n, n, 5, 3);
-            struct inputs in = {z_data, other_data, NULL, MOST_ROWS, n, n, 1.3f, NULL};
-            size_t per_row = operations[o].run(&in, result) / MOST_ROWS;
-            for (size_t r = 0; r < MOST_ROWS; r++) {
-                struct inputs one = {z_data + r * n, other_data + r * n, NULL, 1, n, n, 1.3f, NULL};
-                operations[o].run(&one, again);
-                CHECK_MEM(again, result + r * per_row, per_row * sizeof *again);
+    static const unsigned kinds[] = {0, 2, 5};
+    const struct tempera_kernels *table;
+    for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++) {
+        tempera_kernels_use(table);
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+            for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+                for (size_t o = 0; o < N_OPERATIONS; o++)
+                    // Each row has its own sink; the mean over the rows is in the gradient.
+                    if (operations[o].run != attention && operations[o].run != cross_entropy)
+                        check_batch(o, sizes[s], kinds[k]);
+    }
+    tempera_cpu_set_mask(UINT32_MAX);
+}
+
+// Many short rows, which kernels do sixteen at a time, against each of them by itself.
+static void short_rows(void)
+{
+    enum { N = 61, ROWS = 1024, ROUNDS = 8 };
+    const struct tempera_kernels *table;
+    for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++) {
+        tempera_kernels_use(table);
+        for (unsigned round = 0; round < ROUNDS; round++) {
+            fill_inputs(ROWS * N, N, 0, round);
+            struct inputs in = {z_data, other_data, NULL, ROWS, N, N, 0.7f, NULL};
+            softmax(&in, result);
+            for (size_t r = 0; r < ROWS; r++) {
+                struct inputs one = {z_data + r * N, other_data, NULL, 1, N, N, 0.7f, NULL};
+                softmax(&one, again);
+                CHECK_MEM(again, result + r * N, N * sizeof *again);
             }
         }
+    }
+    tempera_cpu_set_mask(UINT32_MAX);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -467,8 +499,7 @@ int main(int argc, char **argv)
         return bench_all(argc > 2 && strcmp(argv[2], "--json") == 0);
     if (argc > 1 && strcmp(argv[1], "--print") == 0) {
         for (size_t o = 0; o < N_OPERATIONS; o++)
-            printf("%s %016llx\n", operations[o].name,
-                   (unsigned long long)hash_operation(o, NULL));
+            printf("%s %016llx\n", operations[o].name, (unsigned long long)hash_operation(o, NULL));
         return 0;
     }
     active_at_start = tempera_cpu_active();
@@ -478,6 +509,7 @@ int main(int argc, char **argv)
         {"threads don't show", threads_dont_show},
         {"any place in memory, no byte beyond", places},
         {"any batch", batches},
+        {"many short rows", short_rows},
         {"bounds", bounds},
         {"softcap", softcap_bound},
     };

@@ -21,6 +21,14 @@ static inline float tempera_bits_float(uint32_t bits)
     return value;
 }
 
+// To a float, toward zero; x no NaN.
+static inline float tempera_truncated(double x)
+{
+    float f = (float)x;
+    double excess = x < 0 ? x - (double)f : (double)f - x;
+    return excess > 0 ? tempera_bits_float(tempera_float_bits(f) - 1) : f;
+}
+
 // IEEE 754 binary16.
 float tempera_f16_to_f32(uint16_t half);
 uint16_t tempera_f32_to_f16(float value);

@@ -28,15 +28,15 @@ static inline void store_lanes(float *p, size_t n, size_t at, f32x16 x)
         v_store_part(p + at, left, x);
 }
 
-static inline float max_of(const float *z, size_t n, bool *has_nan)
+// The maximum in each lane; adds to nan where there is one.
+static inline f32x16 max_lanes_of(const float *z, size_t n, m16 *nan)
 {
     f32x16 a = v_set(-INFINITY), b = a, c = a, d = a;
-    m16 nan = v_none();
     size_t i = 0;
     for (; i + GROUP <= n; i += GROUP) {
         f32x16 x = v_load(z + i), y = v_load(z + i + 16);
         f32x16 v = v_load(z + i + 32), w = v_load(z + i + 48);
-        nan = v_either(nan, v_either(v_unordered(x, y), v_unordered(v, w)));
+        *nan = v_either(*nan, v_either(v_unordered(x, y), v_unordered(v, w)));
         a = v_max(a, x);
         b = v_max(b, y);
         c = v_max(c, v);
@@ -44,11 +44,18 @@ static inline float max_of(const float *z, size_t n, bool *has_nan)
     }
     for (; i < n; i += 16) {
         f32x16 x = load_lanes(z, n, i, -INFINITY);
-        nan = v_either(nan, v_unordered(x, x));
+        *nan = v_either(*nan, v_unordered(x, x));
         a = v_max(a, x);
     }
+    return v_max(v_max(a, b), v_max(c, d));
+}
+
+static inline float max_of(const float *z, size_t n, bool *has_nan)
+{
+    m16 nan = v_none();
+    f32x16 max = max_lanes_of(z, n, &nan);
     *has_nan = v_any(nan);
-    return v_max_lane(v_max(v_max(a, b), v_max(c, d))) + 0.0f; // -0 becomes +0
+    return v_max_lane(max) + 0.0f; // -0 becomes +0
 }
 
 // Pairs of vectors are added in f32 and their sums in f64. Short chains, so that a sum of 262,144

@@ -93,6 +93,46 @@ static size_t softmax_rows_past_caches(const struct tempera_rows *rows,
     return r;
 }
 
+// Sixteen short rows at once, whose maxima, sums and quotients are the lanes of vectors: for rows
+// of 64 elements that takes 0.8 of the time. False, and nothing done: a row isn't ordinary, or its
+// maximum so far from 0 that its exponent is taken in another way.
+static bool softmax_sixteen(const struct tempera_rows *rows, size_t first,
+                            const struct tempera_heat *heat)
+{
+    const float *z = rows->in + first * rows->in_stride;
+    float *p = rows->out + first * rows->out_stride, magic[16], lowest[16], high[16], low[16];
+    f32x16 lanes[16];
+    f64x16 sums[16];
+    m16 nan = v_none();
+    for (size_t r = 0; r < 16; r++)
+        lanes[r] = max_lanes_of(z + r * rows->in_stride, rows->n, &nan);
+    f32x16 max = v_add(v_max_of_each(lanes), v_set(0)); // -0 becomes +0
+    double nearness = 500 / heat->L;
+    f32x16 far = v_set(nearness < 0x1p100 ? (float)nearness : 0x1p100f);
+    if (v_any(nan) || v_any(v_less(far, v_magnitude(max))))
+        return false;
+    // As tempera_exponent_of
+    const f64x16 integer = v_set64(0x1.8p52);
+    f64x16 m = v_widen(max), distance = v_mul64(m, v_set64(heat->L));
+    f64x16 M = v_sub64(v_add64(distance, integer), integer);
+    v_store(magic, v_narrow(v_sub64(v_set64(0x1.8p23 + 51), M)));
+    v_store(lowest, v_narrow(v_sub64(m, v_set64(heat->reach))));
+    for (size_t r = 0; r < 16; r++) {
+        const struct tempera_exponent x = {0, lowest[r], heat->L_high, heat->L_low, magic[r]};
+        sums[r] = exp_sum_of(z + r * rows->in_stride, rows->n, &x, p + r * rows->out_stride,
+                             v_zero64(), after_row(rows, first + r, 16));
+    }
+    // As tempera_split_inverse
+    f64x16 inverse = v_div64(v_set64(1), v_sum64_of_each(sums));
+    f32x16 truncated = v_truncate(inverse);
+    v_store(high, truncated);
+    v_store(low, v_narrow(v_sub64(inverse, v_widen(truncated))));
+    for (size_t r = 0; r < 16; r++)
+        scale_by(p + r * rows->out_stride, rows->n, high[r], low[r], p + r * rows->out_stride,
+                 false);
+    return true;
+}
+
 static size_t softmax_rows(const struct tempera_rows *rows, const struct tempera_heat *heat)
 {
     if (softmax_streams(rows))
@@ -102,6 +142,10 @@ static size_t softmax_rows(const struct tempera_rows *rows, const struct tempera
         struct tempera_row_sum sums[MOST_ROWS];
         float high[MOST_ROWS], low[MOST_ROWS];
         size_t wanted = rows->n_rows - done < step ? rows->n_rows - done : step;
+        if (wanted == 16 && softmax_sixteen(rows, done, heat)) {
+            done += 16;
+            continue;
+        }
         size_t count = sum_group(rows, done, wanted, heat, true, sums);
         for (size_t r = 0; r < count; r++)
             tempera_split_inverse(1, sums[r].sum, &high[r], &low[r]);

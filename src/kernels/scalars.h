@@ -10,14 +10,6 @@
 #include "base/half.h"
 #include "kernels/kernels.h"
 
-// Toward zero; x no NaN.
-static inline float tempera_truncated(double x)
-{
-    float f = (float)x;
-    double excess = x < 0 ? x - (double)f : (double)f - x;
-    return excess > 0 ? tempera_bits_float(tempera_float_bits(f) - 1) : f;
-}
-
 // To the nearest integer, ties to even, for x in [0, 2^52): adding 2^52 leaves it in the lower
 // bits.
 static inline uint64_t tempera_rounded(double x)

@@ -22,6 +22,8 @@
 //     v_store_f16, _bf16      to nearest even, denormals kept; x no NaN
 //     v_add_products(s, a, b) s + a * b in double, where the products are exact
 //     v_round, v_round64(x)   to the nearest integer, ties to even; x in [0, 2^52)
+//     v_narrow, v_truncate(x) doubles to floats: to nearest, toward zero
+//     v_max_of_each(v), v_sum64_of_each(v)  lane i from v[i], of 16 vectors
 //     v_sum64(x)              lane i gets lane i + 8, then i + 4, then i + 2, then i + 1
 #ifndef TEMPERA_SIMD_VEC_H
 #define TEMPERA_SIMD_VEC_H
@@ -29,6 +31,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/half.h"
 
 #if defined(TEMPERA_VEC_AVX512)
 #include "simd/vec_avx512.h"
@@ -62,6 +66,52 @@ static inline void v_compress_count(int32_t *p, uint32_t bits, int32_t first)
 {
     for (; bits != 0; bits &= bits - 1)
         *p++ = first + __builtin_ctz(bits);
+}
+
+static inline f32x16 v_max_of_each(const f32x16 v[16])
+{
+    float max[16];
+    for (size_t i = 0; i < 16; i++)
+        max[i] = v_max_lane(v[i]);
+    return v_load(max);
+}
+
+static inline f64x16 v_sum64_of_each(const f64x16 v[16])
+{
+    double sums[16];
+    for (size_t i = 0; i < 16; i++)
+        sums[i] = v_sum64(v[i]);
+    return v_load64(sums);
+}
+
+static inline f64x16 v_div64(f64x16 a, f64x16 b)
+{
+    double x[16], y[16];
+    v_store64(x, a);
+    v_store64(y, b);
+    for (size_t i = 0; i < 16; i++)
+        x[i] /= y[i];
+    return v_load64(x);
+}
+
+static inline f32x16 v_narrow(f64x16 x)
+{
+    double wide[16];
+    float narrow[16];
+    v_store64(wide, x);
+    for (size_t i = 0; i < 16; i++)
+        narrow[i] = (float)wide[i];
+    return v_load(narrow);
+}
+
+static inline f32x16 v_truncate(f64x16 x)
+{
+    double wide[16];
+    float narrow[16];
+    v_store64(wide, x);
+    for (size_t i = 0; i < 16; i++)
+        narrow[i] = tempera_truncated(wide[i]);
+    return v_load(narrow);
 }
 #endif
 
