@@ -5,7 +5,7 @@
 // dry.c (those that change scores), bans.c (those that remove tokens by name); those that filter:
 // select.c (by rank), thresholds.c, typical.c, top_h.c, tail_free.c, xtc.c; those that learn:
 // mirostat.c, adaptive_p.c; draw.c, race.c; logprobs.c (what is reported). Beside them weigh.c
-// (masses and sums of them), best.c (the largest of many) and state.c (history). The other calls:
+// (masses and sums), sort.c, best.c (the largest of many), state.c (history). The other calls:
 // explain.c, draws.c, speculative.c, beam.c, guide.c. The definitions are in docs/SAMPLING.md.
 #ifndef TEMPERA_SAMPLER_SAMPLER_H
 #define TEMPERA_SAMPLER_SAMPLER_H
@@ -314,6 +314,17 @@ struct tempera_ranking {
 struct tempera_ranking tempera_ranking_by_distance(const struct tempera_scale *scale,
                                                    double centre);
 
+// What is left to part, and the keys among which the end of a prefix lies.
+struct tempera_part {
+    const float *scores; // [n]
+    size_t n;
+    uint64_t low, high;
+};
+
+// A key in (low, high], by which to part; low < high. round: counts the pivots so far.
+uint64_t tempera_pivot_of(const struct tempera_ranking *ranking, const struct tempera_part *part,
+                          unsigned round);
+
 // The scores at which a prefix ends: all have the same key. Those with a larger one weigh `above`.
 struct tempera_prefix_end {
     uint64_t key;
@@ -327,6 +338,9 @@ struct tempera_prefix_end {
 struct tempera_prefix_end tempera_find_end(const struct tempera_ranking *ranking,
                                            const float *scores, size_t n, tempera_u128 least,
                                            float *room);
+
+// scores[n], descending, in the room, which is that of tempera_find_end.
+const float *tempera_sorted_scores(const float *scores, size_t n, void *room);
 
 uint64_t tempera_ranking_key(const struct tempera_ranking *ranking, float score);
 
