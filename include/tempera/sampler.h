@@ -110,8 +110,8 @@ TEMPERA_API enum tempera_status tempera_sampler_state_init(struct tempera_sample
 // Appends a token, of the prompt or drawn, to the history. Sampling never does this by itself.
 //   drawn  what sampling said of the token; NULL for one of the prompt. Learning stages learn it
 //          here, and penalties know by it what is not of the prompt
-// INVALID_ARGUMENT (NULL state, negative id, a result of another token or whose level is none),
-// STATE_MISMATCH (a damaged block, or another version's).
+// INVALID_ARGUMENT (state NULL or misaligned, negative id, a result of another token or whose level
+// is none), STATE_MISMATCH (a damaged block, or another version's).
 TEMPERA_API enum tempera_status tempera_sampler_accept(struct tempera_sampler_state *state,
                                                        int32_t token,
                                                        const struct tempera_sample_result *drawn);
@@ -198,7 +198,8 @@ TEMPERA_API size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *lo
 //   results   [batch], output
 //   scratch   of the caller, aligned to 64, at least as large as the query says
 //   executor  NULL: this thread. One row is one thread's work
-// No output may overlap an input or another output (of rows, only each with its own is checked).
+// No output may overlap an input or another output. Of what different rows point to, and of lists
+// within stages, that isn't checked.
 // Returns the worst row's status, or INVALID_ARGUMENT (tempera_sampler_check says more about a
 // sampler; a state that remembers less than a window, or learns something else), UNSUPPORTED
 // (dtype), TOKEN_OUT_OF_RANGE (a bias, list or report that names a token outside the vocabulary),

@@ -66,13 +66,13 @@ static void mass_depths(const float *z, size_t n, const struct tempera_exponent 
 }
 
 // Small ones are raised to what has a normal square, since denormal results take hundreds of
-// cycles; it still rounds to 0.
+// cycles; it still rounds to 0. Before the product, which would be denormal itself.
 static uint64_t mass_squares(const float *z, size_t n, const struct tempera_exponent *how)
 {
-    const f32x16 unit = v_set(0x1p-26f), least = v_set(0x1p-60f);
+    const f32x16 unit = v_set(0x1p-26f), least = v_set(0x1p-34f);
     u64x16 sum = v_zero_u64();
     for (size_t i = 0; i < n; i += 16) {
-        f32x16 e = v_max(v_mul(exp16(load_lanes(z, n, i, -INFINITY), how), unit), least);
+        f32x16 e = v_mul(v_max(exp16(load_lanes(z, n, i, -INFINITY), how), least), unit);
         sum = v_add_u64(sum, v_round(v_mul(e, e)));
     }
     return v_sum_u64(sum);

@@ -22,7 +22,8 @@ static enum tempera_status check_tokens(const struct tempera_sampler *sampler, s
 static enum tempera_status check_report(const struct tempera_logprobs *report, size_t cols)
 {
     TEMPERA_CHECK(report->struct_size >= sizeof *report, TEMPERA_INVALID_ARGUMENT);
-    TEMPERA_CHECK(report->n_ids == 0 || (report->ids != NULL && report->named != NULL),
+    TEMPERA_CHECK(report->n_ids == 0 || (report->ids != NULL && report->named != NULL &&
+                                         report->n_ids <= SIZE_MAX / sizeof *report->named),
                   TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK(report->max_top == 0 || report->top != NULL, TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK(report->order == TEMPERA_LOGPROB_ORDER_RAW ||
@@ -40,7 +41,9 @@ static enum tempera_status check_row(const struct tempera_sample_row *row, size_
     if (status == TEMPERA_OK)
         status = tempera_state_check(row->state, row->sampler);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
-    TEMPERA_CHECK((row->want & ~wants) == 0 && row->reserved == 0, TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK((row->want & ~wants) == 0 && row->reserved == 0 &&
+                      (uintptr_t)row->mask % sizeof *row->mask == 0,
+                  TEMPERA_INVALID_ARGUMENT);
     status = check_tokens(row->sampler, cols);
     if (status == TEMPERA_OK && row->logprobs != NULL)
         status = check_report(row->logprobs, cols);
@@ -90,11 +93,25 @@ static bool arrays_are_apart(const struct tempera_call *call)
     return true;
 }
 
-// A row's report from all that the call was given, and its own arrays from one another.
-static bool report_is_apart(const struct tempera_call *call, const struct tempera_logprobs *report)
+// Words of the mask that are read.
+static size_t n_mask_words(const struct tempera_sample_row *row, size_t cols)
 {
+    return ((row->mask_nbits < cols ? row->mask_nbits : cols) + 31) / 32;
+}
+
+// What a row points to from all that the call was given, and from one another. Lists within stages
+// are left to the caller.
+static bool row_is_apart(const struct tempera_call *call, const struct tempera_sample_row *row)
+{
+    static const struct tempera_logprobs none = {0};
+    const struct tempera_logprobs *report = row->logprobs != NULL ? row->logprobs : &none;
+    const struct tempera_sampler *sampler = row->sampler;
     const struct tempera_array arrays[] = {
-        {report, 1, sizeof *report, true},
+        {row->mask, n_mask_words(row, call->logits->cols), sizeof *row->mask, false},
+        {row->state, row->state != NULL, row->state != NULL ? row->state->nbytes : 0, false},
+        {sampler, 1, sizeof *sampler, false},
+        {sampler->stages, sampler->n_stages, sizeof *sampler->stages, false},
+        {row->logprobs, 1, sizeof *row->logprobs, true},
         {report->ids, report->n_ids, sizeof *report->ids, false},
         {report->named, report->n_ids, sizeof *report->named, true},
         {report->top, report->max_top, sizeof *report->top, true},
@@ -174,9 +191,7 @@ enum tempera_status tempera_call_check(struct tempera_call *call)
         status = check_scratch(call);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     TEMPERA_CHECK(arrays_are_apart(call), TEMPERA_INVALID_ARGUMENT);
-    for (size_t r = 0; r < call->logits->rows; r++) {
-        const struct tempera_logprobs *report = call->rows[r].logprobs;
-        TEMPERA_CHECK(report == NULL || report_is_apart(call, report), TEMPERA_INVALID_ARGUMENT);
-    }
+    for (size_t r = 0; r < call->logits->rows; r++)
+        TEMPERA_CHECK(row_is_apart(call, &call->rows[r]), TEMPERA_INVALID_ARGUMENT);
     return TEMPERA_OK;
 }

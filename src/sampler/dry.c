@@ -5,23 +5,27 @@
 
 #include "sampler/sampler.h"
 
-static bool is_breaker(const struct tempera_stage *stage, int32_t id)
+// How many of the last n tokens stand behind the last breaker. Marks, by id up to the highest
+// breaker, in the room of the masses, are cleared only where they are looked at.
+static size_t n_unbroken(struct tempera_candidates *c, size_t n,
+                         const struct tempera_token_list *breakers)
 {
-    const struct tempera_token_list *breakers = &stage->u.dry.breakers;
+    const struct tempera_sampler_state *state = c->row->state;
+    uint8_t *is_breaker = (uint8_t *)c->masses;
+    int32_t highest = -1;
     for (size_t i = 0; i < breakers->count; i++)
-        if (breakers->ids[i] == id)
-            return true;
-    return false;
-}
-
-// How many of the last n tokens stand behind the last breaker.
-static size_t n_unbroken(const struct tempera_sampler_state *state, size_t n,
-                         const struct tempera_stage *stage)
-{
-    size_t i = 0;
-    while (i < n && !is_breaker(stage, tempera_state_recent(state, i)))
-        i++;
-    return i;
+        highest = breakers->ids[i] > highest ? breakers->ids[i] : highest;
+    for (size_t i = 0; i < n; i++)
+        if (tempera_state_recent(state, i) <= highest)
+            is_breaker[tempera_state_recent(state, i)] = 0;
+    for (size_t i = 0; i < breakers->count; i++)
+        is_breaker[breakers->ids[i]] = 1;
+    for (size_t i = 0; i < n; i++) {
+        int32_t id = tempera_state_recent(state, i);
+        if (id <= highest && is_breaker[id])
+            return i;
+    }
+    return n;
 }
 
 // base^k as a product, so that its bits are the same everywhere; at most the largest float.
@@ -48,8 +52,11 @@ void tempera_apply_dry(struct tempera_candidates *c, const struct tempera_stage 
 {
     const struct tempera_sampler_state *state = c->row->state;
     size_t n = tempera_state_n_recent(state, (size_t)stage->u.dry.window);
-    size_t most = n_unbroken(state, n, stage), least = (size_t)stage->u.dry.allowed_length;
-    if (stage->u.dry.multiplier == 0 || most < least)
+    const struct tempera_token_list *breakers = &stage->u.dry.breakers;
+    if (stage->u.dry.multiplier == 0)
+        return;
+    size_t most = n_unbroken(c, n, breakers), least = (size_t)stage->u.dry.allowed_length;
+    if (most < least)
         return;
     int32_t *matches = c->room;
     uint64_t *longest = c->masses;
@@ -65,15 +72,17 @@ void tempera_apply_dry(struct tempera_candidates *c, const struct tempera_stage 
         if (place != SIZE_MAX && length > longest[place])
             longest[place] = length;
     }
+    for (size_t i = 0; i < breakers->count; i++) {
+        size_t place = tempera_candidates_find(c, breakers->ids[i]);
+        if (place != SIZE_MAX)
+            longest[place] = 0;
+    }
     for (size_t i = 1; i < n; i++) {
-        int32_t id = tempera_state_recent(state, i - 1);
-        size_t place = tempera_candidates_find(c, id);
+        size_t place = tempera_candidates_find(c, tempera_state_recent(state, i - 1));
         if (place == SIZE_MAX || longest[place] < least) // or done before
             continue;
         float score = tempera_candidates_score(c, place);
-        if (!is_breaker(stage, id))
-            tempera_candidates_change(c, place,
-                                      dried(stage, score, longest[place], c->temperature));
+        tempera_candidates_change(c, place, dried(stage, score, longest[place], c->temperature));
         longest[place] = 0;
     }
     tempera_candidates_settle(c);

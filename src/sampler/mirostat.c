@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Mirostat: a filter that is set after every token so that the surprise, -log2 p, of what is drawn
 // comes to tau bits on average. What it has learned is the level mu, a surprise too.
+#include <math.h>
+
 #include "base/exp.h"
-#include "sampler/heap.h"
 #include "sampler/sampler.h"
 
 #define LN2 0x1.62e42fefa39efp-1
@@ -29,33 +30,19 @@ void tempera_apply_mirostat_2(struct tempera_candidates *c, const struct tempera
 // ------------------------------------------------------------------------------------------------
 // Mirostat 1
 
-// Puts the first j in the order on a heap, the first on top, but for ties at the last of them,
-// whose score it returns; *n_heap: how many are on the heap.
-static float take_first(struct tempera_candidates *c, size_t j, uint64_t *heap, size_t *n_heap)
+// The exponent s of Zipf's law, p of rank r being about r^-s, by least squares from the first j of
+// the order, of which there are more than one. Only those are sorted, without the ties at the last.
+static double zipf_exponent(struct tempera_candidates *c, size_t j)
 {
     const struct tempera_ranking by_score = {.counts = true};
     float *room = (float *)(void *)c->masses;
     float last = tempera_find_end(&by_score, c->scores, c->n, j, room).scores[0];
-    *n_heap = 0;
-    for (size_t i = 0; i < c->n; i++)
-        if (c->scores[i] > last)
-            heap[(*n_heap)++] = ~tempera_score_key(c->scores[i]);
-    tempera_heap_build(heap, *n_heap);
-    return last;
-}
-
-// The exponent s of Zipf's law, p of rank r being about r^-s, by least squares from the first j of
-// the order, of which there are more than one. Only those are sorted, in the room of the masses.
-static double zipf_exponent(struct tempera_candidates *c, size_t j)
-{
-    size_t n_heap;
-    uint64_t *heap = c->masses;
-    float last = take_first(c, j, heap, &n_heap);
+    size_t n_above = tempera_kernels()->gather(c->scores, NULL, c->n, 0, tempera_score_after(last),
+                                               INFINITY, c->own, NULL);
+    const float *sorted = tempera_sorted_scores(c->own, n_above, room);
     double products = 0, squares = 0, x = 0;
     for (size_t i = 0; i < j; i++) {
-        float score = last;
-        if (n_heap > 0)
-            score = tempera_key_score(~(uint32_t)tempera_heap_pop(heap, n_heap--));
+        float score = i < n_above ? sorted[i] : last;
         double below = tempera_depth(score, c->max, 1 / c->temperature);
         if (i > 0) {
             double t = tempera_log((double)(i + 1) / (double)i);

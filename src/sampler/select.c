@@ -70,17 +70,10 @@ struct tempera_interval tempera_interval_of(const struct tempera_ranking *rankin
 // ------------------------------------------------------------------------------------------------
 // Parting
 
-// What is left to part, and the keys among which the end lies.
-struct part {
-    const float *scores;
-    size_t n;
-    uint64_t low, high;
-};
-
 // The median of a few scores, or what comes later at first, if the end is likely to. Rows that
 // defeat it for long have their range of keys halved.
-static uint64_t pivot_of(const struct tempera_ranking *ranking, const struct part *part,
-                         unsigned round)
+uint64_t tempera_pivot_of(const struct tempera_ranking *ranking, const struct tempera_part *part,
+                          unsigned round)
 {
     enum { FEW = 15, PATIENCE = 24 };
     if (round >= PATIENCE)
@@ -110,13 +103,15 @@ tempera_u128 tempera_weight_of(const struct tempera_ranking *ranking, const floa
     return weight;
 }
 
-static size_t take_inside(const struct part *part, struct tempera_interval interval, float *out)
+static size_t take_inside(const struct tempera_part *part, struct tempera_interval interval,
+                          float *out)
 {
     return tempera_kernels()->gather(part->scores, NULL, part->n, 0, interval.low, interval.high,
                                      out, NULL);
 }
 
-static size_t take_outside(const struct part *part, struct tempera_interval interval, float *out)
+static size_t take_outside(const struct tempera_part *part, struct tempera_interval interval,
+                           float *out)
 {
     const struct tempera_interval below = {-INFINITY, tempera_score_before(interval.low)};
     const struct tempera_interval above = {tempera_score_after(interval.high), INFINITY};
@@ -128,7 +123,7 @@ struct tempera_prefix_end tempera_find_end(const struct tempera_ranking *ranking
                                            const float *scores, size_t n, tempera_u128 least,
                                            float *room)
 {
-    struct part part = {scores, n, 0, UINT64_MAX};
+    struct tempera_part part = {scores, n, 0, UINT64_MAX};
     if (!ranking->by_distance) {
         part.low = tempera_score_key(-INFINITY);
         part.high = tempera_score_key(INFINITY);
@@ -136,7 +131,7 @@ struct tempera_prefix_end tempera_find_end(const struct tempera_ranking *ranking
     float *next = room, *other = room + TEMPERA_ROOM(n);
     tempera_u128 above = 0;
     for (unsigned round = 0; part.low < part.high; round++) {
-        uint64_t pivot = pivot_of(ranking, &part, round);
+        uint64_t pivot = tempera_pivot_of(ranking, &part, round);
         struct tempera_interval interval = tempera_interval_of(ranking, pivot);
         size_t n_next = take_inside(&part, interval, next);
         if (n_next == part.n) {

@@ -19,6 +19,17 @@ struct tempera_ranking {
 struct tempera_ranking tempera_ranking_by_distance(const struct tempera_scale *scale,
                                                    double centre);
 
+// What is left to part, and the keys among which the end of a prefix lies.
+struct tempera_part {
+    const float *scores; // [n]
+    size_t n;
+    uint64_t low, high;
+};
+
+// A key in (low, high], by which to part; low < high. round: counts the pivots so far.
+uint64_t tempera_pivot_of(const struct tempera_ranking *ranking, const struct tempera_part *part,
+                          unsigned round);
+
 // The scores at which a prefix ends: all have the same key. Those with a larger one weigh `above`.
 struct tempera_prefix_end {
     uint64_t key;
@@ -32,6 +43,9 @@ struct tempera_prefix_end {
 struct tempera_prefix_end tempera_find_end(const struct tempera_ranking *ranking,
                                            const float *scores, size_t n, tempera_u128 least,
                                            float *room);
+
+// scores[n], descending, in the room, which is that of tempera_find_end.
+const float *tempera_sorted_scores(const float *scores, size_t n, void *room);
 
 uint64_t tempera_ranking_key(const struct tempera_ranking *ranking, float score);
 

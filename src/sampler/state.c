@@ -40,6 +40,11 @@ static double first_level(const struct tempera_sampler *sampler)
     return stage == NULL ? 0 : tempera_stage_type_of(stage->kind)->first_level(stage);
 }
 
+static bool is_aligned(const struct tempera_sampler_state *state)
+{
+    return (uintptr_t)state % 8 == 0;
+}
+
 static bool is_sound(const struct tempera_sampler_state *state)
 {
     return state->version == STATE_VERSION && state->window <= TEMPERA_WINDOW_MAX &&
@@ -60,7 +65,7 @@ enum tempera_status tempera_sampler_state_init(struct tempera_sampler_state *sta
                                                const struct tempera_sampler *sampler)
 {
     size_t needed = tempera_sampler_state_nbytes(sampler);
-    if (state == NULL || needed == 0 || (uintptr_t)state % 8 != 0)
+    if (state == NULL || needed == 0 || !is_aligned(state))
         return TEMPERA_INVALID_ARGUMENT;
     if (nbytes < needed)
         return TEMPERA_BUFFER_TOO_SMALL;
@@ -76,7 +81,8 @@ enum tempera_status tempera_sampler_state_init(struct tempera_sampler_state *sta
 enum tempera_status tempera_sampler_accept(struct tempera_sampler_state *state, int32_t token,
                                            const struct tempera_sample_result *drawn)
 {
-    if (state == NULL || token < 0 || (drawn != NULL && drawn->token != token))
+    if (state == NULL || !is_aligned(state) || token < 0 ||
+        (drawn != NULL && drawn->token != token))
         return TEMPERA_INVALID_ARGUMENT;
     if (!is_sound(state))
         return TEMPERA_STATE_MISMATCH;
@@ -100,6 +106,8 @@ enum tempera_status tempera_state_check(const struct tempera_sampler_state *stat
 {
     if (state == NULL)
         return TEMPERA_OK;
+    if (!is_aligned(state))
+        return TEMPERA_INVALID_ARGUMENT;
     if (!is_sound(state))
         return TEMPERA_STATE_MISMATCH;
     uint32_t learner = learner_of(sampler);

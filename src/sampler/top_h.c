@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Top-H: the longest prefix of the order whose share of the entropy, the sum of -p ln p, is at most
 // h of the whole. With depths x and lambda = -ln p_max that is a sum of p (x + lambda), so two sums
-// of integers say what a prefix has. Where it ends is found by bisection over the floats in their
-// order; each step is a kernel's pass over the scores among which the end still lies.
+// of integers say what a prefix has. Where it ends is found by parting, as in select.c; each step
+// is a kernel's pass over the scores among which the end still lies.
 #include <float.h>
 #include <math.h>
 
@@ -61,36 +61,40 @@ static size_t take(const float *scores, size_t n, float floor, float ceiling, fl
     return tempera_kernels()->gather(scores, NULL, n, 0, floor, ceiling, out, NULL);
 }
 
-// Keeps the longest prefix within the budget, which all candidates exceed.
+// Keeps the longest prefix within the budget, which all candidates exceed. What lies from `low` on
+// is too much, what lies above `high` is `above`, and is not.
 static void keep_within(struct tempera_candidates *c, const struct tempera_scale *scale,
                         const struct budget *budget)
 {
+    const struct tempera_ranking by_score = {.scale = scale};
     float *next = (float *)(void *)c->masses, *other = next + TEMPERA_ROOM(c->n);
-    const float *scores = c->scores; // [n], from `low` on and below `high`
-    size_t n = c->n;
-    // What lies from `low` on is too much, what lies from `high` on is `above` and is not.
-    uint32_t low = tempera_score_key(-FLT_MAX), high = tempera_score_key(INFINITY);
+    struct tempera_part left = {c->scores, c->n, tempera_score_key(-FLT_MAX),
+                                tempera_score_key(FLT_MAX)};
     struct part above = {0, {0, 0}};
-    while (high - low > 1) {
-        uint32_t middle = low + (high - low) / 2;
-        float pivot = tempera_key_score(middle);
-        size_t n_next = take(scores, n, pivot, INFINITY, next);
+    for (unsigned round = 0; left.low < left.high; round++) {
+        uint64_t key = tempera_pivot_of(&by_score, &left, round);
+        float pivot = tempera_key_score((uint32_t)key);
+        size_t n_next = take(left.scores, left.n, pivot, INFINITY, next);
+        if (n_next == left.n) {
+            left.low = key;
+            continue;
+        }
         struct part more = joined(above, part_of(scale, next, n_next));
         if (is_within(more, budget)) {
-            high = middle;
+            left.high = key - 1;
             above = more;
-            n_next = take(scores, n, -FLT_MAX, tempera_score_before(pivot), next);
+            n_next = take(left.scores, left.n, -FLT_MAX, tempera_score_before(pivot), next);
         } else {
-            low = middle;
+            left.low = key;
         }
-        scores = next;
-        n = n_next;
+        left.scores = next;
+        left.n = n_next;
         next = other;
-        other = (float *)(uintptr_t)scores;
+        other = (float *)(uintptr_t)left.scores;
     }
-    float score = scores[0];
+    float score = left.scores[0];
     tempera_candidates_keep_ties(c, score,
-                                 ties_within(above, part_of(scale, &score, 1), n, budget));
+                                 ties_within(above, part_of(scale, &score, 1), left.n, budget));
 }
 
 void tempera_apply_top_h(struct tempera_candidates *c, const struct tempera_stage *stage)

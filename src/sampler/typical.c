@@ -63,21 +63,20 @@ static bool keep_prefix(struct tempera_candidates *c, const struct tempera_ranki
         if (!is_later || weight < least)
             return false;
     }
-    memcpy(c->own, end.scores, end.n * sizeof *c->own);
-    struct last last = last_of(ranking, c->own, end.n, least - end.above, room);
     struct tempera_interval nearer = {INFINITY, -INFINITY}; // nothing, if at the centre
     if (end.key < UINT64_MAX)
         nearer = tempera_interval_of(ranking, end.key + 1);
-    if (min_keep > 1) {
-        const struct tempera_interval higher = {tempera_score_after(last.score), INFINITY};
-        if (count_within(c->scores, c->n, nearer) + count_within(c->own, end.n, higher) +
-                last.n_ties <
-            min_keep) {
-            struct tempera_ranking by_count = *ranking;
-            by_count.counts = true;
-            return keep_prefix(c, &by_count, min_keep < c->n ? min_keep : c->n, 1, floor);
-        }
-    }
+    size_t n_nearer = min_keep > 1 ? count_within(c->scores, c->n, nearer) : 0;
+    struct tempera_ranking by_count = *ranking;
+    by_count.counts = true;
+    if (min_keep > 1 && n_nearer + end.n < min_keep)
+        return keep_prefix(c, &by_count, min_keep < c->n ? min_keep : c->n, 1, floor);
+    // From here on it can't fail, which it mustn't: the row itself may be what is overwritten.
+    memcpy(c->own, end.scores, end.n * sizeof *c->own);
+    struct last last = last_of(ranking, c->own, end.n, least - end.above, room);
+    const struct tempera_interval higher = {tempera_score_after(last.score), INFINITY};
+    if (min_keep > 1 && n_nearer + count_within(c->own, end.n, higher) + last.n_ties < min_keep)
+        last = last_of(&by_count, c->own, end.n, min_keep - n_nearer, room);
     struct tempera_interval within = tempera_interval_of(ranking, end.key);
     tempera_candidates_keep_within(c, within.low, within.high);
     if (last.n_ties == end.n)
@@ -101,13 +100,11 @@ void tempera_apply_typical(struct tempera_candidates *c, const struct tempera_st
     struct tempera_ranking ranking = tempera_ranking_by_distance(&scale, moments.mean_depth);
     ranking.ends_late = true;
     double tail = (1 - (double)stage->u.typical) / 3;
-    float floor = -INFINITY; // with min_keep, the prefix may be any
-    if (stage->min_keep <= 1)
-        floor = tempera_likely_prefix(c, tail, (double)moments.W).floor;
+    float floor = tempera_likely_prefix(c, tail, (double)moments.W).floor;
     tempera_candidates_keep_from(c, floor);
     if (c->n == before.n)
         floor = -INFINITY;
-    if (!keep_prefix(c, &ranking, least, stage->min_keep, floor)) {
+    if (c->n < stage->min_keep || !keep_prefix(c, &ranking, least, stage->min_keep, floor)) {
         *c = before;
         tempera_candidates_gather(c);
         keep_prefix(c, &ranking, least, stage->min_keep, -INFINITY);

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// The fuzzer's finds, as a test: see fuzz/run.
+#include "check.h"
+
+#include "../fuzz/replay.h"
+#include "../fuzz/sampler.c"
+
+static void corpus(void)
+{
+    CHECK(replay("sampler") >= 20);
+}
+
+int main(void)
+{
+    static const struct check_test tests[] = {{"corpus", corpus}};
+    return CHECK_RUN(tests);
+}

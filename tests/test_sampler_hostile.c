@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+// Arguments that a careless caller gives: memory that overlaps, lies askew or isn't there, counts
+// that can't be, structures of other sizes. A status, and not a byte is written.
+#include "test_sampler_setup.h"
+
+#include <tempera/decoding.h>
+#include <tempera/explain.h>
+
+enum { N = 200, N_TOP = 4 };
+
+// All that a call is given, in one block, so that parts of it can be put upon one another and one
+// comparison sees whether anything was written.
+static struct block {
+    _Alignas(64) char scratch[1 << 15];
+    float z[N];
+    uint32_t mask[N / 32 + 2];
+    struct tempera_stage stages[2];
+    struct tempera_sampler sampler;
+    struct tempera_sample_row row;
+    struct tempera_logprobs report;
+    int32_t ids[N_TOP];
+    struct tempera_token_logprob named[N_TOP], top[N_TOP];
+    struct tempera_sample_result result;
+    _Alignas(8) char state[1 << 9];
+} b, before;
+
+static void set_up(void)
+{
+    memset(&b, 0x11, sizeof b);
+    for (size_t i = 0; i < N; i++)
+        b.z[i] = (float)(i * 37 % 101) * 0.1f;
+    memset(b.mask, 0xFF, sizeof b.mask);
+    for (int32_t i = 0; i < N_TOP; i++)
+        b.ids[i] = i;
+    b.stages[0] = tempera_stage_penalties(1.1f, 0, 0, 8);
+    b.stages[1] = tempera_stage_top_p(0.9f);
+    b.sampler = tempera_sampler_of(b.stages, 2);
+    b.report = (struct tempera_logprobs){sizeof b.report,           b.ids, N_TOP, b.named, N_TOP,
+                                         TEMPERA_LOGPROB_ORDER_RAW, b.top, 0};
+    struct tempera_sampler_state *state = (void *)b.state;
+    CHECK_STATUS(tempera_sampler_state_init(state, sizeof b.state, &b.sampler), TEMPERA_OK);
+    CHECK_STATUS(tempera_sampler_accept(state, 3, NULL), TEMPERA_OK);
+    b.row = (struct tempera_sample_row){.sampler = &b.sampler,
+                                        .state = state,
+                                        .mask = b.mask,
+                                        .mask_nbits = N,
+                                        .logprobs = &b.report};
+}
+
+static void *scratch;
+
+static enum tempera_status sample(void)
+{
+    struct tempera_matrix logits = tempera_matrix_const_f32(b.z, 1, N);
+    before = b;
+    return tempera_sample(&logits, &b.row, &b.result, scratch, sizeof b.scratch, NULL);
+}
+
+static void refuse(enum tempera_status expected, int line)
+{
+    if (!CHECK_STATUS(sample(), expected) || !CHECK(memcmp(&b, &before, sizeof b) == 0))
+        printf("# line %d\n", line);
+}
+
+// What is changed in the block, and the status that has to come of it.
+#define REFUSES(change, status)                                                                    \
+    do {                                                                                           \
+        set_up();                                                                                  \
+        scratch = b.scratch;                                                                       \
+        change;                                                                                    \
+        refuse(status, __LINE__);                                                                  \
+    } while (0)
+
+static void the_block_is_sound(void)
+{
+    set_up();
+    scratch = b.scratch;
+    CHECK_STATUS(sample(), TEMPERA_OK);
+    CHECK(b.result.token >= 0 && b.report.n_top == N_TOP);
+}
+
+static void inputs_in_scratch(void)
+{
+    REFUSES(b.row.mask = (void *)b.scratch, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(memcpy(b.scratch + 640, b.state, sizeof b.state);
+            b.row.state = (void *)(b.scratch + 640), TEMPERA_INVALID_ARGUMENT);
+    REFUSES(memcpy(b.scratch, &b.sampler, sizeof b.sampler);
+            b.row.sampler = (void *)b.scratch, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(memcpy(b.scratch, b.stages, sizeof b.stages);
+            b.sampler.stages = (void *)b.scratch, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(memcpy(b.scratch, &b.report, sizeof b.report);
+            b.row.logprobs = (void *)b.scratch, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(memcpy(b.scratch, b.ids, sizeof b.ids);
+            b.report.ids = (void *)b.scratch, TEMPERA_INVALID_ARGUMENT);
+}
+
+static void outputs_on_others(void)
+{
+    REFUSES(b.report.top = (void *)b.z, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.report.top = b.named + 1, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.report.named = (void *)b.ids, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.report.top = (void *)b.mask, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.report.top = (void *)b.state, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.report.top = (void *)b.stages, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.report.top = (void *)&b.row, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.report.top = (void *)&b.result, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.row.mask = (void *)&b.result, TEMPERA_INVALID_ARGUMENT);
+}
+
+static void askew(void)
+{
+    REFUSES(scratch = b.scratch + 8, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.row.mask = (void *)((char *)b.mask + 1), TEMPERA_INVALID_ARGUMENT);
+    REFUSES(memmove(b.state + 4, b.state, sizeof b.state - 4);
+            b.row.state = (void *)(b.state + 4), TEMPERA_INVALID_ARGUMENT);
+    CHECK_STATUS(tempera_sampler_accept((void *)(b.state + 4), 1, NULL), TEMPERA_INVALID_ARGUMENT);
+    CHECK(memcmp(&b, &before, sizeof b) == 0);
+}
+
+static void missing(void)
+{
+    REFUSES(scratch = NULL, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.row.sampler = NULL, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.sampler.stages = NULL, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.report.ids = NULL, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.report.named = NULL, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.report.top = NULL, TEMPERA_INVALID_ARGUMENT);
+}
+
+static void impossible(void)
+{
+    REFUSES(b.report.max_top = SIZE_MAX, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.report.n_ids = SIZE_MAX, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.report.struct_size--, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.sampler.struct_size = 0, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.report.order = (enum tempera_logprob_order)2, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.row.reserved = 1, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.row.want = 4, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.ids[N_TOP - 1] = -1, TEMPERA_TOKEN_OUT_OF_RANGE);
+    REFUSES(b.ids[0] = N, TEMPERA_TOKEN_OUT_OF_RANGE);
+    REFUSES(b.stages[0].kind = (enum tempera_stage_kind) - 1, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.sampler.draw = (enum tempera_draw) - 1, TEMPERA_INVALID_ARGUMENT);
+}
+
+// Every byte of a state's head with every value: a token, or a status and nothing written.
+static void damaged_heads(void)
+{
+    for (size_t at = 0; at < sizeof(struct tempera_sampler_state); at++)
+        for (unsigned value = 0; value < 256; value++) {
+            set_up();
+            scratch = b.scratch;
+            b.state[at] = (char)value;
+            enum tempera_status status = sample();
+            bool is_written = memcmp(&b, &before, sizeof b) != 0;
+            CHECK(status == TEMPERA_OK ? is_written
+                                       : !is_written && (status == TEMPERA_STATE_MISMATCH ||
+                                                         status == TEMPERA_INVALID_ARGUMENT));
+        }
+}
+
+int main(void)
+{
+    static const struct check_test tests[] = {
+        {"the block is sound", the_block_is_sound},
+        {"inputs in the scratch", inputs_in_scratch},
+        {"outputs on inputs and on other outputs", outputs_on_others},
+        {"misaligned memory", askew},
+        {"NULL", missing},
+        {"counts, sizes and values that can't be", impossible},
+        {"damaged states", damaged_heads},
+    };
+    return CHECK_RUN(tests);
+}
