@@ -499,6 +499,7 @@ static float one_of(const float *values, size_t n)
 }
 
 #define ONE_OF(array) one_of(array, COUNT_OF(array))
+#define ONE_OF_SIZES(array) ((array)[check_random_below(COUNT_OF(array))])
 
 static struct tempera_stage random_xtc(size_t n)
 {
@@ -631,6 +632,49 @@ static void large_vocabularies(void)
         random_case(kind % 2 ? 32000 : MOST, (enum row_kind)kind);
 }
 
+// Rows of the sizes from which on a sample says where to look.
+static void sampled_rows(void)
+{
+    static const size_t sizes[] = {8191, 8192, 8193, 12288, 16400};
+    for (size_t round = 0; round < 60; round++)
+        random_case(ONE_OF_SIZES(sizes), (enum row_kind)(round % N_ROW_KINDS));
+}
+
+// The mass lies where the sample doesn't look: it takes vectors of 16 at even distances.
+static void rows_that_mislead_the_sample(void)
+{
+    enum { N = 16384, DISTANCE = 144 };
+    for (size_t round = 0; round < 30; round++) {
+        struct tempera_stage stages[2];
+        float P = (float)check_random_between(0.01, 0.999);
+        for (size_t i = 0; i < N; i++) {
+            double lift = i % DISTANCE < 16 ? -6 : 0;
+            z[i] = (float)(check_random_between(-3, 3) + lift);
+        }
+        stages[round % 2] = tempera_stage_temperature((float)check_random_between(0.3, 2));
+        stages[1 - round % 2] = round % 3 == 0 ? tempera_stage_typical(P) : tempera_stage_top_p(P);
+        struct tempera_sampler sampler = tempera_sampler_of(stages, 2);
+        struct tempera_sample_row row = {.sampler = &sampler, .seed = round};
+        compare(N, &row, NULL, 0);
+    }
+}
+
+// A masked row lies unpacked where typical has room, too; all but one of its scores are equally far
+// from the mean.
+static void typical_keeps_its_row(void)
+{
+    enum { N = 16400 };
+    static uint32_t mask[N / 32 + 1];
+    struct tempera_stage stages[] = {tempera_stage_temperature(0.3f),
+                                     tempera_stage_keeping(tempera_stage_typical(1e-42f), 24)};
+    struct tempera_sampler sampler = tempera_sampler_of(stages, 2);
+    struct tempera_sample_row row = {.sampler = &sampler, .mask = mask, .mask_nbits = N};
+    memset(mask, 0xFF, sizeof mask);
+    fill_row(N, TINY);
+    z[5000] = 4.5f;
+    compare(N, &row, NULL, 0);
+}
+
 // Each filter by itself on a large row, so that its threshold is searched among all scores.
 static void filters_on_large_rows(void)
 {
@@ -742,6 +786,9 @@ int main(void)
         {"12000 chains on vocabularies of 1 to 200", small_vocabularies},
         {"100 chains on vocabularies of 1000 to 10000", middle_vocabularies},
         {"chains on vocabularies of 32000 and 128256", large_vocabularies},
+        {"chains on vocabularies of 8191 to 16400", sampled_rows},
+        {"rows that mislead the sample", rows_that_mislead_the_sample},
+        {"typical keeps its row", typical_keeps_its_row},
         {"each filter on 32000 scores", filters_on_large_rows},
     };
     return CHECK_RUN(tests);

@@ -182,6 +182,11 @@ struct tempera_kernels {
     void (*masses)(const float *z, size_t n, const struct tempera_exponent *x, uint64_t *w);
     // The sum of w_i; n at most TEMPERA_MASSES_PER_SUM.
     uint64_t (*mass_sum)(const float *z, size_t n, const struct tempera_exponent *x);
+    // mass_sum, and gather of the scores from `floor` on, which is above -inf, with their ids; so
+    // many are *n_kept.
+    uint64_t (*mass_sum_gather)(const float *z, size_t n, const struct tempera_exponent *x,
+                                int32_t first, float floor, float *out, int32_t *out_ids,
+                                size_t *n_kept);
     // The sums of w_i and of e(z_i) x_i, rounded, with x_i = min((max - z_i) / T, 1024), all in
     // f32; inverse_T = (float)(1 / T), n as for mass_sum.
     void (*mass_depths)(const float *z, size_t n, const struct tempera_exponent *x, float max,

@@ -31,6 +31,25 @@ static uint64_t mass_sum(const float *z, size_t n, const struct tempera_exponent
     return v_sum_u64(v_add_u64(even, odd));
 }
 
+static uint64_t mass_sum_gather(const float *z, size_t n, const struct tempera_exponent *how,
+                                int32_t first, float floor, float *out, int32_t *out_ids,
+                                size_t *n_kept)
+{
+    const f32x16 least = v_set(floor);
+    u64x16 sum = v_zero_u64();
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i += 16) {
+        f32x16 x = load_lanes(z, n, i, -INFINITY);
+        sum = v_add_u64(sum, v_round(exp16(x, how)));
+        uint32_t bits = v_bits_of(v_less(x, least)) ^ 0xFFFF;
+        v_compress_count(out_ids + kept, bits, first + (int32_t)i);
+        v_compress(out + kept, bits, x);
+        kept += (size_t)__builtin_popcount(bits);
+    }
+    *n_kept = kept;
+    return v_sum_u64(sum);
+}
+
 static void mass_depths(const float *z, size_t n, const struct tempera_exponent *how, float max,
                         float inverse_T, uint64_t sums[2])
 {

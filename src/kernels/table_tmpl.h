@@ -55,6 +55,7 @@ const struct tempera_kernels TABLE = {
     .deviation = deviation,
     .masses = masses,
     .mass_sum = mass_sum,
+    .mass_sum_gather = mass_sum_gather,
     .mass_depths = mass_depths,
     .mass_squares = mass_squares,
 };

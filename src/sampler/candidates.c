@@ -11,11 +11,6 @@ enum { BLOCK = TEMPERA_SURVEY_BLOCK };
 // ------------------------------------------------------------------------------------------------
 // Blocks of a whole row
 
-static size_t n_blocks(const struct tempera_candidates *c)
-{
-    return (c->n_whole + BLOCK - 1) / BLOCK;
-}
-
 static size_t block_length(const struct tempera_candidates *c, size_t block)
 {
     size_t left = c->n_whole - block * BLOCK;
@@ -52,19 +47,18 @@ static struct tempera_patch *find_patch(const struct tempera_candidates *c, size
 static void add_patch(struct tempera_candidates *c, size_t id, float score)
 {
     if (c->n_patches == 0)
-        memset(c->first_patch, 0, n_blocks(c) * sizeof *c->first_patch);
+        memset(c->first_patch, 0, tempera_candidates_n_blocks(c) * sizeof *c->first_patch);
     uint16_t *first = &c->first_patch[id / BLOCK];
     c->patches[c->n_patches++] = (struct tempera_patch){(int32_t)id, score, *first};
     *first = (uint16_t)c->n_patches;
 }
 
-// Gathers the scores from `floor` on. Of those equal to it, the first n_ties are sure to be there,
-// and few others.
-static void gather_from(struct tempera_candidates *c, float floor, size_t n_ties)
+void tempera_candidates_gather_from(struct tempera_candidates *c, float floor, size_t n_ties)
 {
     const struct tempera_kernels *kernels = tempera_kernels();
     float buffer[BLOCK];
-    size_t kept = 0, blocks = n_blocks(c);
+    floor = floor > -FLT_MAX ? floor : -FLT_MAX;
+    size_t kept = 0, blocks = tempera_candidates_n_blocks(c);
     for (size_t b = 0; b < blocks; b++) {
         if (c->maxima[b] < floor || (c->maxima[b] == floor && kept >= n_ties))
             continue;
@@ -100,7 +94,7 @@ struct tempera_scores tempera_candidates_scores(struct tempera_candidates *c)
 void tempera_candidates_gather(struct tempera_candidates *c)
 {
     if (c->whole != NULL)
-        gather_from(c, -FLT_MAX, SIZE_MAX);
+        tempera_candidates_gather_from(c, -INFINITY, SIZE_MAX);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -270,7 +264,7 @@ void tempera_candidates_settle(struct tempera_candidates *c)
 {
     bool has_nan;
     if (c->whole != NULL) {
-        c->max = tempera_kernels()->max(c->maxima, n_blocks(c), &has_nan);
+        c->max = tempera_kernels()->max(c->maxima, tempera_candidates_n_blocks(c), &has_nan);
         return;
     }
     tempera_candidates_keep_from(c, -FLT_MAX);
@@ -283,10 +277,31 @@ void tempera_candidates_settle(struct tempera_candidates *c)
 void tempera_candidates_keep_from(struct tempera_candidates *c, float score)
 {
     if (c->whole != NULL)
-        gather_from(c, score > -FLT_MAX ? score : -FLT_MAX, SIZE_MAX);
+        tempera_candidates_gather_from(c, score, SIZE_MAX);
     else
-        c->n = tempera_kernels()->gather(c->scores, c->ids, c->n, 0, score, INFINITY, c->scores,
-                                         c->ids);
+        tempera_candidates_keep_within(c, score, INFINITY);
+}
+
+// True if no candidate of a whole row lies below `floor`. The first blocks tell of most rows that
+// one does.
+static bool all_reach(const struct tempera_candidates *c, float floor)
+{
+    size_t blocks = tempera_candidates_n_blocks(c);
+    float *below = c->scores; // which no one needs
+    if (c->n_patches > 0)
+        return false;
+    for (size_t b = 0; b < blocks; b++)
+        if (c->maxima[b] < floor ||
+            tempera_kernels()->gather(c->whole + b * BLOCK, NULL, block_length(c, b), 0, -FLT_MAX,
+                                      tempera_score_before(floor), below, NULL) > 0)
+            return false;
+    return true;
+}
+
+void tempera_candidates_drop_below(struct tempera_candidates *c, float score)
+{
+    if (c->whole == NULL || !all_reach(c, score))
+        tempera_candidates_keep_from(c, score);
 }
 
 // The place behind the first n_ties candidates with a score, or n.
@@ -329,35 +344,6 @@ void tempera_candidates_keep_ties(struct tempera_candidates *c, float score, siz
 void tempera_candidates_keep_within(struct tempera_candidates *c, float low, float high)
 {
     c->n = tempera_kernels()->gather(c->scores, c->ids, c->n, 0, low, high, c->scores, c->ids);
-}
-
-float tempera_candidates_largest_maximum(const struct tempera_candidates *c, size_t k)
-{
-    const struct tempera_ranking by_score = {.counts = true};
-    float *room = (float *)(void *)c->masses;
-    if (k == 1)
-        return c->max;
-    if (k > n_blocks(c))
-        return -INFINITY;
-    return tempera_find_end(&by_score, c->maxima, n_blocks(c), k, room).scores[0];
-}
-
-// At least k scores reach the k-th largest of the blocks' maxima.
-static void gather_first(struct tempera_candidates *c, size_t k)
-{
-    float floor = tempera_candidates_largest_maximum(c, k);
-    gather_from(c, floor > -FLT_MAX ? floor : -FLT_MAX, k);
-}
-
-void tempera_candidates_keep_first(struct tempera_candidates *c, size_t k)
-{
-    if (k >= c->n)
-        return;
-    if (c->whole != NULL)
-        gather_first(c, k);
-    const struct tempera_ranking by_score = {.counts = true};
-    if (k < c->n)
-        tempera_keep_prefix(c, &by_score, k, 1);
 }
 
 void tempera_candidates_level(struct tempera_candidates *c)

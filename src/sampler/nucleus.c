@@ -60,40 +60,80 @@ static size_t take_sample(struct tempera_scores scores, float sample[SAMPLE])
     return n;
 }
 
-// The sampled masses are added by how far they lie below the maximum, in sixteenths of a nat, until
-// they stand for the tail. Where scores are many, a sample knows their mass to some per cent; of
-// the few that are larger than most blocks' maxima it knows nothing, so those are all taken.
-float tempera_gather_likely(struct tempera_candidates *c, double tail)
+// The mass of the scores from `few` on.
+static double mass_from(const struct tempera_candidates *c, float few)
+{
+    struct tempera_candidates top = *c;
+    tempera_candidates_keep_from(&top, few);
+    return (double)tempera_candidates_weigh(&top);
+}
+
+// Where scores are many, a sample knows their mass to some per cent; of the few that are larger
+// than most blocks' maxima it knows nothing, so those are all taken. The sampled masses are added
+// by how far they lie below the maximum, in sixteenths of a nat, until they stand for the tail.
+struct tempera_likely tempera_likely_prefix(struct tempera_candidates *c, double tail, double W)
 {
     float sample[SAMPLE] = {0};
     uint64_t masses[SAMPLE], sums[DEPTHS] = {0};
-    if (c->whole == NULL || c->n_whole < SMALL) {
-        tempera_candidates_gather(c);
-        return -INFINITY;
-    }
+    if (c->whole == NULL || c->n_whole < SMALL)
+        return (struct tempera_likely){-INFINITY, false};
     struct tempera_scores scores = tempera_candidates_scores(c);
     struct tempera_scale scale = tempera_scale_of(c);
     float few = tempera_candidates_largest_maximum(c, FEW);
     size_t n = take_sample(scores, sample);
     const float per_step = (float)(16 / scale.T); // any guess will do, so it may be inexact
+    double each = (double)scores.n / (double)n, all = W > 0 ? W : mass_from(c, few), mass = 0;
     tempera_scale_masses(&scale, sample, n, masses);
     for (size_t i = 0; i < n; i++) {
         float depth = (scale.max - sample[i]) * per_step;
         size_t at = depth < DEPTHS - 1 ? (size_t)depth : DEPTHS - 1;
         sums[at] += sample[i] < few ? masses[i] : 0;
     }
-    double each = (double)scores.n / (double)n, mass = 0;
+    for (size_t i = 0; W == 0 && i < DEPTHS; i++)
+        all += (double)sums[i] * each;
     size_t at = DEPTHS;
-    while (at > 0 && mass <= tail)
+    while (at > 0 && mass <= tail * all)
         mass += (double)sums[--at] * each;
     float floor = (float)((double)scale.max - (double)(at + 1) / 16 * scale.T);
-    floor = floor < few ? floor : few;
-    tempera_candidates_keep_from(c, floor);
-    return floor;
+    return (struct tempera_likely){floor < few ? floor : few, floor < few};
 }
 
 // ------------------------------------------------------------------------------------------------
 // Top-p
+
+// Gathers the scores of a whole row from `floor` on in the pass that weighs them all: of a tenth of
+// 128256 scores that takes 37 us instead of 47.
+static tempera_u128 weigh_and_gather(struct tempera_candidates *c,
+                                     const struct tempera_scale *scale, float floor)
+{
+    enum { SUM = TEMPERA_MASSES_PER_SUM };
+    struct tempera_scores scores = tempera_candidates_scores(c);
+    tempera_u128 W = 0;
+    c->n = 0;
+    for (size_t i = 0; i < scores.n; i += SUM) {
+        size_t n = scores.n - i < SUM ? scores.n - i : SUM, n_kept;
+        W += tempera_kernels()->mass_sum_gather(scores.z + i, n, &scale->exponent, (int32_t)i,
+                                                floor, c->scores + c->n, c->ids + c->n, &n_kept);
+        c->n += n_kept;
+    }
+    c->whole = NULL;
+    return W;
+}
+
+// The row's mass; of its candidates, those are gathered that the prefix is likely to lie among.
+// True if these are all.
+static bool weigh(struct tempera_candidates *c, const struct tempera_scale *scale, double tail,
+                  tempera_u128 *W)
+{
+    struct tempera_likely likely = tempera_likely_prefix(c, tail, 0);
+    if (likely.are_many && scale->is_ordinary) {
+        *W = weigh_and_gather(c, scale, likely.floor);
+    } else {
+        *W = tempera_candidates_weigh(c);
+        tempera_candidates_keep_from(c, likely.floor);
+    }
+    return likely.floor == -INFINITY;
+}
 
 void tempera_apply_top_p(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
@@ -102,10 +142,10 @@ void tempera_apply_top_p(struct tempera_candidates *c, const struct tempera_stag
     const struct tempera_candidates before = *c;
     const struct tempera_scale scale = tempera_scale_of(c);
     const struct tempera_ranking by_score = {.scale = &scale, .ends_late = true};
-    tempera_u128 W = tempera_candidates_weigh(c);
+    tempera_u128 W;
+    bool is_all = weigh(c, &scale, 0.7 * (1 - (double)stage->u.top_p), &W);
     tempera_u128 least = tempera_nucleus_weight(stage->u.top_p, W);
-    float floor = tempera_gather_likely(c, 0.7 * (double)(W - least));
-    if (tempera_keep_prefix(c, &by_score, least, stage->min_keep) || floor == -INFINITY)
+    if (tempera_keep_prefix(c, &by_score, least, stage->min_keep) || is_all)
         return;
     *c = before;
     tempera_candidates_gather(c);

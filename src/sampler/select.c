@@ -200,6 +200,27 @@ bool tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_rank
     return true;
 }
 
+float tempera_candidates_largest_maximum(const struct tempera_candidates *c, size_t k)
+{
+    const struct tempera_ranking by_score = {.counts = true};
+    float *room = (float *)(void *)c->masses;
+    if (k == 1)
+        return c->max;
+    size_t n_blocks = tempera_candidates_n_blocks(c);
+    if (k > n_blocks)
+        return -INFINITY;
+    return tempera_find_end(&by_score, c->maxima, n_blocks, k, room).scores[0];
+}
+
+void tempera_candidates_keep_first(struct tempera_candidates *c, size_t k)
+{
+    const struct tempera_ranking by_score = {.counts = true};
+    if (k < c->n && c->whole != NULL)
+        tempera_candidates_gather_from(c, tempera_candidates_largest_maximum(c, k), k);
+    if (k < c->n)
+        tempera_keep_prefix(c, &by_score, k, 1);
+}
+
 void tempera_apply_top_k(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     size_t k = (size_t)stage->u.top_k;

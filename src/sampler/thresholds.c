@@ -35,7 +35,7 @@ static void keep_while(struct tempera_candidates *c, const struct tempera_stage 
     if (stage->min_keep > 1 && count_from(c, score) < stage->min_keep)
         tempera_candidates_keep_first(c, stage->min_keep);
     else
-        tempera_candidates_keep_from(c, score);
+        tempera_candidates_drop_below(c, score);
 }
 
 static bool is_near(double below, double bound)

@@ -100,10 +100,14 @@ void tempera_apply_typical(struct tempera_candidates *c, const struct tempera_st
     tempera_u128 least = tempera_nucleus_weight(stage->u.typical, moments.W);
     struct tempera_ranking ranking = tempera_ranking_by_distance(&scale, moments.mean_depth);
     ranking.ends_late = true;
-    float floor = tempera_gather_likely(c, (double)(moments.W - least) / 3);
+    double tail = (1 - (double)stage->u.typical) / 3;
+    float floor = -INFINITY; // with min_keep, the prefix may be any
+    if (stage->min_keep <= 1)
+        floor = tempera_likely_prefix(c, tail, (double)moments.W).floor;
+    tempera_candidates_keep_from(c, floor);
     if (c->n == before.n)
         floor = -INFINITY;
-    if (c->n < stage->min_keep || !keep_prefix(c, &ranking, least, stage->min_keep, floor)) {
+    if (!keep_prefix(c, &ranking, least, stage->min_keep, floor)) {
         *c = before;
         tempera_candidates_gather(c);
         keep_prefix(c, &ranking, least, stage->min_keep, -INFINITY);

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// Orders of scores and where a prefix of one ends.
+#ifndef TEMPERA_SAMPLER_SELECT_H
+#define TEMPERA_SAMPLER_SELECT_H
+
+#include "sampler/candidates.h"
+
+// An order of scores, the first with the largest key: by score, or by how near the depth lies to a
+// centre.
+struct tempera_ranking {
+    const struct tempera_scale *scale; // of the masses
+    bool counts;                       // each score weighs 1, not its mass
+    bool ends_late;                    // the end is likely behind two thirds of the scores
+    bool by_distance;                  // the rest is for this, and scale
+    double inverse_T, centre;
+    uint32_t nearest; // the score key of the first of all floats
+};
+
+struct tempera_ranking tempera_ranking_by_distance(const struct tempera_scale *scale,
+                                                   double centre);
+
+// The scores at which a prefix ends: all have the same key. Those with a larger one weigh `above`.
+struct tempera_prefix_end {
+    uint64_t key;
+    const float *scores; // [n], in the room or where they were
+    size_t n;
+    tempera_u128 above;
+};
+
+// Finds where the weights of scores[n], n > 0, from the first in the order on, reach `least`. If
+// they don't, the end is the last of them. room: two arrays of n floats, with room.
+struct tempera_prefix_end tempera_find_end(const struct tempera_ranking *ranking,
+                                           const float *scores, size_t n, tempera_u128 least,
+                                           float *room);
+
+uint64_t tempera_ranking_key(const struct tempera_ranking *ranking, float score);
+
+// The sum of the weights of scores[n].
+tempera_u128 tempera_weight_of(const struct tempera_ranking *ranking, const float *scores,
+                               size_t n);
+
+// The interval of the scores that come no later than those with this key.
+struct tempera_interval {
+    float low, high;
+};
+
+struct tempera_interval tempera_interval_of(const struct tempera_ranking *ranking, uint64_t key);
+
+// How many of equal scores are needed for their weights to reach `missing`, which isn't 0. SIZE_MAX
+// if they have none.
+size_t tempera_ties_needed(const struct tempera_ranking *ranking, float score,
+                           tempera_u128 missing);
+
+// Keeps the smallest prefix of the order by score that weighs `least` or more and has min_keep
+// candidates; of gathered ones, whose room for masses it uses. False if these aren't enough.
+bool tempera_keep_prefix(struct tempera_candidates *c, const struct tempera_ranking *by_score,
+                         tempera_u128 least, size_t min_keep);
+
+// Keeps the first min(k, n) of the order (score descending, id ascending); k > 0.
+void tempera_candidates_keep_first(struct tempera_candidates *c, size_t k);
+
+// The k-th largest of the maxima of a whole row's blocks, which at least k scores reach; -infinity
+// if there are fewer blocks.
+float tempera_candidates_largest_maximum(const struct tempera_candidates *c, size_t k);
+
+// ------------------------------------------------------------------------------------------------
+// Shares of a mass
+
+// floor(P W) and ceil(P W), exactly, for P in [0, 1] and W below 2^104.
+tempera_u128 tempera_share_below(float P, tempera_u128 W);
+tempera_u128 tempera_share_above(float P, tempera_u128 W);
+
+// The mass that top-p has to keep of W: max(1, ceil(P W) - floor(W / 2^24)), exactly.
+tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W);
+
+// Where all but about a share `tail` of a whole row's mass lies: on the scores from `floor` on. A
+// guess from a sample, so whoever uses it has to find out whether it is true. floor -infinity: no
+// guess. W: the row's mass, 0 if it isn't known.
+struct tempera_likely {
+    float floor;
+    bool are_many; // hundreds at least
+};
+
+struct tempera_likely tempera_likely_prefix(struct tempera_candidates *c, double tail, double W);
+
+#endif
