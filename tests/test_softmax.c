@@ -51,17 +51,11 @@ static double ulp_of(long double value)
 
 enum { N_SETS = 11, LARGEST = 262144 };
 
-static double normal(void)
-{
-    double u = check_random_between(0x1p-53, 1), v = check_random_between(0, 6.283185307179586);
-    return sqrt(-2 * log(u)) * cos(v);
-}
-
 static const char *fill_set(size_t set, float *z, size_t n)
 {
     static const double offsets[] = {1e4, -1e4, 1e5, 1e6};
     for (size_t i = 0; i < n; i++) {
-        double x = 3 * normal();
+        double x = 3 * check_random_normal();
         switch (set) {
         case 0:
             z[i] = (float)x;
@@ -380,7 +374,7 @@ static void bad_arguments(void)
 static void fill_random(float *z, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        z[i] = (float)(3 * normal());
+        z[i] = (float)(3 * check_random_normal());
 }
 
 // A row's result does not depend on stride, place or neighbours; nothing beside it is written.
