@@ -150,7 +150,8 @@ static int report_text(const struct output *out, uint64_t seed, double seconds)
         return CLI_FAILED;
     }
     if (isatty(STDERR_FILENO) && isatty(STDOUT_FILENO))
-        fprintf(stderr, "[%zu tokens, %.0f tokens/s, mean entropy %.2f bits, --seed %llu]\n",
+        fprintf(stderr,
+                "[%zu tokens, %.0f tokens/s, mean entropy %.2f bits at T = 1, --seed %llu]\n",
                 out->n_tokens, (double)out->n_tokens / seconds,
                 out->n_tokens > 0 ? out->entropy_sum / (double)out->n_tokens : 0.0,
                 (unsigned long long)seed);
@@ -299,7 +300,8 @@ const struct cli_command cli_generate = {
         "tail-free, top-a, top-h,\np-less, XTC, temperature, smoothing, adaptive-p. With --order "
         "temperature-first, temperature and\nsmoothing come before the filters, and those begin "
         "with top-k. A prompt that ends inside a word is\ncompleted. With --explain or "
-        "--logprobs, --json prints a line for each token, then one with the\nwhole text.",
+        "--logprobs, --json prints a line for each token, then one with the\nwhole text. "
+        "mean_entropy_bits is of the model's own scores, at T = 1.",
     .example = "tempera generate -p \"Humpty D\" -t 0.2 --max-tokens 60 --seed 1",
     .run = run,
 };

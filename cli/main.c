@@ -45,6 +45,8 @@ int main(int argc, char **argv)
     // A closed pipe and a file that may grow no more are write errors, reported like any other.
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
+    if (argc > 0 && argv[0][0] != '\0')
+        cli_program = argv[0];
     if (argc < 2) {
         print_usage(stderr);
         return CLI_USAGE;
@@ -61,6 +63,6 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < N_COMMANDS; i++)
         if (strcmp(name, commands[i]->name) == 0)
             return written(commands[i]->run(argc - 1, argv + 1));
-    cli_error("tempera: there is no command '%s'; 'tempera --help' lists them", name);
+    cli_error("tempera: there is no command '%s'; '%s --help' lists them", name, cli_program);
     return CLI_USAGE;
 }

@@ -179,7 +179,7 @@ static int run(int argc, char **argv)
             exit_code = ok && from_stdin ? CLI_USAGE : CLI_FAILED; // of no scores at all
         }
         if (ok && scores.count == 0) {
-            cli_error("tempera softmax: no scores; try 'tempera softmax 2 1 0.1'");
+            cli_error("tempera softmax: no scores; try '%s softmax 2 1 0.1'", cli_program);
             ok = false;
         }
     }

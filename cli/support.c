@@ -14,6 +14,8 @@
 
 static const char *const shipped_model = "tempera-kjv.gguf";
 
+const char *cli_program = "tempera";
+
 void cli_error(const char *format, ...)
 {
     va_list arguments;
@@ -118,9 +120,9 @@ bool cli_set_isa(const char *command, const char *name)
         return false;
     }
     if (tempera_cpu_set_mask(isa) != TEMPERA_OK) {
-        cli_error("tempera %s: this processor or build has no %s kernels; 'tempera info' lists "
+        cli_error("tempera %s: this processor or build has no %s kernels; '%s info' lists "
                   "those it has",
-                  command, name);
+                  command, name, cli_program);
         return false;
     }
     return true;

@@ -12,6 +12,9 @@
 #include <tempera/tempera.h>
 #include <tempera/tokenizer.h>
 
+// How the command was called: for hints that can be pasted.
+extern const char *cli_program;
+
 // Prints a line to stderr.
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

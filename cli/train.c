@@ -162,8 +162,11 @@ static bool check_output(const struct run *run, const char *path)
     size_t length = strlen(path);
     struct stat found;
     bool exists = stat(path, &found) == 0;
+    struct stat place;
     if (length == 0)
         why = "it has no name";
+    else if (stat(folder, &place) == 0 && !S_ISDIR(place.st_mode))
+        why = "the part before the last '/' is a file, not a folder";
     else if (path[length - 1] == '/' || (exists && S_ISDIR(found.st_mode)))
         why = "it is a folder";
     else if (exists && !S_ISREG(found.st_mode))
@@ -431,7 +434,9 @@ static void print_words(const char *option, const char *word)
 
 static void print_resume_command(const struct run *run)
 {
-    fprintf(stderr, "stopped; everything is saved. Go on with:\n  tempera train");
+    fprintf(stderr, "stopped; everything is saved. Go on with:\n ");
+    print_words("", cli_program);
+    fprintf(stderr, " train");
     for (size_t i = 0; i < run->texts.count; i++)
         print_words("", run->texts.items[i]);
     if (run->heldout_path != NULL)
@@ -478,8 +483,9 @@ static int train(struct run *run)
     }
     if (ended == TEMPERA_STOPPED)
         print_resume_command(run);
-    fprintf(stderr, "wrote %s (%s); try: tempera generate", run->out,
-            tempera_dtype_name(run->dtype));
+    fprintf(stderr, "wrote %s (%s); try:", run->out, tempera_dtype_name(run->dtype));
+    print_words("", cli_program);
+    fprintf(stderr, " generate");
     print_words(" -m", run->out);
     print_words(" -p", run->sample_prompt);
     fputc('\n', stderr);

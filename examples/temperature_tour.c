@@ -173,7 +173,7 @@ static enum tempera_status tour(struct tempera_decoder *decoder,
     if (status != TEMPERA_OK)
         return status;
     printf("Means over %d seeds of %d tokens each:\n", SEEDS, TOKENS);
-    printf("     T   repeated 4-grams   distinct words   mean entropy\n");
+    printf("     T   repeated 4-grams   distinct words   entropy at T\n");
     for (size_t i = 0; i < STOPS; i++)
         printf("  %4.1f            %5.1f %%          %5.1f %%      %5.2f bits\n",
                (double)temperatures[i], 100 * numbers[i].repeated_4grams,

@@ -88,6 +88,13 @@ __attribute__((unused)) static double check_random_between(double low, double hi
     return low + (high - low) * ((double)(check_random() >> 11) * 0x1p-53);
 }
 
+// Of mean 0 and deviation 1.
+__attribute__((unused)) static double check_random_normal(void)
+{
+    double u = check_random_between(0x1p-53, 1), v = check_random_between(0, 6.283185307179586);
+    return sqrt(-2 * log(u)) * cos(v);
+}
+
 // ------------------------------------------------------------------------------------------------
 // What the macros call.
 

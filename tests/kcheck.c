@@ -94,6 +94,8 @@ static void names(void)
             printf("# skipped: no %s here\n", name);
         }
     }
+    CHECK_EQ_U64(tempera_isa_from_name(NULL), 0);
+    CHECK_EQ_U64(tempera_isa_from_name("avx"), 0);
     CHECK_STATUS(tempera_cpu_set_mask(UINT32_MAX), TEMPERA_OK);
     const char *wanted = getenv("TEMPERA_ISA");
     if (wanted != NULL)

@@ -16,19 +16,13 @@ enum { MOST_ROWS = 300, MOST = 400000 };
 static float z[MOST];
 static int32_t y[MOST_ROWS];
 
-static double normal(void)
-{
-    double u = check_random_between(0x1p-53, 1), v = check_random_between(0, 6.283185307179586);
-    return sqrt(-2 * log(u)) * cos(v);
-}
-
 // Classes drawn from softmax(z / T), so that T is about the best temperature.
 static void fill(size_t rows, size_t cols, double spread, double T)
 {
     for (size_t r = 0; r < rows; r++) {
         double best = -INFINITY;
         for (size_t i = 0; i < cols; i++) {
-            double score = spread * normal();
+            double score = spread * check_random_normal();
             double gumbel = -log(-log(check_random_between(0x1p-53, 1)));
             z[r * cols + i] = (float)score;
             if (score / T + gumbel > best) {

@@ -16,19 +16,13 @@ static float t[MOST_ROWS * MOST_COLS], s[MOST_ROWS * MOST_COLS], g[MOST_ROWS * M
 static float row_loss[MOST_ROWS];
 static enum tempera_status row_status[MOST_ROWS];
 
-static double normal(void)
-{
-    double u = check_random_between(0x1p-53, 1), v = check_random_between(0, 6.283185307179586);
-    return sqrt(-2 * log(u)) * cos(v);
-}
-
 // The student's scores are the teacher's, shifted by up to `apart`, and the whole row by `offset`.
 static void fill(size_t n, double spread, double apart, double offset)
 {
     for (size_t i = 0; i < n; i++) {
-        double score = spread * normal();
+        double score = spread * check_random_normal();
         t[i] = (float)score;
-        s[i] = (float)(score + apart * normal() + offset);
+        s[i] = (float)(score + apart * check_random_normal() + offset);
     }
 }
 

@@ -24,14 +24,6 @@ enum option {
 
 static const enum tempera_dtype dtypes[] = {TEMPERA_F32, TEMPERA_F16, TEMPERA_BF16};
 
-static double normal(void)
-{
-    double sum = 0;
-    for (int k = 0; k < 12; k++)
-        sum += check_random_between(-0.5, 0.5);
-    return sum;
-}
-
 static float widen(enum tempera_dtype dtype, const void *from, size_t i)
 {
     if (dtype == TEMPERA_F32)
@@ -87,7 +79,7 @@ static struct problem make_problem(unsigned options, enum tempera_reduction redu
     if (options & FOCAL)
         p.options.focal_gamma = gammas[check_random_below(4)];
     for (size_t i = 0; i < COUNT; i++) {
-        set_logit(&p, i, (float)(2 * normal()));
+        set_logit(&p, i, (float)(2 * check_random_normal()));
         float share = check_random_below(3) == 0 ? 0 : (float)check_random_between(0, 0.1);
         narrow(dtype, share, p.probs_memory, i);
         p.probs[i] = widen(dtype, p.probs_memory, i);

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include <tempera/parallel.h>
+#include <tempera/softmax.h>
 
 enum { MAX_TASKS = 5000 };
 
@@ -44,6 +45,23 @@ static void check_sizes(const struct tempera_executor *executor)
 static void serial_runs_every_task_once(void)
 {
     check_sizes(NULL);
+}
+
+// Also through a call that sizes its tasks by the executor.
+static void executor_without_a_loop_is_serial(void)
+{
+    const struct tempera_executor none = {0}, threads = {.n_threads = 4};
+    const struct tempera_executor *executors[] = {&none, &threads};
+    for (size_t i = 0; i < 2; i++) {
+        check_sizes(executors[i]);
+        float z[3] = {1, 2, 3}, p[3] = {0}, expected[3] = {0};
+        struct tempera_matrix logits = tempera_matrix_f32(z, 1, 3);
+        struct tempera_matrix probs = tempera_matrix_f32(p, 1, 3);
+        struct tempera_matrix serial = tempera_matrix_f32(expected, 1, 3);
+        CHECK_STATUS(tempera_softmax(&logits, NULL, &serial, NULL, NULL), TEMPERA_OK);
+        CHECK_STATUS(tempera_softmax(&logits, NULL, &probs, NULL, executors[i]), TEMPERA_OK);
+        CHECK_MEM(p, expected, sizeof p);
+    }
 }
 
 static void pool_runs_every_task_once(void)
@@ -289,6 +307,7 @@ int main(void)
 {
     static const struct check_test tests[] = {
         {"serial_runs_every_task_once", serial_runs_every_task_once},
+        {"executor_without_a_loop_is_serial", executor_without_a_loop_is_serial},
         {"pool_runs_every_task_once", pool_runs_every_task_once},
         {"pool_wakes_from_sleep", pool_wakes_from_sleep},
         {"pool_runs_tasks_at_the_same_time", pool_runs_tasks_at_the_same_time},

@@ -455,9 +455,14 @@ static void bad_stages(void)
     check_stage_refused(tempera_stage_logit_bias(negative, 2), "negative");
     check_stage_refused(tempera_stage_logit_bias(NULL, 1), "entries");
     check_stage_refused(tempera_stage_of((enum tempera_stage_kind)0), "kind");
-    check_stage_refused(tempera_stage_of((enum tempera_stage_kind)99), "kind");
     struct tempera_error error;
     memset(&error, 0x55, sizeof error);
+    struct tempera_stage later = tempera_stage_of((enum tempera_stage_kind)99);
+    struct tempera_sampler sampler = tempera_sampler_of(&later, 1);
+    CHECK_STATUS(tempera_sampler_check(&sampler, &error), TEMPERA_UNSUPPORTED);
+    CHECK_STATUS(error.status, TEMPERA_UNSUPPORTED);
+    CHECK(strstr(error.message, "stage 0") != NULL && strstr(error.message, "kind") != NULL);
+    REFUSED(TEMPERA_UNSUPPORTED, c.rows[1].sampler = &sampler);
     CHECK_STATUS(tempera_sampler_check(&plain_sampler, &error), TEMPERA_OK);
     CHECK_STATUS(error.status, TEMPERA_OK);
     CHECK_EQ_STR(error.message, "");

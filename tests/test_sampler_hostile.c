@@ -138,7 +138,7 @@ static void impossible(void)
     REFUSES(b.row.want = 4, TEMPERA_INVALID_ARGUMENT);
     REFUSES(b.ids[N_TOP - 1] = -1, TEMPERA_TOKEN_OUT_OF_RANGE);
     REFUSES(b.ids[0] = N, TEMPERA_TOKEN_OUT_OF_RANGE);
-    REFUSES(b.stages[0].kind = (enum tempera_stage_kind) - 1, TEMPERA_INVALID_ARGUMENT);
+    REFUSES(b.stages[0].kind = (enum tempera_stage_kind) - 1, TEMPERA_UNSUPPORTED);
     REFUSES(b.sampler.draw = (enum tempera_draw) - 1, TEMPERA_INVALID_ARGUMENT);
 }
 

@@ -16,16 +16,10 @@ enum { MOST_ROWS = 20, MOST_COLS = 70000, MOST = 200000, MOST_SHARDS = 5 };
 static float z[MOST], g[MOST], whole[MOST];
 static int32_t y[MOST_ROWS];
 
-static double normal(void)
-{
-    double u = check_random_between(0x1p-53, 1), v = check_random_between(0, 6.283185307179586);
-    return sqrt(-2 * log(u)) * cos(v);
-}
-
 static void fill(size_t rows, size_t cols, double spread)
 {
     for (size_t i = 0; i < rows * cols; i++)
-        z[i] = (float)(spread * normal());
+        z[i] = (float)(spread * check_random_normal());
     for (size_t r = 0; r < rows; r++)
         y[r] = (int32_t)check_random_below(cols);
 }

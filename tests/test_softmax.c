@@ -51,17 +51,11 @@ static double ulp_of(long double value)
 
 enum { N_SETS = 11, LARGEST = 262144 };
 
-static double normal(void)
-{
-    double u = check_random_between(0x1p-53, 1), v = check_random_between(0, 6.283185307179586);
-    return sqrt(-2 * log(u)) * cos(v);
-}
-
 static const char *fill_set(size_t set, float *z, size_t n)
 {
     static const double offsets[] = {1e4, -1e4, 1e5, 1e6};
     for (size_t i = 0; i < n; i++) {
-        double x = 3 * normal();
+        double x = 3 * check_random_normal();
         switch (set) {
         case 0:
             z[i] = (float)x;
@@ -298,6 +292,44 @@ static void edges(void)
     CHECK_STATUS(ask((float[]){NAN, -inf, -inf, -inf}, inf, NULL).status, TEMPERA_NAN_INPUT);
 }
 
+// No output may lie on an input or on another output.
+static void overlaps(void)
+{
+    union {
+        float f[8];
+        uint32_t mask[8];
+        enum tempera_status status[8];
+    } z = {.f = {1, 2, 3, 4, 5, 6, 7, 8}}, out = {.f = {9, 9}}, extra = {.mask = {15, 15, 15}};
+    const float untouched[8] = {9, 9};
+    struct tempera_matrix in = tempera_matrix_f32(z.f, 2, 4), to = tempera_matrix_f32(out.f, 2, 4);
+    struct tempera_softmax_options plain = tempera_softmax_options_default(), masked = plain,
+                                   sinking = plain, onto = plain;
+    masked.mask = extra.mask;
+    masked.mask_stride = 2; // the second row's word is the third
+    sinking.sinks = extra.f;
+    onto.mask = out.mask + 7;
+    const struct {
+        const struct tempera_softmax_options *options;
+        enum tempera_status *row_status;
+        bool has_lse; // the same for logsumexp
+    } bad[] = {{&plain, z.status + 7, true},      {&plain, out.status + 7, false},
+               {&masked, extra.status + 2, true}, {&sinking, extra.status + 1, true},
+               {&onto, NULL, false}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        CHECK_STATUS(tempera_softmax(&in, bad[i].options, &to, bad[i].row_status, NULL),
+                     TEMPERA_INVALID_ARGUMENT);
+        if (bad[i].has_lse)
+            CHECK_STATUS(tempera_logsumexp(&in, bad[i].options, out.f, bad[i].row_status, NULL),
+                         TEMPERA_INVALID_ARGUMENT);
+    }
+    CHECK_STATUS(tempera_logsumexp(&in, &plain, out.f, out.status + 1, NULL),
+                 TEMPERA_INVALID_ARGUMENT);
+    CHECK_STATUS(tempera_logsumexp(&in, &masked, extra.f + 2, NULL, NULL),
+                 TEMPERA_INVALID_ARGUMENT);
+    CHECK_MEM(out.f, untouched, sizeof untouched);
+    CHECK_STATUS(tempera_softmax(&in, &masked, &to, extra.status + 3, NULL), TEMPERA_OK);
+}
+
 static void bad_arguments(void)
 {
     float z[8] = {1, 2, 3, 4, 5, 6, 7, 8}, out[8] = {9, 9, 9, 9, 9, 9, 9, 9}, lse[2] = {9, 9};
@@ -331,6 +363,7 @@ static void bad_arguments(void)
     CHECK_STATUS(tempera_logsumexp(&in, NULL, z + 2, NULL, NULL), TEMPERA_INVALID_ARGUMENT);
     CHECK_MEM(out, untouched, sizeof out);
     CHECK_MEM(lse, untouched, sizeof lse);
+    overlaps();
     struct tempera_matrix no_rows = tempera_matrix_f32(NULL, 0, 4);
     CHECK_STATUS(tempera_softmax(&no_rows, NULL, &no_rows, NULL, NULL), TEMPERA_OK);
 }
@@ -341,7 +374,7 @@ static void bad_arguments(void)
 static void fill_random(float *z, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        z[i] = (float)(3 * normal());
+        z[i] = (float)(3 * check_random_normal());
 }
 
 // A row's result does not depend on stride, place or neighbours; nothing beside it is written.

@@ -38,7 +38,7 @@ TEMPERA_API enum tempera_status tempera_cpu_set_mask(uint32_t mask);
 // "scalar", "avx2", "avx512", "neon"; "?" for a value that is no single level.
 TEMPERA_API const char *tempera_isa_name(enum tempera_isa isa);
 
-// The level with this name, or 0.
+// The level with this name, or 0 if there is none; 0 for NULL.
 TEMPERA_API uint32_t tempera_isa_from_name(const char *name);
 
 // The processor's own name, such as "AMD EPYC 9B14"; "unknown" where it has none. Never NULL.

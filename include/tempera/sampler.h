@@ -75,7 +75,8 @@ static inline struct tempera_sampler tempera_sampler_of(const struct tempera_sta
 }
 
 // OK, or INVALID_ARGUMENT with the number of the stage (the first is 0) and what is wrong with it
-// in *error, which may be NULL. Goes through all entries of biases and lists.
+// in *error, which may be NULL; UNSUPPORTED for a kind of stage that this version doesn't know, but
+// INVALID_ARGUMENT for kind 0. Goes through all entries of biases and lists.
 TEMPERA_API enum tempera_status tempera_sampler_check(const struct tempera_sampler *sampler,
                                                       struct tempera_error *error);
 
@@ -124,7 +125,8 @@ TEMPERA_API enum tempera_status tempera_sampler_accept(struct tempera_sampler_st
 //     tempered  the same at the temperature that the chain ended with (the product of its
 //               temperature stages), nothing else: the bits of tempera_log_softmax at T =
 //               (float)that. At T = 0 the sampler's answer: 0 for the first maximum, else -inf
-//     final     in the distribution that was drawn from: 0 if one token is left
+//     final     in the distribution that was drawn from: 0 if one token is left. Off by 2^-22 +
+//               2^-24 |ln p| at most from what the formulas give for the scores that are left
 
 struct tempera_token_logprob {
     int32_t token;
@@ -202,8 +204,8 @@ TEMPERA_API size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *lo
 // within stages, that isn't checked.
 // Returns the worst row's status, or INVALID_ARGUMENT (tempera_sampler_check says more about a
 // sampler; a state that remembers less than a window, or learns something else), UNSUPPORTED
-// (dtype), TOKEN_OUT_OF_RANGE (a bias, list or report that names a token outside the vocabulary),
-// STATE_MISMATCH, BUFFER_TOO_SMALL: then nothing is written.
+// (a dtype, a kind of stage), TOKEN_OUT_OF_RANGE (a bias, list or report that names a token outside
+// the vocabulary), STATE_MISMATCH, BUFFER_TOO_SMALL: then nothing is written.
 TEMPERA_API enum tempera_status tempera_sample(const struct tempera_matrix *logits,
                                                const struct tempera_sample_row *rows,
                                                struct tempera_sample_result *results, void *scratch,
@@ -211,7 +213,8 @@ TEMPERA_API enum tempera_status tempera_sample(const struct tempera_matrix *logi
                                                const struct tempera_executor *executor);
 
 // The distribution that tempera_sample draws from: probs[batch, vocab] = w_i / sum of w, exactly 0
-// for tokens that no draw can give. results gets what tempera_sample would give. Parameters and
+// for tokens that no draw can give, and within (2^-22 + 2^-24) p + 2^-50 of what the formulas give
+// for the scores that are left. results gets what tempera_sample would give. Parameters and
 // status otherwise as tempera_sample.
 TEMPERA_API enum tempera_status tempera_sampler_probs(const struct tempera_matrix *logits,
                                                       const struct tempera_sample_row *rows,

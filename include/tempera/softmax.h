@@ -62,7 +62,8 @@ TEMPERA_API struct tempera_softmax_options tempera_softmax_options_default(void)
 //   options     NULL: the defaults
 //   probs       output; the same shape, any dtype. May be exactly logits (same data, dtype and
 //               stride), must not overlap it in any other way
-//   row_status  [rows] or NULL: OK, ALL_MASKED or NAN_INPUT for each row
+//   row_status  [rows] or NULL: OK, ALL_MASKED or NAN_INPUT for each row. Neither it nor probs may
+//               overlap what options point to, or each other
 //   executor    NULL: this thread
 // Returns the worst row's status, or INVALID_ARGUMENT (T < 0 or NaN, cols = 0, row_stride < cols,
 // shapes that differ, no dtype, overlap): then nothing is written. 0 rows: OK.

@@ -62,6 +62,11 @@ TEMPERA_API const char *tempera_status_name(enum tempera_status status);
 // A short sentence for a person, such as "a row of scores contains a NaN". Never NULL.
 TEMPERA_API const char *tempera_status_text(enum tempera_status status);
 
+// A struct that begins with struct_size may grow at its end in later versions. Set it to sizeof, as
+// the functions do that give defaults. One that is too small is INVALID_ARGUMENT. A larger one is
+// taken, and what this version doesn't know of it is not read: who needs a later field must have a
+// library of that version (tempera_version).
+
 // Filled by functions that read files or user input, when the caller passes one; owned by the
 // caller. On success it is left with status TEMPERA_OK and an empty message.
 struct tempera_error {

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The caller's floating-point modes (rounding, flush to zero) must not change a result, and must
 // be found again afterwards. Every public score function, and every task that it gives to an
-// executor, runs between enter and leave. Arithmetic between them belongs into functions behind
-// the kernel table or marked noinline, which the compiler can't move across.
+// executor, runs between enter and leave.
+//
+// The compiler knows nothing of modes and may move arithmetic across a change of them, a call of a
+// function without side effects included, even if that is noinline. So enter and leave are walls
+// for memory: what is computed from memory that others can reach, or stored there, stays inside.
+// Values that live in locals only, such as parameters, are carried through with carry: after
+// enter what goes in, before leave what comes out.
 #ifndef TEMPERA_BASE_FPENV_H
 #define TEMPERA_BASE_FPENV_H
 
@@ -31,6 +36,17 @@ static inline bool tempera_fpenv_is_default(uint64_t saved)
 #endif
 }
 
+// The object, of which the compiler then knows neither where its value is from nor where it goes.
+static inline void tempera_fpenv_carry(void *object)
+{
+    __asm__ volatile("" : : "r"(object) : "memory");
+}
+
+static inline void tempera_fpenv_wall(void)
+{
+    __asm__ volatile("" : : : "memory");
+}
+
 static inline struct tempera_fpenv tempera_fpenv_enter(void)
 {
     struct tempera_fpenv env = {0};
@@ -43,11 +59,13 @@ static inline struct tempera_fpenv tempera_fpenv_enter(void)
     if (!tempera_fpenv_is_default(env.saved))
         __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)0) : "memory");
 #endif
+    tempera_fpenv_wall();
     return env;
 }
 
 static inline void tempera_fpenv_leave(struct tempera_fpenv env)
 {
+    tempera_fpenv_wall();
     if (tempera_fpenv_is_default(env.saved))
         return;
 #if defined(__SSE2__)

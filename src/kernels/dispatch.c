@@ -135,7 +135,7 @@ const char *tempera_isa_name(enum tempera_isa isa)
 
 uint32_t tempera_isa_from_name(const char *name)
 {
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    for (size_t i = 0; name != NULL && i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i].name, name) == 0)
             return names[i].isa;
     return 0;

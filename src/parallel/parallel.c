@@ -5,7 +5,7 @@
 void tempera_parallel_for(const struct tempera_executor *executor, size_t n_tasks,
                           tempera_task *task, void *context)
 {
-    if (executor) {
+    if (executor != NULL && executor->parallel_for != NULL) {
         executor->parallel_for(executor->self, n_tasks, task, context);
         return;
     }

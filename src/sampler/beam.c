@@ -167,12 +167,14 @@ static double score_of(double logprob, size_t length, double penalty)
     return y > 0 ? logprob * tempera_exp(-y) : logprob / tempera_exp(y);
 }
 
-// Volatile, so that nothing of it moves out of the guarded environment.
 double tempera_beam_score(double logprob, size_t length, double penalty)
 {
     struct tempera_fpenv env = tempera_fpenv_enter();
-    volatile size_t n = length;
-    volatile double exponent = penalty, score = score_of(logprob, n, exponent);
+    tempera_fpenv_carry(&logprob);
+    tempera_fpenv_carry(&length);
+    tempera_fpenv_carry(&penalty);
+    double score = score_of(logprob, length, penalty);
+    tempera_fpenv_carry(&score);
     tempera_fpenv_leave(env);
     return score;
 }

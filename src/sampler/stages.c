@@ -337,20 +337,27 @@ const char *tempera_stage_name(enum tempera_stage_kind kind)
 // ------------------------------------------------------------------------------------------------
 // Checking
 
-static enum tempera_status refuse(struct tempera_error *error, const char *what)
+static enum tempera_status fail(struct tempera_error *error, enum tempera_status status,
+                                const char *what)
 {
     if (error != NULL) {
-        *error = (struct tempera_error){.status = TEMPERA_INVALID_ARGUMENT};
+        *error = (struct tempera_error){.status = status};
         snprintf(error->message, sizeof error->message, "%s", what);
     }
-    return TEMPERA_INVALID_ARGUMENT;
+    return status;
 }
 
-static enum tempera_status refuse_stage(struct tempera_error *error, size_t stage, const char *what)
+static enum tempera_status refuse(struct tempera_error *error, const char *what)
+{
+    return fail(error, TEMPERA_INVALID_ARGUMENT, what);
+}
+
+static enum tempera_status refuse_stage(struct tempera_error *error, enum tempera_status status,
+                                        size_t stage, const char *what)
 {
     char message[sizeof error->message];
     snprintf(message, sizeof message, "stage %zu of the sampler (counted from 0): %s", stage, what);
-    return refuse(error, message);
+    return fail(error, status, message);
 }
 
 // Not inlined, so that no comparison can move out of the guarded environment.
@@ -366,13 +373,15 @@ __attribute__((noinline)) static enum tempera_status check(const struct tempera_
     for (size_t i = 0; i < sampler->n_stages; i++) {
         const struct tempera_stage *stage = &sampler->stages[i];
         const struct tempera_stage_type *type = tempera_stage_type_of(stage->kind);
-        const char *what = "there is no such kind of stage";
-        if (type != NULL)
-            what = type->complaint(stage);
+        if (type == NULL) // 0 was never set; another may be a later version's
+            return refuse_stage(error,
+                                stage->kind == 0 ? TEMPERA_INVALID_ARGUMENT : TEMPERA_UNSUPPORTED,
+                                i, "this version has no such kind of stage");
+        const char *what = type->complaint(stage);
         if (what == NULL && type->learn != NULL && i + 1 < sampler->n_stages)
             what = "a stage that learns must be the last one";
         if (what != NULL)
-            return refuse_stage(error, i, what);
+            return refuse_stage(error, TEMPERA_INVALID_ARGUMENT, i, what);
     }
     if (error != NULL)
         *error = (struct tempera_error){.status = TEMPERA_OK};
@@ -384,6 +393,7 @@ enum tempera_status tempera_sampler_check(const struct tempera_sampler *sampler,
 {
     struct tempera_fpenv env = tempera_fpenv_enter();
     enum tempera_status status = check(sampler, error);
+    tempera_fpenv_carry(&status);
     tempera_fpenv_leave(env);
     return status;
 }

@@ -57,9 +57,8 @@ static void run_block(void *context, size_t block)
     tempera_fpenv_leave(env);
 }
 
-// This and the next are calls of their own, so that they stay behind the setting of the modes.
-__attribute__((noinline)) static void add_blocks(const struct losses_job *job, size_t n_blocks,
-                                                 struct tempera_loss_totals *totals)
+static void add_blocks(const struct losses_job *job, size_t n_blocks,
+                       struct tempera_loss_totals *totals)
 {
     for (size_t block = 0; block < n_blocks; block++) {
         const struct tempera_loss_totals *t = &job->totals[block];
@@ -78,11 +77,14 @@ void tempera_row_losses_run(size_t n_rows, tempera_row_loss_function *function,
     size_t n_blocks = n_rows == 0 ? 0 : (n_rows + job.rows_per_block - 1) / job.rows_per_block;
     tempera_parallel_for(executor, n_blocks, run_block, &job);
     struct tempera_fpenv env = tempera_fpenv_enter();
+    tempera_fpenv_carry(&job);
+    tempera_fpenv_carry(totals);
     add_blocks(&job, n_blocks, totals);
+    tempera_fpenv_carry(totals);
     tempera_fpenv_leave(env);
 }
 
-__attribute__((noinline)) static double quotient(double sum, size_t divisor)
+static double quotient(double sum, size_t divisor)
 {
     return divisor > 1 ? sum / (double)divisor : sum;
 }
@@ -96,6 +98,7 @@ enum tempera_status tempera_row_losses_reduce(size_t n_rows, tempera_row_loss_fu
     struct tempera_loss_totals totals = {.worst = TEMPERA_OK};
     tempera_row_losses_run(n_rows, function, context, outputs, &totals, executor);
     struct tempera_fpenv env = tempera_fpenv_enter();
+    tempera_fpenv_carry(&totals);
     if (loss != NULL)
         *loss = quotient(totals.loss, divisor);
     tempera_fpenv_leave(env);

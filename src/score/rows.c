@@ -172,8 +172,8 @@ enum tempera_status tempera_rows_run(size_t n_rows, size_t n_cols, tempera_rows_
     const size_t elements_per_task = 16384, tasks_per_thread = 16;
     struct rows_job job = {.function = function, .context = context, .row_status = row_status};
     size_t least = n_cols >= elements_per_task ? 1 : elements_per_task / n_cols;
-    size_t share =
-        executor == NULL ? n_rows : n_rows / tasks_per_thread / executor->n_threads;
+    size_t n_threads = executor == NULL ? 0 : executor->n_threads;
+    size_t share = n_threads == 0 ? n_rows : n_rows / tasks_per_thread / n_threads;
     job.n_rows = n_rows;
     job.rows_per_task = share > least ? share : least;
     atomic_init(&job.worst, TEMPERA_OK);

@@ -9,6 +9,7 @@
 #include "base/fpenv.h"
 #include "base/half.h"
 #include "kernels/kernels.h"
+#include "score/row_losses.h"
 #include "score/row_plan.h"
 #include "score/rows.h"
 #include "score/split_row.h"
@@ -66,15 +67,56 @@ static enum tempera_status read_options(const struct tempera_softmax_options *gi
 static struct tempera_heat heat_of(float temperature)
 {
     struct tempera_fpenv env = tempera_fpenv_enter();
+    tempera_fpenv_carry(&temperature);
     struct tempera_heat heat = tempera_heat_of((double)temperature);
+    tempera_fpenv_carry(&heat);
     tempera_fpenv_leave(env);
     return heat;
 }
 
-// The additive mask and the sinks against the call's matrices. out: NULL where there is none.
+// What the options point to, in memory.
+static void list_inputs(const struct tempera_softmax_options *o, const struct tempera_matrix *in,
+                        struct tempera_vector inputs[2])
+{
+    size_t words = in->cols / 32 + (in->cols % 32 != 0);
+    if (in->rows > 1)
+        words += (in->rows - 1) * o->mask_stride;
+    bool has_rows = in->rows > 0;
+    inputs[0] = (struct tempera_vector){has_rows ? o->mask : NULL, words * sizeof *o->mask};
+    inputs[1] = (struct tempera_vector){has_rows ? o->sinks : NULL, in->rows * sizeof *o->sinks};
+}
+
+static bool is_apart(const struct tempera_matrix *matrix, const struct tempera_vector *vector)
+{
+    return matrix == NULL || tempera_matrix_is_apart(matrix, vector->at, 1, vector->nbytes);
+}
+
+// The outputs, of which those that aren't there are NULL, against each other and the inputs; but
+// not out against in.
+static bool are_outputs_apart(const struct tempera_softmax_options *options,
+                              const struct tempera_matrix *in, const struct tempera_matrix *out,
+                              const float *logsumexp, const enum tempera_status *row_status)
+{
+    struct tempera_vector inputs[2], outputs[] = {{logsumexp, in->rows * sizeof *logsumexp},
+                                                  {row_status, in->rows * sizeof *row_status}};
+    list_inputs(options, in, inputs);
+    for (size_t i = 0; i < 2; i++) {
+        if (!is_apart(in, &outputs[i]) || !is_apart(options->add, &outputs[i]) ||
+            !is_apart(out, &outputs[i]) || !is_apart(out, &inputs[i]))
+            return false;
+        for (size_t k = 0; k < 2; k++)
+            if (!tempera_ranges_are_apart(outputs[i].at, outputs[i].nbytes, inputs[k].at,
+                                          inputs[k].nbytes))
+                return false;
+    }
+    return tempera_ranges_are_apart(logsumexp, outputs[0].nbytes, row_status, outputs[1].nbytes);
+}
+
+// What the options add, and all memory. out and logsumexp: NULL where there is none.
 static enum tempera_status check_extras(const struct tempera_softmax_options *options,
                                         const struct tempera_matrix *in,
-                                        const struct tempera_matrix *out)
+                                        const struct tempera_matrix *out, const float *logsumexp,
+                                        const enum tempera_status *row_status)
 {
     const struct tempera_matrix *add = options->add;
     if (add != NULL) {
@@ -85,8 +127,7 @@ static enum tempera_status check_extras(const struct tempera_softmax_options *op
         TEMPERA_CHECK(out == NULL || (tempera_matrix_may_write(out, add) && out->data != add->data),
                       TEMPERA_INVALID_ARGUMENT);
     }
-    TEMPERA_CHECK(options->sinks == NULL || out == NULL ||
-                      tempera_matrix_is_apart(out, options->sinks, in->rows, sizeof(float)),
+    TEMPERA_CHECK(are_outputs_apart(options, in, out, logsumexp, row_status),
                   TEMPERA_INVALID_ARGUMENT);
     return TEMPERA_OK;
 }
@@ -309,7 +350,7 @@ map_rows(const struct tempera_matrix *in, const struct tempera_softmax_options *
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     TEMPERA_CHECK(tempera_matrix_same_shape(in, out) && tempera_matrix_may_write(out, in),
                   TEMPERA_INVALID_ARGUMENT);
-    status = check_extras(&job->options, in, out);
+    status = check_extras(&job->options, in, out, NULL, row_status);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     job->heat = heat_of(job->options.temperature);
     if (is_plain(job) && out->dtype == TEMPERA_F32 &&
@@ -353,9 +394,7 @@ enum tempera_status tempera_logsumexp(const struct tempera_matrix *logits,
     status = tempera_matrix_check(logits);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     TEMPERA_CHECK(logits->rows == 0 || logsumexp != NULL, TEMPERA_INVALID_ARGUMENT);
-    TEMPERA_CHECK(tempera_matrix_is_apart(logits, logsumexp, logits->rows, sizeof *logsumexp),
-                  TEMPERA_INVALID_ARGUMENT);
-    status = check_extras(&job.options, logits, NULL);
+    status = check_extras(&job.options, logits, NULL, logsumexp, row_status);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     job.heat = heat_of(job.options.temperature);
     return tempera_rows_run(logits->rows, logits->cols, do_rows, &job, row_status, executor);

@@ -118,6 +118,7 @@ bool tempera_split_row(const struct tempera_kernels *kernels, const struct tempe
     run_phase(&s, find_maximum, executor);
     struct tempera_fpenv env = tempera_fpenv_enter();
     bool is_ordinary = join_maxima(&s);
+    tempera_fpenv_carry(&is_ordinary);
     tempera_fpenv_leave(env);
     if (!is_ordinary)
         return false;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,13 +31,38 @@ static enum tempera_status log_fail(const struct tempera_loss_log *log, const ch
                               "can't %s the loss log '%s': %s", what, log->path, strerror(reason));
 }
 
+// Two trainings would mix their lines in it. Where the file system has no locks, there is no check.
+static enum tempera_status claim(struct tempera_loss_log *log, struct tempera_error *error)
+{
+    if (flock(log->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return TEMPERA_OK;
+    tempera_loss_log_close(log);
+    return tempera_train_fail(error, TEMPERA_IO_ERROR,
+                              "another training is writing the loss log '%s': wait for its end, or "
+                              "choose another name",
+                              log->path);
+}
+
+static enum tempera_status cut(struct tempera_loss_log *log, uint64_t nbytes,
+                               struct tempera_error *error)
+{
+    if (ftruncate(log->fd, (off_t)nbytes) == 0 || errno == EINVAL) // a device has no length
+        return TEMPERA_OK;
+    int reason = errno;
+    tempera_loss_log_close(log);
+    return log_fail(log, "cut", reason, error);
+}
+
 enum tempera_status tempera_loss_log_create(struct tempera_loss_log *log,
                                             struct tempera_error *error)
 {
-    log->fd = open(log->path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
+    log->fd = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     log->nbytes = 0;
     log->digest = TEMPERA_DIGEST_EMPTY;
-    return log->fd >= 0 ? TEMPERA_OK : log_fail(log, "create", errno, error);
+    if (log->fd < 0)
+        return log_fail(log, "create", errno, error);
+    enum tempera_status status = claim(log, error);
+    return status == TEMPERA_OK ? cut(log, 0, error) : status;
 }
 
 // Digest of the first nbytes of the file; false if it is shorter or can't be read.
@@ -65,6 +91,9 @@ enum tempera_status tempera_loss_log_resume(struct tempera_loss_log *log, uint64
     log->fd = open(log->path, O_RDWR | O_APPEND | O_CLOEXEC);
     if (log->fd < 0)
         return log_fail(log, "open", errno, error);
+    enum tempera_status status = claim(log, error);
+    if (status != TEMPERA_OK)
+        return status;
     uint64_t found;
     if (!digest_file(log->fd, nbytes, &found) || found != digest) {
         tempera_loss_log_close(log);
@@ -73,11 +102,9 @@ enum tempera_status tempera_loss_log_resume(struct tempera_loss_log *log, uint64
                                   "begin another, or name the right one",
                                   log->path);
     }
-    if (ftruncate(log->fd, (off_t)nbytes) != 0) {
-        int reason = errno;
-        tempera_loss_log_close(log);
-        return log_fail(log, "cut", reason, error);
-    }
+    status = cut(log, nbytes, error);
+    if (status != TEMPERA_OK)
+        return status;
     log->nbytes = nbytes;
     log->digest = digest;
     return TEMPERA_OK;

@@ -43,6 +43,8 @@ err_has "dim"
 # Training: the output.
 run 1 train text.txt -o no-such-folder/m.gguf $small
 err_has "no-such-folder"
+run 1 train text.txt -o text.txt/m.gguf $small
+err_has "is a file, not a folder"
 run 1 train text.txt -o m.gguf $small --resume
 err_has "no checkpoint"
 [ ! -e m.gguf ] || fail "a failed training left a model"
@@ -147,5 +149,22 @@ err_has "smaller context (--context)"
 rm large.txt
 run 2 explain -m m.gguf -t 1,2,3,4,5,6,7,8,9 -p a
 run 2 generate -m m.gguf --seed -5
+
+# A hint can be pasted.
+run 2 trian
+err_has "$TEMPERA --help"
+
+# Two trainings to one name: the second leaves the first's log alone.
+if command -v flock >/dev/null; then
+    echo "kept" >busy.log.jsonl
+    exec 9>>busy.log.jsonl
+    flock 9
+    run 1 train text.txt -o busy.gguf $small
+    err_has "another training is writing the loss log"
+    exec 9>&-
+    echo "kept" >kept
+    same kept busy.log.jsonl
+    [ ! -e busy.gguf ] || fail "a model was written"
+fi
 
 finish

@@ -63,7 +63,7 @@ run 0 softmax 1 3.40282347e+38
 run 2 softmax 2 x1
 err_has "'x1'"
 run 2 softmax
-err_has "try 'tempera softmax 2 1 0.1'"
+err_has "/tempera softmax 2 1 0.1'"
 run 1 softmax nan 1
 err_has "NaN"
 run 1 softmax -- -inf -inf
