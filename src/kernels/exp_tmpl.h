@@ -23,16 +23,32 @@ ALWAYS_INLINE f32x16 two_to(f32x16 f)
     return v_add(v_set(1), two_to_minus_one(f, 0x1.62e42cp-1f));
 }
 
+// The same for each lane, or one for each.
+struct exponents {
+    f32x16 shift, lowest, L_high, L_low, magic;
+};
+
+ALWAYS_INLINE struct exponents exponents_of(const struct tempera_exponent *how)
+{
+    return (struct exponents){v_set(how->shift), v_set(how->lowest), v_set(how->L_high),
+                              v_set(how->L_low), v_set(how->magic)};
+}
+
 // e(x) = 2^((x - shift) L + the integer that magic holds), for x no NaN and at most the maximum.
 // t's addition rounds (x - shift) L to an integer k, left in t's lowest bits; f is what is left of
 // the exponent, |f| <= 1/2 + 4e-5.
+ALWAYS_INLINE f32x16 exp16_by(f32x16 x, const struct exponents *how)
+{
+    f32x16 d = v_max(how->lowest, v_sub(x, how->shift));
+    f32x16 t = v_fma(d, how->L_high, how->magic);
+    f32x16 f = v_fma(d, how->L_low, v_fma(d, how->L_high, v_sub(how->magic, t)));
+    return v_add_exponent(two_to(f), t);
+}
+
 ALWAYS_INLINE f32x16 exp16(f32x16 x, const struct tempera_exponent *how)
 {
-    f32x16 magic = v_set(how->magic), L_high = v_set(how->L_high);
-    f32x16 d = v_max(v_set(how->lowest), v_sub(x, v_set(how->shift)));
-    f32x16 t = v_fma(d, L_high, magic);
-    f32x16 f = v_fma(d, v_set(how->L_low), v_fma(d, L_high, v_sub(magic, t)));
-    return v_add_exponent(two_to(f), t);
+    const struct exponents all = exponents_of(how);
+    return exp16_by(x, &all);
 }
 
 #endif
