@@ -33,11 +33,6 @@ static tempera_u128 multiply_high(tempera_u128 a, tempera_u128 b)
     return (tempera_u128)a_high * b_high + (uint64_t)(cross1 >> 64) + (uint64_t)(cross2 >> 64);
 }
 
-tempera_u128 tempera_draw_target(tempera_u128 bits, tempera_u128 W)
-{
-    return multiply_high(bits, W);
-}
-
 // The index within one sum's masses.
 static size_t index_in(const uint64_t *masses, tempera_u128 target)
 {
@@ -49,7 +44,7 @@ static size_t index_in(const uint64_t *masses, tempera_u128 target)
 
 size_t tempera_draw_index(const uint64_t *masses, size_t n, tempera_u128 bits)
 {
-    return index_in(masses, tempera_draw_target(bits, tempera_masses_total(masses, n)));
+    return index_in(masses, multiply_high(bits, tempera_masses_total(masses, n)));
 }
 
 static size_t length_from(struct tempera_scores scores, size_t first)
@@ -69,7 +64,7 @@ struct tempera_sums tempera_candidates_sums(struct tempera_candidates *c)
 // The block that reaches the target, and of that one the masses themselves.
 size_t tempera_sums_draw(const struct tempera_sums *s, tempera_u128 bits)
 {
-    tempera_u128 target = tempera_draw_target(bits, s->W);
+    tempera_u128 target = multiply_high(bits, s->W);
     size_t first = 0;
     for (size_t i = 0; target >= s->sums[i]; i++) {
         target -= s->sums[i];

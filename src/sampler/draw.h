@@ -20,11 +20,8 @@ enum tempera_draw_number {
 // 128 random bits of (seed, stream, step, draw).
 tempera_u128 tempera_draw_bits(uint64_t seed, uint32_t stream, uint64_t step, uint32_t draw);
 
-// What the running mass of the drawn token exceeds first: floor(bits W / 2^128).
-tempera_u128 tempera_draw_target(tempera_u128 bits, tempera_u128 W);
-
-// The draw as a function of its bits: the first index whose prefix sum exceeds the target, where W
-// > 0 is the sum of masses[n].
+// The draw as a function of its bits: the first index whose prefix sum exceeds floor(bits W /
+// 2^128), where W > 0 is the sum of masses[n].
 size_t tempera_draw_index(const uint64_t *masses, size_t n, tempera_u128 bits);
 
 // What draws are made from, any number of them: sums of the masses by blocks.

@@ -101,8 +101,8 @@ struct tempera_likely tempera_likely_prefix(struct tempera_candidates *c, double
 // ------------------------------------------------------------------------------------------------
 // Top-p
 
-// Gathers the scores of a whole row from `floor` on in the pass that weighs them all: of a tenth of
-// 128256 scores that takes 37 us instead of 47.
+// Gathers the scores of a whole row from `floor` on in the pass that weighs them all: one pass over
+// the row less, which shows in tempera-bench sampler where thousands stay (normal, top-p).
 static tempera_u128 weigh_and_gather(struct tempera_candidates *c,
                                      const struct tempera_scale *scale, float floor)
 {
