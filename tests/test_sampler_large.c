@@ -260,11 +260,27 @@ static void typical_keeps_more(void)
         }
 }
 
+// Scores and a temperature that f32 can't hold, where thousands of tokens stay.
+static void huge_rows(void)
+{
+    enum { N = 16384 };
+    const struct tempera_stage stages[] = {tempera_stage_temperature(1e32f),
+                                           tempera_stage_top_p(0.9f)};
+    struct tempera_sampler sampler = tempera_sampler_of(stages, 2);
+    for (uint64_t seed = 0; seed < 4; seed++) {
+        struct tempera_sample_row row = {.sampler = &sampler, .seed = seed};
+        for (size_t i = 0; i < N; i++)
+            z[i] = (float)(check_random_between(-4, 4) * 1e32);
+        compare(N, &row, NULL, 0);
+    }
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
         {"typical keeps more than it guesses", typical_keeps_more},
         {"random chains on large rows", random_chains},
+        {"huge rows", huge_rows},
     };
     return CHECK_RUN(tests);
 }
