@@ -46,8 +46,8 @@ ALWAYS_INLINE float max_half_of(const uint16_t *z, size_t n, bool is_f16, bool *
     return v_max_lane(v_max(max[0], max[1])) + 0.0f; // -0 becomes +0
 }
 
-ALWAYS_INLINE void exp_sum_half_of(const uint16_t *z, size_t n, bool is_f16,
-                                   const struct tempera_exponent *x, double lanes[16])
+ALWAYS_INLINE void exp_sum_half_by(const uint16_t *z, size_t n, bool is_f16,
+                                   const struct tempera_exponent *x, double lanes[16], bool shifts)
 {
     uint16_t whole[GROUP];
     f64x16 sum = v_load64(lanes);
@@ -57,19 +57,30 @@ ALWAYS_INLINE void exp_sum_half_of(const uint16_t *z, size_t n, bool is_f16,
             copy_tail(p, n - i, is_f16, whole);
             p = whole;
         }
-        sum = add_group(sum, exp16(load_half(p, is_f16), x), exp16(load_half(p + 16, is_f16), x),
-                        exp16(load_half(p + 32, is_f16), x), exp16(load_half(p + 48, is_f16), x));
+        f32x16 e[4];
+        for (size_t k = 0; k < 4; k++)
+            e[k] = exp16(load_half(p + 16 * k, is_f16), x, shifts);
+        sum = add_group(sum, e[0], e[1], e[2], e[3]);
     }
     v_store64(lanes, sum);
 }
 
+ALWAYS_INLINE void exp_sum_half_of(const uint16_t *z, size_t n, bool is_f16,
+                                   const struct tempera_exponent *x, double lanes[16])
+{
+    if (x->shift == 0)
+        exp_sum_half_by(z, n, is_f16, x, lanes, false);
+    else
+        exp_sum_half_by(z, n, is_f16, x, lanes, true);
+}
+
 // 64 results. out may be z.
 ALWAYS_INLINE void softmax_group(const uint16_t *z, bool is_f16, const struct tempera_exponent *x,
-                                 float high, float low, f32x16 least, uint16_t *out)
+                                 float high, float low, f32x16 least, uint16_t *out, bool shifts)
 {
     f32x16 e[4];
     for (size_t k = 0; k < 4; k++)
-        e[k] = exp16(load_half(z + 16 * k, is_f16), x);
+        e[k] = exp16(load_half(z + 16 * k, is_f16), x, shifts);
     bool is_mixed = v_any(v_less(v_min(v_min(e[0], e[1]), v_min(e[2], e[3])), least));
     for (size_t k = 0; k < 4; k++) {
         f32x16 p = is_mixed ? scale_mixed16(e[k], high, low, least)
@@ -78,20 +89,30 @@ ALWAYS_INLINE void softmax_group(const uint16_t *z, bool is_f16, const struct te
     }
 }
 
-ALWAYS_INLINE void softmax_half_of(const uint16_t *z, size_t n, bool is_f16,
+ALWAYS_INLINE void softmax_half_by(const uint16_t *z, size_t n, bool is_f16,
                                    const struct tempera_exponent *x, float high, float low,
-                                   uint16_t *out)
+                                   uint16_t *out, bool shifts)
 {
     uint16_t whole[GROUP];
     f32x16 least = least_plain(high);
     size_t i = 0;
     for (; i + GROUP <= n; i += GROUP)
-        softmax_group(z + i, is_f16, x, high, low, least, out + i);
+        softmax_group(z + i, is_f16, x, high, low, least, out + i, shifts);
     if (i < n) {
         copy_tail(z + i, n - i, is_f16, whole);
-        softmax_group(whole, is_f16, x, high, low, least, whole);
+        softmax_group(whole, is_f16, x, high, low, least, whole, shifts);
         memcpy(out + i, whole, (n - i) * sizeof *out);
     }
+}
+
+ALWAYS_INLINE void softmax_half_of(const uint16_t *z, size_t n, bool is_f16,
+                                   const struct tempera_exponent *x, float high, float low,
+                                   uint16_t *out)
+{
+    if (x->shift == 0)
+        softmax_half_by(z, n, is_f16, x, high, low, out, false);
+    else
+        softmax_half_by(z, n, is_f16, x, high, low, out, true);
 }
 
 // ------------------------------------------------------------------------------------------------

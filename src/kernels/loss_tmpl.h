@@ -129,7 +129,7 @@ static void entropy_sum(const float *s, size_t n, float max, const struct temper
     f32x16 lowest = v_set(-(float)heat->reach);
     for (size_t i = 0; i < n; i += 16) {
         f32x16 score = load_lanes(s, n, i, -INFINITY);
-        sum = v_add_products(sum, exp16(score, x), v_max(lowest, v_sub(score, v_set(max))));
+        sum = v_add_products(sum, exp16(score, x, true), v_max(lowest, v_sub(score, v_set(max))));
     }
     v_store64(lanes, sum);
 }

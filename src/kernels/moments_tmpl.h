@@ -16,7 +16,7 @@ static void moments(const float *z, size_t n, const struct tempera_exponent *how
             f32x16 score = load_lanes(z, n, i + 16 * k, -INFINITY);
             f32x16 x = v_sub(score, m);
             x = v_select(v_less(x, least), v_set(0), x);
-            e[k] = exp16(score, how);
+            e[k] = exp16(score, how, true);
             first = v_add_products(first, e[k], x);
             second = v_add_products(second, v_mul(e[k], x), x);
         }

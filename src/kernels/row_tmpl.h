@@ -81,15 +81,15 @@ static inline void fetch_group(struct upcoming u, size_t i)
 
 // While exponentials are taken of a row that lies in a cache, memory is idle: what comes next is
 // fetched meanwhile.
-static inline f64x16 exp_sum_of(const float *z, size_t n, const struct tempera_exponent *x,
-                                float *e, f64x16 sum, struct upcoming upcoming)
+ALWAYS_INLINE f64x16 exp_sum_by(const float *z, size_t n, const struct tempera_exponent *x,
+                                float *e, f64x16 sum, struct upcoming upcoming, bool shifts)
 {
     size_t i = 0;
     for (; i + GROUP <= n; i += GROUP) {
         if (upcoming.next != NULL)
             fetch_group(upcoming, i);
-        f32x16 a = exp16(v_load(z + i), x), b = exp16(v_load(z + i + 16), x);
-        f32x16 c = exp16(v_load(z + i + 32), x), d = exp16(v_load(z + i + 48), x);
+        f32x16 a = exp16(v_load(z + i), x, shifts), b = exp16(v_load(z + i + 16), x, shifts);
+        f32x16 c = exp16(v_load(z + i + 32), x, shifts), d = exp16(v_load(z + i + 48), x, shifts);
         if (e != NULL) {
             v_store(e + i, a);
             v_store(e + i + 16, b);
@@ -101,13 +101,20 @@ static inline f64x16 exp_sum_of(const float *z, size_t n, const struct tempera_e
     if (i < n) {
         f32x16 part[4];
         for (size_t k = 0; k < 4; k++) {
-            part[k] = exp16(load_lanes(z, n, i + 16 * k, -INFINITY), x);
+            part[k] = exp16(load_lanes(z, n, i + 16 * k, -INFINITY), x, shifts);
             if (e != NULL)
                 store_lanes(e, n, i + 16 * k, part[k]);
         }
         sum = add_group(sum, part[0], part[1], part[2], part[3]);
     }
     return sum;
+}
+
+static inline f64x16 exp_sum_of(const float *z, size_t n, const struct tempera_exponent *x,
+                                float *e, f64x16 sum, struct upcoming upcoming)
+{
+    return x->shift == 0 ? exp_sum_by(z, n, x, e, sum, upcoming, false)
+                         : exp_sum_by(z, n, x, e, sum, upcoming, true);
 }
 
 // e (h + l) where that may be below the normal floats. A multiplication with such a result takes

@@ -63,7 +63,7 @@ static inline size_t sum_group(const struct tempera_rows *rows, size_t first, si
 
 static inline void find_e_max(struct tempera_row_sum *sum)
 {
-    sum->e_max = (double)v_first(exp16(v_set(sum->max), &sum->exponent));
+    sum->e_max = (double)v_first(exp16(v_set(sum->max), &sum->exponent, true));
 }
 
 // A row whose result goes past the caches keeps its exponentials here, so that each line of memory
@@ -180,7 +180,7 @@ static bool log_softmax_sixteen(const struct tempera_rows *rows, size_t first,
         return false;
     // As tempera_ln_sum
     v_store(max, group.max);
-    v_store64(ln_S, v_div64(group.sum, v_widen(exp16_by(group.max, &group.exponents))));
+    v_store64(ln_S, v_div64(group.sum, v_widen(exp16_by(group.max, &group.exponents, false))));
     for (size_t r = 0; r < 16; r++)
         ln_S[r] = tempera_log(ln_S[r]);
     for (size_t r = 0; r < 16; r++) {
@@ -202,7 +202,7 @@ static bool sums_of_sixteen(const struct tempera_rows *rows, size_t first,
     if (!done)
         return false;
     v_store(max, group.max);
-    v_store(e_max, exp16_by(group.max, &group.exponents));
+    v_store(e_max, exp16_by(group.max, &group.exponents, false));
     v_store(magic, group.exponents.magic);
     v_store(lowest, group.exponents.lowest);
     v_store64(sum, group.sum);

@@ -194,9 +194,14 @@ static inline f32x16 v_load_bf16(const uint16_t *p)
 static inline void v_store_bf16(uint16_t *p, f32x16 x)
 {
     __m512i bits = _mm512_castps_si512(x);
-    __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-    __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF)), odd);
-    __m256i half = _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
+    const __m512i one = _mm512_set1_epi32(1),
+                  upper =
+                      _mm512_set_epi16(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, //
+                                       31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+    __mmask16 is_odd = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0x10000));
+    __m512i rounded = _mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF));
+    rounded = _mm512_mask_add_epi32(rounded, is_odd, rounded, one);
+    __m256i half = _mm512_castsi512_si256(_mm512_permutexvar_epi16(upper, rounded));
     _mm256_storeu_si256((__m256i *)(void *)p, half);
 }
 
