@@ -11,7 +11,7 @@
 #include "commands.h"
 #include "timing.h"
 
-enum { VOCAB = 128256, TURNS = 41, REPEATS = 12, WINDOW = 64, MOST_STAGES = 5 };
+enum { VOCAB = 128256, TURNS = 31, REPEATS = 40, WINDOW = 64, MOST_STAGES = 5 };
 
 // ------------------------------------------------------------------------------------------------
 // Rows

@@ -282,17 +282,21 @@ void tempera_candidates_keep_from(struct tempera_candidates *c, float score)
         tempera_candidates_keep_within(c, score, INFINITY);
 }
 
-// True if no candidate of a whole row lies below `floor`. The first blocks tell of most rows that
-// one does.
+// True if no candidate of a whole row lies below `floor`. The first blocks, or the first scores,
+// tell of most rows that one does.
 static bool all_reach(const struct tempera_candidates *c, float floor)
 {
+    enum { PIECE = 4096 };
     size_t blocks = tempera_candidates_n_blocks(c);
     float *below = c->scores; // which no one needs
     if (c->n_patches > 0)
         return false;
     for (size_t b = 0; b < blocks; b++)
-        if (c->maxima[b] < floor ||
-            tempera_kernels()->gather(c->whole + b * BLOCK, NULL, block_length(c, b), 0, -FLT_MAX,
+        if (c->maxima[b] < floor)
+            return false;
+    for (size_t i = 0; i < c->n_whole; i += PIECE)
+        if (tempera_kernels()->gather(c->whole + i, NULL,
+                                      c->n_whole - i < PIECE ? c->n_whole - i : PIECE, 0, -FLT_MAX,
                                       tempera_score_before(floor), below, NULL) > 0)
             return false;
     return true;
@@ -304,8 +308,8 @@ void tempera_candidates_drop_below(struct tempera_candidates *c, float score)
         tempera_candidates_keep_from(c, score);
 }
 
-// The place behind the first n_ties candidates with a score, or n.
-static size_t place_behind(const struct tempera_candidates *c, float score, size_t n_ties)
+size_t tempera_candidates_place_behind(const struct tempera_candidates *c, float score,
+                                       size_t n_ties)
 {
     size_t at = 0, seen = 0;
     while (at < c->n) { // by blocks: counting a whole one needs no branch
@@ -328,7 +332,7 @@ void tempera_candidates_keep_ties(struct tempera_candidates *c, float score, siz
 {
     const struct tempera_kernels *kernels = tempera_kernels();
     const struct tempera_candidates all = *c;
-    size_t cut = place_behind(c, score, n_ties), i = cut / 16 * 16;
+    size_t cut = tempera_candidates_place_behind(c, score, n_ties), i = cut / 16 * 16;
     size_t end = all.n - i < 16 ? all.n : i + 16;
     size_t kept = kernels->gather(all.scores, all.ids, i, 0, score, INFINITY, all.scores, all.ids);
     for (; i < end; i++) {

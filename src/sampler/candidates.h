@@ -111,6 +111,10 @@ void tempera_candidates_drop_below(struct tempera_candidates *c, float score);
 // Keeps the scores in [low, high], of gathered candidates.
 void tempera_candidates_keep_within(struct tempera_candidates *c, float low, float high);
 
+// The place behind the first n_ties gathered candidates with a score, or n.
+size_t tempera_candidates_place_behind(const struct tempera_candidates *c, float score,
+                                       size_t n_ties);
+
 // Keeps the scores above `score` and the first n_ties of those equal to it, of gathered candidates.
 void tempera_candidates_keep_ties(struct tempera_candidates *c, float score, size_t n_ties);
 
@@ -162,6 +166,12 @@ static inline double tempera_depth(float score, float max, double inverse_T)
 {
     double x = ((double)max - (double)score) * inverse_T;
     return x < 1024 ? x : 1024;
+}
+
+// The score at a depth, about.
+static inline float tempera_score_at(const struct tempera_scale *scale, double depth)
+{
+    return tempera_to_score((double)scale->max - depth * scale->T);
 }
 
 // -ln p of the maximum, W being the sum of the masses: ln(W / largest), with no loss where it is

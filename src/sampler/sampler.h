@@ -5,9 +5,9 @@
 // dry.c (those that change scores), bans.c (those that remove tokens by name); those that filter:
 // select.c (by rank), nucleus.c, thresholds.c, typical.c, top_h.c, tail_free.c, xtc.c; those that
 // learn: mirostat.c, adaptive_p.c; draw.c, race.c; logprobs.c (what is reported). Beside them
-// weigh.c (masses and sums of them), sort.c, best.c (the largest of many), state.c (history). The
-// other calls: explain.c, draws.c, speculative.c, beam.c, guide.c; presets.c writes chains. The
-// definitions are in docs/SAMPLING.md.
+// weigh.c (masses and sums of them), guess.c (about where they lie), sort.c, best.c (the largest of
+// many), state.c (history). The other calls: explain.c, draws.c, speculative.c, beam.c, guide.c;
+// presets.c writes chains. The definitions are in docs/SAMPLING.md.
 #ifndef TEMPERA_SAMPLER_SAMPLER_H
 #define TEMPERA_SAMPLER_SAMPLER_H
 

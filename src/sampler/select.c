@@ -70,12 +70,20 @@ struct tempera_interval tempera_interval_of(const struct tempera_ranking *rankin
 // ------------------------------------------------------------------------------------------------
 // Parting
 
-// The median of a few scores, or what comes later at first, if the end is likely to. Rows that
-// defeat it for long have their range of keys halved.
+void tempera_ranking_expect(struct tempera_ranking *ranking, float sooner, float later)
+{
+    ranking->likely[0] = tempera_ranking_key(ranking, sooner);
+    ranking->likely[1] = tempera_ranking_key(ranking, later);
+}
+
+// What is known to be likely, then the median of a few scores. Rows that defeat it for long have
+// their range of keys halved.
 uint64_t tempera_pivot_of(const struct tempera_ranking *ranking, const struct tempera_part *part,
                           unsigned round)
 {
     enum { FEW = 15, PATIENCE = 24 };
+    if (round < 2 && ranking->likely[round] > part->low && ranking->likely[round] <= part->high)
+        return ranking->likely[round];
     if (round >= PATIENCE)
         return part->low + (part->high - part->low) / 2 + 1;
     uint64_t keys[FEW];
@@ -87,8 +95,7 @@ uint64_t tempera_pivot_of(const struct tempera_ranking *ranking, const struct te
             keys[at] = keys[at - 1];
         keys[at] = key;
     }
-    size_t middle = round == 0 && ranking->ends_late ? n * 2 / 3 : n / 2;
-    return keys[middle] > part->low ? keys[middle] : part->low + 1;
+    return keys[n / 2] > part->low ? keys[n / 2] : part->low + 1;
 }
 
 tempera_u128 tempera_weight_of(const struct tempera_ranking *ranking, const float *scores, size_t n)

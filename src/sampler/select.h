@@ -10,7 +10,7 @@
 struct tempera_ranking {
     const struct tempera_scale *scale; // of the masses
     bool counts;                       // each score weighs 1, not its mass
-    bool ends_late;                    // the end is likely behind two thirds of the scores
+    uint64_t likely[2];                // keys between which the end is likely to lie; 0: unknown
     bool by_distance;                  // the rest is for this, and scale
     double inverse_T, centre;
     uint32_t nearest; // the score key of the first of all floats
@@ -18,6 +18,9 @@ struct tempera_ranking {
 
 struct tempera_ranking tempera_ranking_by_distance(const struct tempera_scale *scale,
                                                    double centre);
+
+// The end is likely to lie behind the score `sooner` and before `later`.
+void tempera_ranking_expect(struct tempera_ranking *ranking, float sooner, float later);
 
 // What is left to part, and the keys among which the end of a prefix lies.
 struct tempera_part {
@@ -87,14 +90,29 @@ tempera_u128 tempera_share_above(float P, tempera_u128 W);
 // The mass that top-p has to keep of W: max(1, ceil(P W) - floor(W / 2^24)), exactly.
 tempera_u128 tempera_nucleus_weight(float P, tempera_u128 W);
 
-// Where all but about a share `tail` of a whole row's mass lies: on the scores from `floor` on. A
-// guess from a sample, so whoever uses it has to find out whether it is true. floor -infinity: no
-// guess. W: the row's mass, 0 if it isn't known.
-struct tempera_likely {
-    float floor;
-    bool are_many; // hundreds at least
+// ------------------------------------------------------------------------------------------------
+// Guesses, so that whoever uses one has to find out whether it is true
+
+enum { TEMPERA_GUESS_BINS = 512 };
+
+// The masses of a whole row by depth, in sixteenths of a nat, the last bin for all that is lower.
+struct tempera_guess {
+    double mass[TEMPERA_GUESS_BINS], total;
 };
 
-struct tempera_likely tempera_likely_prefix(struct tempera_candidates *c, double tail, double W);
+// False if the row is gathered or too small for a guess.
+bool tempera_guess_of(struct tempera_candidates *c, const struct tempera_scale *scale,
+                      struct tempera_guess *g);
+
+struct tempera_range {
+    double least, most;
+};
+
+// The depth below which the scores have this mass together, in nats.
+struct tempera_range tempera_guess_depth(const struct tempera_guess *g, double mass);
+
+// How far from a depth, on both sides of it, those lie that have this mass together.
+struct tempera_range tempera_guess_distance(const struct tempera_guess *g, double centre,
+                                            double mass);
 
 #endif

@@ -2,32 +2,34 @@
 // Locally typical sampling: a prefix of the order (distance of -ln p from the entropy ascending,
 // score descending, id ascending). -ln p_i - H is x_i - X, x being the depth and X its mean: no
 // logarithm is taken. As for top-p, a sample says where the prefix is likely to lie.
+#include <float.h>
 #include <math.h>
 
 #include "sampler/sampler.h"
-
-// Keeps the scores nearer than those at the end, those above `score`, and the first n_ties equal to
-// it.
-static void cut_at_end(struct tempera_candidates *c, struct tempera_interval nearer, float score,
-                       size_t n_ties)
-{
-    const struct tempera_candidates all = *c;
-    size_t kept = 0;
-    for (size_t i = 0; i < all.n; i++) {
-        float s = all.scores[i];
-        tempera_candidates_move(all, i, kept);
-        bool tie = (s == score) & (n_ties > 0);
-        n_ties -= tie;
-        kept += tie | (s > score) | ((s >= nearer.low) & (s <= nearer.high));
-    }
-    c->n = kept;
-}
 
 // Of those at the end, the last score that stays, and how many of its ties do.
 struct last {
     float score;
     size_t n_ties;
 };
+
+static void remove_between(float *scores, size_t n, float above, float below)
+{
+    for (size_t i = 0; i < n; i++)
+        scores[i] = scores[i] > above && scores[i] < below ? -INFINITY : scores[i];
+}
+
+// Keeps the scores nearer than those at the end, and from there up to `high`, where the last one
+// lies on the upper side.
+static void cut_at_end(struct tempera_candidates *c, struct tempera_interval nearer,
+                       struct last last, float high)
+{
+    size_t cut = tempera_candidates_place_behind(c, last.score, last.n_ties);
+    float low = nearer.low <= nearer.high ? nearer.low : -FLT_MAX;
+    remove_between(c->scores, cut, nearer.high, last.score);
+    remove_between(c->scores + cut, c->n - cut, nearer.high, tempera_score_after(last.score));
+    tempera_candidates_keep_within(c, low, high);
+}
 
 // At the end, where scores on both sides of the centre may be equally far from it, the order is by
 // score, then by id. at_end: scores[n], of which `missing` has to stay.
@@ -78,12 +80,13 @@ static bool keep_prefix(struct tempera_candidates *c, const struct tempera_ranki
     if (min_keep > 1 && n_nearer + count_within(c->own, end.n, higher) + last.n_ties < min_keep)
         last = last_of(&by_count, c->own, end.n, min_keep - n_nearer, room);
     struct tempera_interval within = tempera_interval_of(ranking, end.key);
-    tempera_candidates_keep_within(c, within.low, within.high);
-    if (last.n_ties == end.n)
+    bool is_high = tempera_depth(last.score, c->max, ranking->inverse_T) < ranking->centre;
+    if (last.n_ties < end.n && is_high) {
+        cut_at_end(c, nearer, last, within.high);
         return true;
-    if (tempera_depth(last.score, c->max, ranking->inverse_T) < ranking->centre)
-        cut_at_end(c, nearer, last.score, last.n_ties);
-    else // everything that comes later is lower
+    }
+    tempera_candidates_keep_within(c, within.low, within.high);
+    if (last.n_ties < end.n) // everything that comes later is lower
         tempera_candidates_keep_ties(c, last.score, last.n_ties);
     return true;
 }
@@ -98,9 +101,17 @@ void tempera_apply_typical(struct tempera_candidates *c, const struct tempera_st
     struct tempera_moments moments = tempera_candidates_moments(c);
     tempera_u128 least = tempera_nucleus_weight(stage->u.typical, moments.W);
     struct tempera_ranking ranking = tempera_ranking_by_distance(&scale, moments.mean_depth);
-    ranking.ends_late = true;
-    double tail = (1 - (double)stage->u.typical) / 3;
-    float floor = tempera_likely_prefix(c, tail, (double)moments.W).floor;
+    struct tempera_guess guess;
+    float floor = -INFINITY;
+    if (tempera_guess_of(c, &scale, &guess)) {
+        double tail = (double)(moments.W - least), X = moments.mean_depth;
+        double sooner = tempera_guess_distance(&guess, X, 1.1 * tail).least;
+        double later = tempera_guess_distance(&guess, X, 0.9 * tail).most;
+        double last = tempera_guess_distance(&guess, X, 0.8 * tail).most;
+        floor = tempera_score_at(&scale, X + last);
+        tempera_ranking_expect(&ranking, tempera_score_at(&scale, X + sooner),
+                               tempera_score_at(&scale, X + later));
+    }
     tempera_candidates_keep_from(c, floor);
     if (c->n == before.n)
         floor = -INFINITY;
