@@ -21,8 +21,8 @@ static void add(struct tempera_guess *g, const struct tempera_scale *scale, cons
     }
 }
 
-// A few scores in the middle of each 128th of the row, SAMPLE at most, without their blocks' maxima;
-// returns how many.
+// A few scores in the middle of each 128th of the row, SAMPLE at most, without their blocks'
+// maxima; returns how many.
 static size_t take_sample(const struct tempera_candidates *c, struct tempera_scores scores,
                           float sample[SAMPLE])
 {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Top-p: the smallest prefix of the order that has a share of the mass. One pass knows the row's
-// mass. A sample of it says before on which tokens the share is likely to lie; they are gathered and
-// weighed, and if they suffice, the end is looked for among them. If not, among all.
-
+// Top-p: the smallest prefix of the order that has a share of the mass. A sample says on which
+// tokens the share is likely to lie. One pass weighs the row and gathers these; if they suffice,
+// the end is looked for among them. If not, among all.
 #include <math.h>
 
 #include "sampler/sampler.h"
