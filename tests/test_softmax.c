@@ -534,6 +534,56 @@ static void long_halves(void)
     tempera_cpu_set_mask(UINT32_MAX);
 }
 
+// Rows of 16 bits of any length, some of whose exponentials are kept in the place of the result:
+// there at any address, in place too, with a row among them that isn't ordinary.
+static void check_halves(map_function *map, enum tempera_dtype dtype, size_t n, size_t offset)
+{
+    enum { ROWS = 5, MOST = ROWS * (40000 + 3) + 1, BAD = 3 };
+    static float wide[MOST];
+    static uint16_t given[MOST], in_place[MOST], apart[MOST], expected[MOST];
+    const struct tempera_kernels *k = tempera_kernels();
+    size_t stride = n + 3;
+    enum tempera_status status[ROWS];
+    fill_random(wide, MOST);
+    wide[offset + BAD * stride + n / 2] = NAN;
+    k->narrow(wide, MOST, dtype, given);
+    given[offset + BAD * stride + n / 2] ^= (uint16_t)(offset << 15); // a NaN of either sign
+    memcpy(in_place, given, sizeof given);
+    memcpy(apart, given, sizeof given);
+    memcpy(expected, given, sizeof given);
+    const struct tempera_matrix in = {given + offset, dtype, ROWS, n, stride};
+    const struct tempera_matrix out = {apart + offset, dtype, ROWS, n, stride};
+    const struct tempera_matrix same = {in_place + offset, dtype, ROWS, n, stride};
+    const struct tempera_matrix floats = {wide, TEMPERA_F32, ROWS, n, n};
+    CHECK_STATUS(map(&in, NULL, &floats, NULL, NULL), TEMPERA_NAN_INPUT);
+    for (size_t r = 0; r < ROWS; r++)
+        k->narrow(wide + r * n, n, dtype, expected + offset + r * stride);
+    CHECK_STATUS(map(&in, NULL, &out, status, NULL), TEMPERA_NAN_INPUT);
+    for (size_t r = 0; r < ROWS; r++)
+        CHECK_STATUS(status[r], r == BAD ? TEMPERA_NAN_INPUT : TEMPERA_OK);
+    CHECK_STATUS(map(&same, NULL, &same, NULL, NULL), TEMPERA_NAN_INPUT);
+    CHECK_MEM(apart, expected, sizeof apart);
+    CHECK_MEM(in_place, expected, sizeof in_place);
+}
+
+static void rows_of_halves(void)
+{
+    static const size_t sizes[] = {1,    128,  129,  700,  1000,  2047,  2048,
+                                   2049, 4097, 8191, 8192, 12289, 20001, 40000};
+    const struct tempera_kernels *table;
+    for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++) {
+        tempera_kernels_use(table);
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+            for (size_t offset = 0; offset < 2; offset++) {
+                check_halves(tempera_softmax, TEMPERA_F16, sizes[s], offset);
+                check_halves(tempera_softmax, TEMPERA_BF16, sizes[s], offset);
+                check_halves(tempera_log_softmax, TEMPERA_F16, sizes[s], offset);
+                check_halves(tempera_log_softmax, TEMPERA_BF16, sizes[s], offset);
+            }
+    }
+    tempera_cpu_set_mask(UINT32_MAX);
+}
+
 static void row_statuses(void)
 {
     float z[12] = {1, 2, 3, -INFINITY, -INFINITY, -INFINITY, 1, NAN, 2, 3, 4, 5}, p[12];
@@ -682,6 +732,7 @@ int main(void)
         {"masks", masks},
         {"long rows with options, apart and in place", long_rows},
         {"long rows of 16 bits, apart and in place", long_halves},
+        {"rows of 16 bits, of any length and at any address", rows_of_halves},
         {"a status for each row", row_statuses},
         {"any executor, the same bits", any_executor},
         {"the caller's modes", callers_modes},

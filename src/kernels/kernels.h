@@ -106,6 +106,8 @@ struct tempera_kernels {
 
     // ---- Pieces of a row, each from an index that is a multiple of 64 on.
     float (*max)(const float *z, size_t n, bool *has_nan);
+    // e(z)
+    double (*exp_one)(float z, const struct tempera_exponent *x);
     // Adds e(z_i) to the 16 lanes, and stores it unless e is NULL. e may be z.
     void (*exp_sum)(const float *z, size_t n, const struct tempera_exponent *x, float *e,
                     double lanes[16]);
@@ -122,13 +124,18 @@ struct tempera_kernels {
     // To nearest even.
     void (*narrow)(const float *x, size_t n, enum tempera_dtype dtype, void *out);
 
-    // ---- Rows of f16 or bf16: max, exp_sum, and exponentials with their quotients, of the same
-    // type. out may be z.
+    // ---- Pieces of rows of f16 or bf16, from multiples of 64 on, results of the same type. e has
+    // room for n rounded up to 64.
     float (*max_half)(const uint16_t *z, size_t n, enum tempera_dtype dtype, bool *has_nan);
     void (*exp_sum_half)(const uint16_t *z, size_t n, enum tempera_dtype dtype,
-                         const struct tempera_exponent *x, double lanes[16]);
+                         const struct tempera_exponent *x, float *e, double lanes[16]);
+    void (*scale_half)(const float *e, size_t n, enum tempera_dtype dtype, float high, float low,
+                       uint16_t *out);
+    // Both at once: out_i = e(z_i) (high + low). out may be z.
     void (*softmax_half)(const uint16_t *z, size_t n, enum tempera_dtype dtype,
                          const struct tempera_exponent *x, float high, float low, uint16_t *out);
+    void (*log_map_half)(const uint16_t *z, size_t n, enum tempera_dtype dtype, float max,
+                         const struct tempera_heat *heat, double ln_S, uint16_t *out);
 
     // ---- Calibration. With x_i = z_i - max, or 0 where that is below `lowest`, adds e(z_i),
     // e(z_i) x_i and e(z_i) x_i^2 to the lanes. T at most 2^60, so that all stays in f32's range.

@@ -212,6 +212,11 @@ ALWAYS_INLINE void log_map_of(const float *z, size_t n, float max, const struct 
 // ------------------------------------------------------------------------------------------------
 // As the table has them
 
+static double exp_one(float z, const struct tempera_exponent *x)
+{
+    return (double)v_first(exp16(v_set(z), x, true));
+}
+
 static float max_piece(const float *z, size_t n, bool *has_nan)
 {
     return max_of(z, n, has_nan);

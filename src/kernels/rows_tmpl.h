@@ -61,11 +61,6 @@ static inline size_t sum_group(const struct tempera_rows *rows, size_t first, si
     return count;
 }
 
-static inline void find_e_max(struct tempera_row_sum *sum)
-{
-    sum->e_max = (double)v_first(exp16(v_set(sum->max), &sum->exponent, true));
-}
-
 // A row whose result goes past the caches keeps its exponentials here, so that each line of memory
 // is written once and never read: 0.72 of the time for 4096 x 4096.
 static inline bool softmax_streams(const struct tempera_rows *rows)
@@ -255,7 +250,7 @@ static size_t log_softmax_rows(const struct tempera_rows *rows, const struct tem
         }
         size_t count = sum_group(rows, done, wanted, heat, false, sums);
         for (size_t r = 0; r < count; r++)
-            find_e_max(&sums[r]);
+            sums[r].e_max = exp_one(sums[r].max, &sums[r].exponent);
         for (size_t r = 0; r < count; r++)
             ln_S[r] = tempera_ln_sum(&sums[r]);
         for (size_t r = 0; r < count; r++) {
@@ -287,7 +282,7 @@ static size_t sum_rows(const struct tempera_rows *rows, const struct tempera_hea
         }
         size_t count = sum_group(rows, done, wanted, heat, rows->out != NULL, sums + done);
         for (size_t r = 0; r < count; r++)
-            find_e_max(&sums[done + r]);
+            sums[done + r].e_max = exp_one(sums[done + r].max, &sums[done + r].exponent);
         done += count;
         if (count < wanted)
             break;

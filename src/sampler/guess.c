@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Where the mass of a whole row is likely to lie: a thousand scores here and there stand for most of
-// the row. The large ones, which are too few for a sample, are maxima of their blocks, but for some,
-// and all of these are counted.
+// Where the mass of a whole row is likely to lie: a thousand scores here and there stand for most
+// of the row. The large ones, which are too few for a sample, are maxima of their blocks, but for
+// some, and all of these are counted.
 #include <math.h>
 
 #include "sampler/sampler.h"

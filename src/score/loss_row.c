@@ -106,8 +106,8 @@ static void sweep_piece(const struct tempera_loss *loss, const struct tempera_lo
     const struct tempera_kernels *k = loss->kernels;
     float score_buffer[PIECE], probs_buffer[PIECE];
     float *held = o->held == NOTHING ? NULL : (float *)row->d_logits + at;
-    const float *s = tempera_loss_scores(loss, row, o->row.max, at, n,
-                                         o->held == SCORES ? held : score_buffer);
+    const float *s =
+        tempera_loss_scores(loss, row, o->row.max, at, n, o->held == SCORES ? held : score_buffer);
     if (row->probs != NULL) {
         struct tempera_mass mass = tempera_loss_mass(loss, row, at, n, probs_buffer);
         k->target_sums(&mass, s, n, lanes->mass, lanes->scores);
@@ -234,9 +234,7 @@ static void map_pieces(const struct tempera_loss *loss, const struct tempera_los
                        const struct ordinary *o, struct tempera_loss_map *map, double factor,
                        bool in_double)
 {
-    const float nothing = -INFINITY;
-    double unused[16] = {0};
-    loss->kernels->exp_sum(&nothing, 1, &o->row.exponent, &map->nothing, unused);
+    map->nothing = (float)loss->kernels->exp_one(-INFINITY, &o->row.exponent);
     for (size_t at = 0; at < loss->cols; at += PIECE)
         map_piece(loss, row, o, map, factor, in_double, at, smaller(loss->cols - at, PIECE));
 }
@@ -250,8 +248,8 @@ static void map_row(const struct tempera_loss *loss, const struct tempera_loss_r
     bool in_double = !is_held_by_f32(ratio) || !is_held_by_f32((double)map.target.share) ||
                      !is_held_by_f32((double)map.target.floor);
     // In `scale`, what a masked score has is below 2^-152 of the factor: 0 up to a factor of 4.
-    bool is_plain = o->held == EXPONENTIALS && !tempera_loss_needs_sums(loss, row) &&
-                    fabs(slopes->factor) <= 4;
+    bool is_plain =
+        o->held == EXPONENTIALS && !tempera_loss_needs_sums(loss, row) && fabs(slopes->factor) <= 4;
     if (!in_double)
         tempera_split_inverse(slopes->factor, o->row.sum, &map.high, &map.low);
     if (is_plain && !in_double)

@@ -34,16 +34,12 @@ static void add_piece(const struct tempera_kernels *kernels, const float *z, siz
 static struct tempera_moments finish(const struct tempera_kernels *kernels, float max,
                                      struct sums *sums)
 {
-    float e_max = 1;
-    double unused[16] = {0};
-    if (!sums->is_wide)
-        kernels->exp_sum(&max, 1, &sums->exponent, &e_max, unused);
+    double e_max = sums->is_wide ? 1 : kernels->exp_one(max, &sums->exponent);
     double S = tempera_sum_lanes(sums->lanes[0]);
     double mean = tempera_sum_lanes(sums->lanes[1]) / S;
     double variance = tempera_sum_lanes(sums->lanes[2]) / S - mean * mean;
-    return (struct tempera_moments){.ln_S = tempera_log(S / (double)e_max),
-                                    .mean = mean,
-                                    .variance = variance > 0 ? variance : 0};
+    return (struct tempera_moments){
+        .ln_S = tempera_log(S / e_max), .mean = mean, .variance = variance > 0 ? variance : 0};
 }
 
 void tempera_row_moments(const struct tempera_row_source *source, float max,

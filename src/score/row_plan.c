@@ -82,26 +82,22 @@ static void sum_block(const struct tempera_row_source *source, size_t start, siz
                       const struct tempera_exponent *x, double lanes[16])
 {
     float buffer[TEMPERA_PIECE];
-    if (is_half(source)) {
-        const uint16_t *z = source->z;
-        source->kernels->exp_sum_half(z + start, end - start, source->how.dtype, x, lanes);
-        return;
-    }
+    const uint16_t *half = is_half(source) ? source->z : NULL;
     for (size_t at = start; at < end; at += TEMPERA_PIECE) {
         size_t n = piece_of(source, at);
-        source->kernels->exp_sum(tempera_row_piece(source, at, n, buffer), n, x, NULL, lanes);
+        if (half != NULL)
+            source->kernels->exp_sum_half(half + at, n, source->how.dtype, x, buffer, lanes);
+        else
+            source->kernels->exp_sum(tempera_row_piece(source, at, n, buffer), n, x, NULL, lanes);
     }
 }
 
 // As the kernels sum a whole row: lanes within a block, blocks in order.
 static void sum_ordinary(struct tempera_row_plan *plan, const struct tempera_row_source *source)
 {
-    float e_max;
-    double unused[16] = {0};
     plan->sum.max = plan->max;
     plan->sum.exponent = tempera_exponent_of(plan->max, &plan->heat);
-    source->kernels->exp_sum(&plan->max, 1, &plan->sum.exponent, &e_max, unused);
-    plan->sum.e_max = (double)e_max;
+    plan->sum.e_max = source->kernels->exp_one(plan->max, &plan->sum.exponent);
     plan->sum.sum = 0;
     size_t block = tempera_row_block(source->n);
     for (size_t start = 0; start < source->n; start += block) {
@@ -118,8 +114,8 @@ static void sum_wide(struct tempera_row_plan *plan, const struct tempera_row_sou
     float buffer[TEMPERA_PIECE];
     for (size_t at = 0; at < source->n; at += TEMPERA_PIECE) {
         size_t n = piece_of(source, at);
-        plan->wide_sum += tempera_wide_sum(tempera_row_piece(source, at, n, buffer), n, plan->max,
-                                           plan->heat.T);
+        plan->wide_sum +=
+            tempera_wide_sum(tempera_row_piece(source, at, n, buffer), n, plan->max, plan->heat.T);
     }
     plan->ln_S = tempera_log(plan->wide_sum);
 }
@@ -196,18 +192,6 @@ void tempera_row_plan_softmax(const struct tempera_row_plan *plan,
         break;
     }
     }
-}
-
-bool tempera_row_plan_softmax_half(const struct tempera_row_plan *plan,
-                                   const struct tempera_row_source *source, uint16_t *out)
-{
-    float high, low;
-    if (plan->kind != TEMPERA_ROW_ORDINARY || !is_half(source))
-        return false;
-    tempera_split_inverse(1, plan->sum.sum, &high, &low);
-    source->kernels->softmax_half(source->z, source->n, source->how.dtype, &plan->sum.exponent,
-                                  high, low, out);
-    return true;
 }
 
 void tempera_row_plan_log_softmax(const struct tempera_row_plan *plan,

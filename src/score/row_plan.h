@@ -54,11 +54,6 @@ void tempera_row_plan_log_softmax(const struct tempera_row_plan *plan,
                                   const struct tempera_kernels *kernels, const float *x, size_t n,
                                   float *out);
 
-// A whole planned row of 16 bits to one of the same type, which may be the same row. False, nothing
-// done: it isn't ordinary, or there is more to prepare than its type.
-bool tempera_row_plan_softmax_half(const struct tempera_row_plan *plan,
-                                   const struct tempera_row_source *source, uint16_t *out);
-
 // ln sum exp(z / T)
 float tempera_row_plan_logsumexp(const struct tempera_row_plan *plan);
 

@@ -126,10 +126,10 @@ static struct tempera_row_statistics merge(const struct tempera_row_statistics *
     if (a->max != a->max || b->max != b->max)
         return (struct tempera_row_statistics){canonical_nan(), canonical_nan(), canonical_nan()};
     double max = a->max > b->max ? a->max : b->max;
-    return (struct tempera_row_statistics){
-        .max = max,
-        .sum = rescaled(a->sum, a->max, max, T) + rescaled(b->sum, b->max, max, T),
-        .target = a->target > b->target ? a->target : b->target};
+    return (struct tempera_row_statistics){.max = max,
+                                           .sum = rescaled(a->sum, a->max, max, T) +
+                                                  rescaled(b->sum, b->max, max, T),
+                                           .target = a->target > b->target ? a->target : b->target};
 }
 
 __attribute__((noinline)) static void merge_rows(struct tempera_row_statistics *statistics,
@@ -161,14 +161,12 @@ struct share {
 
 static struct share share_of(const struct shard_job *job, const struct tempera_row_statistics *row)
 {
-    float max = (float)row->max, e_max;
-    double unused[16] = {0};
+    float max = (float)row->max;
     struct share share = {.row = row,
                           .is_ordinary = job->heat.is_ordinary && tempera_max_is_ordinary(max)};
     if (share.is_ordinary) {
         share.exponent = tempera_exponent_of(max, &job->heat);
-        job->kernels->exp_sum(&max, 1, &share.exponent, &e_max, unused);
-        share.sum = row->sum * (double)e_max;
+        share.sum = row->sum * job->kernels->exp_one(max, &share.exponent);
         tempera_split_inverse(job->scale, share.sum, &share.high, &share.low);
     }
     return share;
@@ -181,10 +179,7 @@ static double share_at(const struct shard_job *job, const struct share *share, f
         return score == INFINITY ? 1 / row->sum : 0;
     if (!share->is_ordinary)
         return tempera_exp(((double)score - row->max) / job->heat.T) / row->sum;
-    float e;
-    double unused[16] = {0};
-    job->kernels->exp_sum(&score, 1, &share->exponent, &e, unused);
-    return (double)e / share->sum;
+    return job->kernels->exp_one(score, &share->exponent) / share->sum;
 }
 
 // out[n] = scale p of scores z[n]; may be z.
@@ -227,10 +222,10 @@ static enum tempera_status status_of(const struct tempera_row_statistics *row)
 {
     bool target_is_masked =
         row->target == -INFINITY || (row->max == INFINITY && row->target != INFINITY);
-    return row->max != row->max     ? TEMPERA_NAN_INPUT
-           : row->max == -INFINITY  ? TEMPERA_ALL_MASKED
-           : target_is_masked       ? TEMPERA_TARGET_MASKED
-                                    : TEMPERA_OK;
+    return row->max != row->max    ? TEMPERA_NAN_INPUT
+           : row->max == -INFINITY ? TEMPERA_ALL_MASKED
+           : target_is_masked      ? TEMPERA_TARGET_MASKED
+                                   : TEMPERA_OK;
 }
 
 static double logsumexp_of(const struct tempera_row_statistics *row, double T)
@@ -276,8 +271,7 @@ prepare(struct shard_job *job, const struct tempera_shard_options *options, size
     job->options = *options;
     TEMPERA_CHECK(options->temperature > 0 && options->temperature < INFINITY,
                   TEMPERA_INVALID_ARGUMENT);
-    TEMPERA_CHECK(options->gradient_scale - options->gradient_scale == 0,
-                  TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(options->gradient_scale - options->gradient_scale == 0, TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK((unsigned)options->reduction <= TEMPERA_REDUCTION_NONE, TEMPERA_INVALID_ARGUMENT);
     enum tempera_status status = tempera_matrix_check(job->logits);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
@@ -288,8 +282,8 @@ prepare(struct shard_job *job, const struct tempera_shard_options *options, size
     TEMPERA_CHECK(rows == 0 || job->classes != NULL, TEMPERA_INVALID_ARGUMENT);
     *count = 0;
     for (size_t r = 0; r < rows; r++) {
-        TEMPERA_CHECK(is_ignored(job, r) || (job->classes[r] >= 0 &&
-                                             (size_t)job->classes[r] < options->n_classes),
+        TEMPERA_CHECK(is_ignored(job, r) ||
+                          (job->classes[r] >= 0 && (size_t)job->classes[r] < options->n_classes),
                       TEMPERA_TARGET_OUT_OF_RANGE);
         *count += !is_ignored(job, r);
     }

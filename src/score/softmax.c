@@ -9,6 +9,7 @@
 #include "base/fpenv.h"
 #include "base/half.h"
 #include "kernels/kernels.h"
+#include "score/half_rows.h"
 #include "score/row_losses.h"
 #include "score/row_plan.h"
 #include "score/rows.h"
@@ -48,7 +49,7 @@ read_options_inside(const struct tempera_softmax_options *given,
         size_t known = given->struct_size < sizeof *options ? given->struct_size : sizeof *options;
         memcpy(options, given, known);
     }
-    TEMPERA_CHECK(options->temperature >= 0, TEMPERA_INVALID_ARGUMENT); // no NaN, either
+    TEMPERA_CHECK(options->temperature >= 0, TEMPERA_INVALID_ARGUMENT);            // no NaN, either
     TEMPERA_CHECK(options->scale - options->scale == 0, TEMPERA_INVALID_ARGUMENT); // finite
     TEMPERA_CHECK(options->softcap >= 0 && options->softcap < INFINITY, TEMPERA_INVALID_ARGUMENT);
     return TEMPERA_OK;
@@ -141,11 +142,24 @@ static size_t n_scores(const struct softmax_job *job)
     return job->in->cols + (job->options.sinks != NULL);
 }
 
-static bool is_plain(const struct softmax_job *job)
+static bool is_bare(const struct softmax_job *job)
 {
     const struct tempera_softmax_options *o = &job->options;
-    return job->in->dtype == TEMPERA_F32 && o->mask == NULL && o->scale == 1 && o->softcap == 0 &&
-           o->add == NULL && o->sinks == NULL;
+    return o->mask == NULL && o->scale == 1 && o->softcap == 0 && o->add == NULL &&
+           o->sinks == NULL;
+}
+
+static bool is_plain(const struct softmax_job *job)
+{
+    return job->in->dtype == TEMPERA_F32 && is_bare(job);
+}
+
+// Shorter rows are done sixteen at a time, as copies in f32.
+static bool is_half(const struct softmax_job *job)
+{
+    const size_t long_enough = 129;
+    return job->out != NULL && job->in->dtype != TEMPERA_F32 && job->out->dtype == job->in->dtype &&
+           job->in->cols >= long_enough && is_bare(job);
 }
 
 static struct tempera_row_source source_of(const struct softmax_job *job, size_t r)
@@ -235,8 +249,29 @@ static size_t do_copied_rows(const struct softmax_job *job, size_t first, size_t
     return done;
 }
 
+static size_t do_half_rows(const struct softmax_job *job, size_t first, size_t n_rows)
+{
+    const struct tempera_half_rows rows = {
+        .kernels = job->kernels,
+        .heat = &job->heat,
+        .dtype = job->in->dtype,
+        .in = tempera_matrix_element(job->in, first, 0),
+        .out = tempera_matrix_element(job->out, first, 0),
+        .in_stride = job->in->row_stride,
+        .out_stride = job->out->row_stride,
+        .n_rows = n_rows,
+        .n = job->in->cols,
+    };
+    if (!job->heat.is_ordinary)
+        return 0;
+    return job->piece == tempera_row_plan_log_softmax ? tempera_half_log_softmax_rows(&rows)
+                                                      : tempera_half_softmax_rows(&rows);
+}
+
 static size_t do_ordinary_rows(const struct softmax_job *job, size_t first, size_t n_rows)
 {
+    if (is_half(job))
+        return do_half_rows(job, first, n_rows);
     bool converts = job->out != NULL && job->out->dtype != TEMPERA_F32;
     if (is_plain(job) && !converts)
         return do_plain_rows(job, first, n_rows);
@@ -271,10 +306,6 @@ static enum tempera_status do_any_row(const struct softmax_job *job, size_t r)
     if (job->out == NULL)
         job->logsumexp[r] = tempera_row_plan_logsumexp(&plan);
     source.n = cols; // the sink gets no output
-    bool same_type = job->out != NULL && job->out->dtype == job->in->dtype;
-    if (same_type && job->piece == tempera_row_plan_softmax &&
-        tempera_row_plan_softmax_half(&plan, &source, tempera_matrix_element(job->out, r, 0)))
-        return TEMPERA_OK;
     source.sink = NULL;
     for (size_t at = 0; job->out != NULL && at < source.n; at += TEMPERA_PIECE) {
         size_t n = source.n - at < TEMPERA_PIECE ? source.n - at : TEMPERA_PIECE;

@@ -96,13 +96,10 @@ static bool join_maxima(struct split *s)
 
 static void join_sums(struct split *s)
 {
-    float e_max;
-    double unused[16] = {0};
     s->row.sum = 0;
     for (size_t b = 0; b < s->n_blocks; b++)
         s->row.sum += s->sums[b];
-    s->kernels->exp_sum(&s->row.max, 1, &s->row.exponent, &e_max, unused);
-    s->row.e_max = (double)e_max;
+    s->row.e_max = s->kernels->exp_one(s->row.max, &s->row.exponent);
     s->ln_S = tempera_ln_sum(&s->row);
     tempera_split_inverse(1, s->row.sum, &s->high, &s->low);
 }
@@ -111,8 +108,13 @@ bool tempera_split_row(const struct tempera_kernels *kernels, const struct tempe
                        const float *z, size_t n, bool is_log, float *out,
                        const struct tempera_executor *executor)
 {
-    struct split s = {.kernels = kernels, .heat = heat, .z = z, .out = out, .n = n,
-                      .block = tempera_row_block(n), .is_log = is_log};
+    struct split s = {.kernels = kernels,
+                      .heat = heat,
+                      .z = z,
+                      .out = out,
+                      .n = n,
+                      .block = tempera_row_block(n),
+                      .is_log = is_log};
     s.n_blocks = (n + s.block - 1) / s.block;
     s.n_chunks = executor->n_threads < s.n_blocks ? executor->n_threads : s.n_blocks;
     run_phase(&s, find_maximum, executor);
