@@ -73,10 +73,12 @@ struct upcoming {
     size_t nbytes;
 };
 
+// Into the second level: the first is full of the row at hand, and there are more places for lines
+// on their way to the second. 0.8 to 1.0 of the time that sums of 256 x 50257 take otherwise.
 static inline void fetch_group(struct upcoming u, size_t i)
 {
     for (size_t k = i; k < i + GROUP; k += 16)
-        __builtin_prefetch((const void *)((uintptr_t)u.next + k * u.nbytes));
+        __builtin_prefetch((const void *)((uintptr_t)u.next + k * u.nbytes), 0, 2);
 }
 
 // While exponentials are taken of a row that lies in a cache, memory is idle: what comes next is
