@@ -568,8 +568,8 @@ static void check_halves(map_function *map, enum tempera_dtype dtype, size_t n, 
 
 static void rows_of_halves(void)
 {
-    static const size_t sizes[] = {1,    128,  129,  700,  1000,  2047,  2048,
-                                   2049, 4097, 8191, 8192, 12289, 20001, 40000};
+    static const size_t sizes[] = {1,    128,  129,  700,   1000,  2047,  2048, 2049,
+                                   4097, 8191, 8192, 12289, 16384, 20001, 40000};
     const struct tempera_kernels *table;
     for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++) {
         tempera_kernels_use(table);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Exponentials are f32, so that those of a long row have no room where the row lies. As many as can
-// are kept between the sum and the quotients, the others are taken twice: of 128256, 0.45 are, or
+// are kept between the sum and the quotients, the others are taken twice: of 128256, 0.46 are, or
 // 0.94 if the result takes the row's own place. Short rows are worked on in groups, phase by phase,
 // as in kernels/rows_tmpl.h.
 #include "score/half_rows.h"
