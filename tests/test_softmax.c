@@ -535,16 +535,19 @@ static void long_halves(void)
 }
 
 // Rows of 16 bits of any length, some of whose exponentials are kept in the place of the result:
-// there at any address, in place too, with a row among them that isn't ordinary.
+// there at any address, in place too, with a row among them that isn't ordinary and one that has
+// nothing but -0.
 static void check_halves(map_function *map, enum tempera_dtype dtype, size_t n, size_t offset)
 {
-    enum { ROWS = 5, MOST = ROWS * (40000 + 3) + 1, BAD = 3 };
+    enum { ROWS = 5, MOST = ROWS * (40000 + 3) + 1, ZERO = 1, BAD = 3 };
     static float wide[MOST];
     static uint16_t given[MOST], in_place[MOST], apart[MOST], expected[MOST];
     const struct tempera_kernels *k = tempera_kernels();
     size_t stride = n + 3;
     enum tempera_status status[ROWS];
     fill_random(wide, MOST);
+    for (size_t i = 0; i < n; i++)
+        wide[offset + ZERO * stride + i] = i == 0 ? -0.0f : -INFINITY;
     wide[offset + BAD * stride + n / 2] = NAN;
     k->narrow(wide, MOST, dtype, given);
     given[offset + BAD * stride + n / 2] ^= (uint16_t)(offset << 15); // a NaN of either sign
