@@ -176,6 +176,29 @@ static void tail_is_reached(void)
     CHECK_EQ_SIZE(n_distinct, hits);
 }
 
+// Many at once, by every table: the lower half of each token's bits.
+static void bits_of_many(void)
+{
+    enum { MOST = 67 };
+    const uint64_t seed = 0x123456789ABCDEF0u, step = 0xFEDCBA9876543210u;
+    const struct tempera_kernels *table;
+    for (size_t t = 0; (table = tempera_kernels_at(t)) != NULL; t++)
+        for (size_t n = 0; n <= MOST; n++) {
+            int32_t ids[MOST];
+            uint64_t bits[MOST + 1];
+            for (size_t i = 0; i < n; i++)
+                ids[i] = (int32_t)(i % 3 == 0 ? INT32_MAX - i : i * 7919);
+            bits[n] = 42;
+            struct tempera_philox_input in = tempera_draw_input(seed, 7, step, TEMPERA_DRAW_NOISE);
+            table->luck(in.key, in.counter, ids, n, bits);
+            for (size_t i = 0; i < n; i++) {
+                uint32_t draw = TEMPERA_DRAW_NOISE + (uint32_t)ids[i];
+                CHECK_EQ_U64(bits[i], (uint64_t)tempera_draw_bits(seed, 7, step, draw));
+            }
+            CHECK_EQ_U64(bits[n], 42);
+        }
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -186,6 +209,7 @@ int main(void)
         {"bits depend on every bit of seed, stream, step and draw",
          bits_depend_on_every_bit_of_their_key},
         {"bits are pinned", bits_are_pinned},
+        {"bits of many tokens, by every table", bits_of_many},
         {"the tail is reached", tail_is_reached},
     };
     return CHECK_RUN(tests);

@@ -152,10 +152,56 @@ static void long_rows(void)
             check_all(dtypes[dtype], how & 1, how & 2, how & 4);
 }
 
+// Where the kernels read 16 bits themselves: the bits of a copy in f32, narrowed. With masked
+// classes, z-loss and class weights, apart and in place.
+static void check_halves(enum tempera_dtype dtype, float z_loss)
+{
+    static float floats[COUNT], d_floats[COUNT];
+    static char in_place[COUNT * 2], expected[COUNT * 2];
+    float row_loss[3][ROWS];
+    struct tempera_cross_entropy_options o = options_of(true);
+    o.z_loss = z_loss;
+    o.class_weights = weights;
+    fill(dtype);
+    for (size_t i = 0; i < COUNT; i++)
+        if (i % 5 == 3)
+            logits[i] = put(dtype, -INFINITY, logits_memory, i);
+    memcpy(floats, logits, sizeof floats);
+    memcpy(in_place, logits_memory, sizeof in_place);
+    struct tempera_matrix z[] = {{floats, TEMPERA_F32, ROWS, COLS, COLS},
+                                 {logits_memory, dtype, ROWS, COLS, COLS},
+                                 {in_place, dtype, ROWS, COLS, COLS}};
+    struct tempera_matrix d[] = {{d_floats, TEMPERA_F32, ROWS, COLS, COLS},
+                                 {d_memory, dtype, ROWS, COLS, COLS},
+                                 {in_place, dtype, ROWS, COLS, COLS}};
+    const int32_t possible[ROWS] = {0, COLS - 2, 17000};
+    struct tempera_targets targets = {possible, NULL};
+    for (size_t i = 0; i < 3; i++) {
+        struct tempera_cross_entropy_outputs out = {
+            .struct_size = sizeof out, .d_logits = &d[i], .row_loss = row_loss[i]};
+        CHECK_STATUS(tempera_cross_entropy(&z[i], &targets, &o, &out, NULL), TEMPERA_OK);
+    }
+    for (size_t i = 0; i < COUNT; i++)
+        put(dtype, d_floats[i], expected, i);
+    CHECK_MEM(row_loss[1], row_loss[0], sizeof row_loss[0]);
+    CHECK_MEM(row_loss[2], row_loss[0], sizeof row_loss[0]);
+    CHECK_MEM(d_memory, expected, sizeof expected);
+    CHECK_MEM(in_place, expected, sizeof expected);
+}
+
+static void rows_of_halves(void)
+{
+    check_halves(TEMPERA_F16, 0);
+    check_halves(TEMPERA_BF16, 0);
+    check_halves(TEMPERA_F16, 0.1f); // a factor of at most 4
+    check_halves(TEMPERA_BF16, 1);   // and a larger one
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
         {"rows of several pieces and blocks", long_rows},
+        {"rows of 16 bits, bit by bit", rows_of_halves},
     };
     return CHECK_RUN(tests);
 }

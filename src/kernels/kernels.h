@@ -200,6 +200,9 @@ struct tempera_kernels {
                         float inverse_T, uint64_t sums[2]);
     // The sum of (e(z_i) 2^-26)^2, rounded, in f32; n as for mass_sum.
     uint64_t (*mass_squares)(const float *z, size_t n, const struct tempera_exponent *x);
+    // bits[n]: the lower 64 bits of Philox blocks; ids[n] are added to the counter's first word.
+    void (*luck)(const uint32_t key[2], const uint32_t counter[4], const int32_t *ids, size_t n,
+                 uint64_t *bits);
 };
 
 extern const struct tempera_kernels tempera_kernels_scalar;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/exp.h"
+#include "base/philox.h"
 #include "kernels/kernels.h"
 #include "kernels/scalars.h"
 #include "simd/vec.h"
@@ -23,6 +24,7 @@
 #include "kernels/convert_tmpl.h"
 #include "kernels/half_tmpl.h"
 #include "kernels/loss_tmpl.h"
+#include "kernels/luck_tmpl.h"
 #include "kernels/masses_tmpl.h"
 
 const struct tempera_kernels TABLE = {
@@ -61,4 +63,5 @@ const struct tempera_kernels TABLE = {
     .mass_sum_gather = mass_sum_gather,
     .mass_depths = mass_depths,
     .mass_squares = mass_squares,
+    .luck = luck,
 };

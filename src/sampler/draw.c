@@ -7,12 +7,20 @@
 
 enum { SUM = TEMPERA_MASSES_PER_SUM };
 
+struct tempera_philox_input tempera_draw_input(uint64_t seed, uint32_t stream, uint64_t step,
+                                               uint32_t draw)
+{
+    return (struct tempera_philox_input){
+        .key = {(uint32_t)seed, (uint32_t)(seed >> 32)},
+        .counter = {draw, stream, (uint32_t)step, (uint32_t)(step >> 32)},
+    };
+}
+
 tempera_u128 tempera_draw_bits(uint64_t seed, uint32_t stream, uint64_t step, uint32_t draw)
 {
-    const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
-    const uint32_t counter[4] = {draw, stream, (uint32_t)step, (uint32_t)(step >> 32)};
+    struct tempera_philox_input in = tempera_draw_input(seed, stream, step, draw);
     uint32_t out[4];
-    tempera_philox4x32(counter, key, out);
+    tempera_philox4x32(in.counter, in.key, out);
     uint64_t low = (uint64_t)out[1] << 32 | out[0], high = (uint64_t)out[3] << 32 | out[2];
     return (tempera_u128)high << 64 | low;
 }

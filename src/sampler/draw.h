@@ -17,6 +17,14 @@ enum tempera_draw_number {
 // A token's noise, + its id; too large for an enumeration.
 #define TEMPERA_DRAW_NOISE 0x80000000u
 
+// What Philox makes the bits of.
+struct tempera_philox_input {
+    uint32_t key[2], counter[4];
+};
+
+struct tempera_philox_input tempera_draw_input(uint64_t seed, uint32_t stream, uint64_t step,
+                                               uint32_t draw);
+
 // 128 random bits of (seed, stream, step, draw).
 tempera_u128 tempera_draw_bits(uint64_t seed, uint32_t stream, uint64_t step, uint32_t draw);
 

@@ -2,6 +2,7 @@
 // Gumbel-max as a race: of independent exponential variables e_i, e_i / w_i is smallest for token i
 // with probability w_i / W. Each token has luck of its own, so what is removed, or added, changes
 // nothing between the others; and the k first are k draws without replacement.
+#include <math.h>
 #include <string.h>
 
 #include "base/exp.h"
@@ -22,21 +23,52 @@ double tempera_race_noise(uint64_t r)
 }
 
 // Of times ascending, ids ascending. Positive doubles lie in the order of their bits.
-static tempera_u128 race_key(const struct tempera_candidates *c, size_t i)
+static tempera_u128 race_key(double time, int32_t id)
 {
-    uint32_t id = (uint32_t)c->ids[i];
-    uint64_t r = (uint64_t)tempera_candidates_luck(c, TEMPERA_DRAW_NOISE + id), bits;
-    double time = tempera_race_noise(r) / (double)c->masses[i];
+    uint64_t bits;
     memcpy(&bits, &time, sizeof bits);
-    return ~((tempera_u128)bits << 32 | id);
+    return ~((tempera_u128)bits << 32 | (uint32_t)id);
+}
+
+// No later time can be among the best.
+static double time_to_beat(const struct tempera_best *best)
+{
+    if (best->count < best->capacity)
+        return INFINITY;
+    if (best->count == 0)
+        return 0;
+    uint64_t bits = (uint64_t)(~tempera_best_key(best, 0) >> 32);
+    double time;
+    memcpy(&time, &bits, sizeof time);
+    return time;
+}
+
+// -ln u is 1 - u or more: nearly all tokens are out by that alone, no logarithm taken. Integers are
+// signed since the others have a conversion with a branch on some processors.
+static double least_noise(uint64_t r)
+{
+    return (double)(int64_t)(~r >> 1) * (0x1p-63 - 0x1p-93);
 }
 
 void tempera_race(struct tempera_candidates *c, struct tempera_best *best)
 {
+    enum { BATCH = 256 };
+    uint64_t r[BATCH];
     tempera_candidates_gather(c);
     tempera_candidates_fill_masses(c);
-    for (size_t i = 0; i < c->n; i++)
-        if (c->masses[i] > 0)
-            tempera_best_offer(best, race_key(c, i));
+    const struct tempera_philox_input in =
+        tempera_draw_input(c->row->seed, c->row->stream, c->step, TEMPERA_DRAW_NOISE);
+    double most = time_to_beat(best);
+    for (size_t first = 0; first < c->n; first += BATCH) {
+        size_t n = c->n - first < BATCH ? c->n - first : BATCH;
+        tempera_kernels()->luck(in.key, in.counter, c->ids + first, n, r);
+        for (size_t i = 0; i < n; i++) {
+            double w = (double)(int64_t)c->masses[first + i];
+            if (w == 0 || least_noise(r[i]) > most * w)
+                continue;
+            tempera_best_offer(best, race_key(tempera_race_noise(r[i]) / w, c->ids[first + i]));
+            most = time_to_beat(best);
+        }
+    }
     tempera_best_sort(best);
 }

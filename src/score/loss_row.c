@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // One row of a cross-entropy. Three sweeps: the maximum; the exponentials' sum, with the targets'
 // sums beside it; the gradient. An f32 gradient holds the exponentials in between, or, with a
-// softcap, the scores; one of 16 bits can't, and they are taken again.
+// softcap, the scores; one of 16 bits can't, and they are taken again, without copies in f32 where
+// only the logits count.
 #include "score/loss.h"
 
 #include <math.h>
@@ -37,16 +38,9 @@ static const float *logits_at(const struct tempera_loss *loss, const struct temp
 static float max_until(const struct tempera_loss *loss, const struct tempera_loss_row *row,
                        size_t end, bool *has_nan)
 {
-    float buffer[PIECE], max = -INFINITY;
-    *has_nan = false;
-    if (loss->dtype == TEMPERA_F32)
-        return loss->kernels->max(row->logits, end, has_nan);
-    for (size_t at = 0; at < end && !*has_nan; at += PIECE) {
-        size_t n = smaller(end - at, PIECE);
-        float m = loss->kernels->max(logits_at(loss, row, at, n, buffer), n, has_nan);
-        max = m > max ? m : max;
-    }
-    return max;
+    return loss->dtype == TEMPERA_F32
+               ? loss->kernels->max(row->logits, end, has_nan)
+               : loss->kernels->max_half(row->logits, end, loss->dtype, has_nan);
 }
 
 // Of equal logits the first is the argmax.
@@ -95,6 +89,13 @@ static struct ordinary begin_ordinary(const struct tempera_loss *loss,
     return o;
 }
 
+// Logits of 16 bits that the kernels read where they lie.
+static bool is_half(const struct tempera_loss *loss, const struct tempera_loss_row *row)
+{
+    return loss->dtype != TEMPERA_F32 && loss->options.softcap == 0 &&
+           !tempera_loss_needs_sums(loss, row) && !loss->wants_entropy;
+}
+
 // Sums over a row, lane by lane.
 struct lanes {
     double sum[16], mass[16], scores[16], entropy[16];
@@ -106,6 +107,11 @@ static void sweep_piece(const struct tempera_loss *loss, const struct tempera_lo
     const struct tempera_kernels *k = loss->kernels;
     float score_buffer[PIECE], probs_buffer[PIECE];
     float *held = o->held == NOTHING ? NULL : (float *)row->d_logits + at;
+    if (held == NULL && is_half(loss, row)) {
+        k->exp_sum_half((const uint16_t *)row->logits + at, n, loss->dtype, &o->row.exponent,
+                        score_buffer, lanes->sum);
+        return;
+    }
     const float *s =
         tempera_loss_scores(loss, row, o->row.max, at, n, o->held == SCORES ? held : score_buffer);
     if (row->probs != NULL) {
@@ -248,12 +254,14 @@ static void map_row(const struct tempera_loss *loss, const struct tempera_loss_r
     bool in_double = !is_held_by_f32(ratio) || !is_held_by_f32((double)map.target.share) ||
                      !is_held_by_f32((double)map.target.floor);
     // In `scale`, what a masked score has is below 2^-152 of the factor: 0 up to a factor of 4.
-    bool is_plain =
-        o->held == EXPONENTIALS && !tempera_loss_needs_sums(loss, row) && fabs(slopes->factor) <= 4;
+    bool is_plain = !in_double && !tempera_loss_needs_sums(loss, row) && fabs(slopes->factor) <= 4;
     if (!in_double)
         tempera_split_inverse(slopes->factor, o->row.sum, &map.high, &map.low);
-    if (is_plain && !in_double)
+    if (is_plain && o->held == EXPONENTIALS)
         loss->kernels->scale(row->d_logits, loss->cols, map.high, map.low, row->d_logits);
+    else if (is_plain && is_half(loss, row) && loss->d_dtype == loss->dtype)
+        loss->kernels->softmax_half(row->logits, loss->cols, loss->dtype, &o->row.exponent,
+                                    map.high, map.low, row->d_logits);
     else
         map_pieces(loss, row, o, &map, slopes->factor, in_double);
     if (row->probs == NULL) {
