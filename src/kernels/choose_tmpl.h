@@ -36,24 +36,44 @@ static float survey(const float *z, size_t n, float *maxima, bool *is_finite)
     return v_max_lane(whole) + 0.0f; // -0 becomes +0
 }
 
+// One vector of gather, those of its lanes that have a bit.
+ALWAYS_INLINE size_t take_lanes(f32x16 x, uint32_t bits, const int32_t *ids, size_t i,
+                                int32_t first, float *out, int32_t *out_ids)
+{
+    if (ids != NULL)
+        v_compress_ids(out_ids, bits, ids + i);
+    else if (out_ids != NULL)
+        v_compress_count(out_ids, bits, first + (int32_t)i);
+    v_compress(out, bits, x);
+    return (size_t)__builtin_popcount(bits);
+}
+
+// Four vectors at a time: whether one alone has a score to be kept is often hard to predict.
 static size_t gather(const float *z, const int32_t *ids, size_t n, int32_t first, float floor,
                      float ceiling, float *out, int32_t *out_ids)
 {
     const f32x16 least = v_set(floor), most = v_set(ceiling);
-    size_t kept = 0;
-    for (size_t i = 0; i < n; i += 16) {
+    size_t kept = 0, i = 0;
+    for (; i + 64 <= n; i += 64) {
+        f32x16 x[4];
+        uint32_t bits[4];
+        for (size_t k = 0; k < 4; k++) {
+            x[k] = v_load(z + i + 16 * k);
+            bits[k] = v_bits_of(v_either(v_less(x[k], least), v_less(most, x[k]))) ^ 0xFFFF;
+        }
+        if ((bits[0] | bits[1] | bits[2] | bits[3]) == 0)
+            continue;
+        for (size_t k = 0; k < 4; k++)
+            kept += take_lanes(x[k], bits[k], ids, i + 16 * k, first, out + kept,
+                               out_ids == NULL ? NULL : out_ids + kept);
+    }
+    for (; i < n; i += 16) {
         f32x16 x = load_lanes(z, n, i, 0);
         uint32_t bits = v_bits_of(v_either(v_less(x, least), v_less(most, x))) ^ 0xFFFF;
         if (n - i < 16)
             bits &= ((uint32_t)1 << (n - i)) - 1;
-        if (bits == 0)
-            continue;
-        if (ids != NULL)
-            v_compress_ids(out_ids + kept, bits, ids + i);
-        else if (out_ids != NULL)
-            v_compress_count(out_ids + kept, bits, first + (int32_t)i);
-        v_compress(out + kept, bits, x);
-        kept += (size_t)__builtin_popcount(bits);
+        kept += take_lanes(x, bits, ids, i, first, out + kept,
+                           out_ids == NULL ? NULL : out_ids + kept);
     }
     return kept;
 }

@@ -87,6 +87,13 @@ static tempera_u128 weigh(struct tempera_candidates *c, const struct tempera_sca
     return W;
 }
 
+// The score above which all but a part of `tail` is likely to lie.
+static float floor_of(const struct tempera_guess *guess, const struct tempera_scale *scale,
+                      double tail)
+{
+    return tempera_score_at(scale, tempera_guess_depth(guess, tail).most);
+}
+
 void tempera_apply_top_p(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     if (stage->u.top_p == 1)
@@ -97,20 +104,18 @@ void tempera_apply_top_p(struct tempera_candidates *c, const struct tempera_stag
     struct tempera_guess guess;
     float floor = -INFINITY;
     bool is_guess = tempera_guess_of(c, &scale, &guess);
-    if (is_guess) {
-        double tail = (1 - (double)stage->u.top_p) * guess.total;
-        floor = tempera_score_at(&scale, tempera_guess_depth(&guess, 0.8 * tail).most);
-    }
+    if (is_guess)
+        floor = floor_of(&guess, &scale, 0.8 * (1 - (double)stage->u.top_p) * guess.total);
     tempera_u128 W = weigh(c, &scale, floor), least = tempera_nucleus_weight(stage->u.top_p, W);
-    if (is_guess) {
-        double tail = (double)(W - least);
+    const double tail = (double)(W - least);
+    if (is_guess)
         tempera_ranking_expect(
             &by_score, tempera_score_at(&scale, tempera_guess_depth(&guess, 1.1 * tail).least),
-            tempera_score_at(&scale, tempera_guess_depth(&guess, 0.9 * tail).most));
+            floor_of(&guess, &scale, 0.9 * tail));
+    while (!tempera_keep_prefix(c, &by_score, least, stage->min_keep) && floor > -INFINITY) {
+        float second = floor_of(&guess, &scale, 0.1 * tail);
+        floor = second < floor ? second : -INFINITY;
+        *c = before;
+        tempera_candidates_keep_from(c, floor);
     }
-    if (tempera_keep_prefix(c, &by_score, least, stage->min_keep) || floor == -INFINITY)
-        return;
-    *c = before;
-    tempera_candidates_gather(c);
-    tempera_keep_prefix(c, &by_score, least, stage->min_keep);
 }

@@ -91,6 +91,26 @@ static bool keep_prefix(struct tempera_candidates *c, const struct tempera_ranki
     return true;
 }
 
+// Gathers the candidates from `floor` on, and keeps the prefix if it is among them. Else returns
+// false; not at -infinity.
+static bool keep_prefix_from(struct tempera_candidates *c, const struct tempera_ranking *ranking,
+                             tempera_u128 least, size_t min_keep, float floor)
+{
+    size_t n = c->n;
+    tempera_candidates_keep_from(c, floor);
+    if (c->n == n)
+        floor = -INFINITY;
+    return (floor == -INFINITY || c->n >= min_keep) &&
+           keep_prefix(c, ranking, least, min_keep, floor);
+}
+
+// The score above which all but a part of `tail` is likely to lie, by distance from X.
+static float floor_of(const struct tempera_guess *guess, const struct tempera_scale *scale,
+                      double X, double tail)
+{
+    return tempera_score_at(scale, X + tempera_guess_distance(guess, X, tail).most);
+}
+
 // The maximum may go, so it is looked for again; until then depths and masses stay those of before.
 void tempera_apply_typical(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
@@ -103,22 +123,18 @@ void tempera_apply_typical(struct tempera_candidates *c, const struct tempera_st
     struct tempera_ranking ranking = tempera_ranking_by_distance(&scale, moments.mean_depth);
     struct tempera_guess guess;
     float floor = -INFINITY;
+    const double tail = (double)(moments.W - least), X = moments.mean_depth;
     if (tempera_guess_of(c, &scale, &guess)) {
-        double tail = (double)(moments.W - least), X = moments.mean_depth;
         double sooner = tempera_guess_distance(&guess, X, 1.1 * tail).least;
         double later = tempera_guess_distance(&guess, X, 0.9 * tail).most;
-        double last = tempera_guess_distance(&guess, X, 0.8 * tail).most;
-        floor = tempera_score_at(&scale, X + last);
+        floor = floor_of(&guess, &scale, X, 0.8 * tail);
         tempera_ranking_expect(&ranking, tempera_score_at(&scale, X + sooner),
                                tempera_score_at(&scale, X + later));
     }
-    tempera_candidates_keep_from(c, floor);
-    if (c->n == before.n)
-        floor = -INFINITY;
-    if (c->n < stage->min_keep || !keep_prefix(c, &ranking, least, stage->min_keep, floor)) {
+    while (!keep_prefix_from(c, &ranking, least, stage->min_keep, floor)) {
+        float second = floor_of(&guess, &scale, X, 0.1 * tail);
+        floor = second < floor ? second : -INFINITY;
         *c = before;
-        tempera_candidates_gather(c);
-        keep_prefix(c, &ranking, least, stage->min_keep, -INFINITY);
     }
     tempera_candidates_find_max(c);
 }
