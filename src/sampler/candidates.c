@@ -71,11 +71,10 @@ void tempera_candidates_gather_from(struct tempera_candidates *c, float floor, s
     c->n = kept;
 }
 
-// Puts the patches into a copy of the row.
+// Puts the patches into a copy of the row. One that is a copy already has none.
 static void make_own(struct tempera_candidates *c)
 {
-    if (c->whole != c->own)
-        memcpy(c->own, c->whole, c->n_whole * sizeof *c->own);
+    memcpy(c->own, c->whole, c->n_whole * sizeof *c->own);
     c->whole = c->own;
     for (size_t i = 0; i < c->n_patches; i++)
         c->own[c->patches[i].id] = c->patches[i].score;
