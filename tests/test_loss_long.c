@@ -152,15 +152,18 @@ static void long_rows(void)
             check_all(dtypes[dtype], how & 1, how & 2, how & 4);
 }
 
-// Where the kernels read 16 bits themselves: the bits of a copy in f32, narrowed. With masked
-// classes, z-loss and class weights, apart and in place.
-static void check_halves(enum tempera_dtype dtype, float z_loss)
+// Where the kernels read 16 bits themselves, and where they can't: the bits of a copy in f32,
+// narrowed. With masked classes, z-loss, softcap and class weights; apart, there in the other type
+// as well, and in place.
+static void check_halves(enum tempera_dtype dtype, enum tempera_dtype other, float z_loss,
+                         float softcap)
 {
     static float floats[COUNT], d_floats[COUNT];
-    static char in_place[COUNT * 2], expected[COUNT * 2];
-    float row_loss[3][ROWS];
+    static char in_place[COUNT * 2], expected[COUNT * 2], other_memory[COUNT * 2];
+    float row_loss[4][ROWS];
     struct tempera_cross_entropy_options o = options_of(true);
     o.z_loss = z_loss;
+    o.softcap = softcap;
     o.class_weights = weights;
     fill(dtype);
     for (size_t i = 0; i < COUNT; i++)
@@ -170,31 +173,38 @@ static void check_halves(enum tempera_dtype dtype, float z_loss)
     memcpy(in_place, logits_memory, sizeof in_place);
     struct tempera_matrix z[] = {{floats, TEMPERA_F32, ROWS, COLS, COLS},
                                  {logits_memory, dtype, ROWS, COLS, COLS},
+                                 {logits_memory, dtype, ROWS, COLS, COLS},
                                  {in_place, dtype, ROWS, COLS, COLS}};
     struct tempera_matrix d[] = {{d_floats, TEMPERA_F32, ROWS, COLS, COLS},
                                  {d_memory, dtype, ROWS, COLS, COLS},
+                                 {other_memory, other, ROWS, COLS, COLS},
                                  {in_place, dtype, ROWS, COLS, COLS}};
     const int32_t possible[ROWS] = {0, COLS - 2, 17000};
     struct tempera_targets targets = {possible, NULL};
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         struct tempera_cross_entropy_outputs out = {
             .struct_size = sizeof out, .d_logits = &d[i], .row_loss = row_loss[i]};
         CHECK_STATUS(tempera_cross_entropy(&z[i], &targets, &o, &out, NULL), TEMPERA_OK);
     }
+    for (size_t i = 1; i < 4; i++)
+        CHECK_MEM(row_loss[i], row_loss[0], sizeof row_loss[0]);
+    for (size_t i = 0; i < COUNT; i++)
+        put(other, d_floats[i], expected, i);
+    CHECK_MEM(other_memory, expected, sizeof expected);
     for (size_t i = 0; i < COUNT; i++)
         put(dtype, d_floats[i], expected, i);
-    CHECK_MEM(row_loss[1], row_loss[0], sizeof row_loss[0]);
-    CHECK_MEM(row_loss[2], row_loss[0], sizeof row_loss[0]);
     CHECK_MEM(d_memory, expected, sizeof expected);
     CHECK_MEM(in_place, expected, sizeof expected);
 }
 
 static void rows_of_halves(void)
 {
-    check_halves(TEMPERA_F16, 0);
-    check_halves(TEMPERA_BF16, 0);
-    check_halves(TEMPERA_F16, 0.1f); // a factor of at most 4
-    check_halves(TEMPERA_BF16, 1);   // and a larger one
+    check_halves(TEMPERA_F16, TEMPERA_BF16, 0, 0);
+    check_halves(TEMPERA_BF16, TEMPERA_F16, 0, 0);
+    check_halves(TEMPERA_F16, TEMPERA_BF16, 0.1f, 0); // a factor of at most 4
+    check_halves(TEMPERA_BF16, TEMPERA_F16, 1, 0);    // and a larger one
+    check_halves(TEMPERA_F16, TEMPERA_BF16, 0, 8);
+    check_halves(TEMPERA_BF16, TEMPERA_F16, 0, 8);
 }
 
 int main(void)

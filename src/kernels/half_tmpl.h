@@ -138,7 +138,7 @@ ALWAYS_INLINE void log_map_half_of(const uint16_t *z, size_t n, bool is_f16, flo
 // As the table has them
 
 // Integers lie in the order of the scores once those of negative ones are turned around; NaNs lie
-// beyond the infinities. Half of the time of maxima as floats.
+// beyond the infinities. So nothing has to be converted.
 static float max_half(const uint16_t *z, size_t n, enum tempera_dtype dtype, bool *has_nan)
 {
     const bool is_f16 = dtype == TEMPERA_F16;

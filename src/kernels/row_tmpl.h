@@ -74,7 +74,7 @@ struct upcoming {
 };
 
 // Into the second level: the first is full of the row at hand, and there are more places for lines
-// on their way to the second. 0.8 to 1.0 of the time that sums of 256 x 50257 take otherwise.
+// on their way to the second.
 static inline void fetch_group(struct upcoming u, size_t i)
 {
     for (size_t k = i; k < i + GROUP; k += 16)
@@ -228,19 +228,14 @@ static void exp_sum_ahead(const float *z, size_t n, const struct tempera_exponen
                           const void *next, size_t nbytes, double lanes[16])
 {
     const struct upcoming upcoming = {next, nbytes};
-    f64x16 sum = v_load64(lanes);
-    sum = e != NULL ? exp_sum_of(z, n, x, e, sum, upcoming)
-                    : exp_sum_of(z, n, x, NULL, sum, upcoming);
-    v_store64(lanes, sum);
+    v_store64(lanes, exp_sum_of(z, n, x, e, v_load64(lanes), upcoming));
 }
 
 static void exp_sum_piece(const float *z, size_t n, const struct tempera_exponent *x, float *e,
                           double lanes[16])
 {
     const struct upcoming none = {NULL, 0};
-    f64x16 sum = v_load64(lanes);
-    sum = e != NULL ? exp_sum_of(z, n, x, e, sum, none) : exp_sum_of(z, n, x, NULL, sum, none);
-    v_store64(lanes, sum);
+    v_store64(lanes, exp_sum_of(z, n, x, e, v_load64(lanes), none));
 }
 
 static void scale_piece(const float *e, size_t n, float high, float low, float *out)
