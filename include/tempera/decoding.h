@@ -50,7 +50,7 @@ tempera_sample_distinct(const struct tempera_matrix *logits, const struct temper
 // variation and what rounding q to its type has cost. With n_drafted = 0 this is tempera_sample.
 //   logits       [n_drafted + 1, vocab]: row i is what the model says after i drafted tokens
 //   rows         [n_drafted + 1]: masks, wants and logprobs of each position. All have the sampler,
-//                seed and stream of the first, and no state
+//                seed and stream of the first, and no state and no tokens
 //   state        NULL, or the sequence's, input and output: it accepts every token that is
 //                returned. To take them back, put back a copy. Without one, positions are steps 0,
 //                1, ... of no history

@@ -27,6 +27,7 @@ enum {
 
 struct tempera_token_report {
     int32_t token;
+    int32_t column;     // the token again, unless the row has tokens of its own
     int32_t removed_by; // number of a stage, STAYED or MASKED
     double missed_by;   // nats between it and the nearest token (by score) that its stage kept: 0
                         // for a tie that was cut by id, +inf for a ban; 0 unless it was removed
@@ -39,7 +40,8 @@ struct tempera_explanation {
     size_t struct_size;
     struct tempera_stage_report *stages; // [n_stages], output
     size_t n_stages;                     // must be the sampler's + 1
-    const int32_t *token_ids;            // [n_tokens], tokens to be told about
+    const int32_t *token_ids; // [n_tokens], tokens to be told about; columns, where the row has
+                              // tokens of its own
     struct tempera_token_report *tokens; // [n_tokens], output
     size_t n_tokens;
 };

@@ -131,6 +131,7 @@ TEMPERA_API enum tempera_status tempera_sampler_accept(struct tempera_sampler_st
 struct tempera_token_logprob {
     int32_t token;
     float raw, tempered, final;
+    int32_t column; // of the row: the token again, unless the row has tokens of its own
 };
 
 enum tempera_logprob_order {
@@ -142,13 +143,31 @@ enum tempera_logprob_order {
 // no token, there are no top ones, and those of the named are -inf or NaN as in its result.
 struct tempera_logprobs {
     size_t struct_size;
-    const int32_t *ids; // [n_ids], tokens to report, in the vocabulary
+    const int32_t *ids; // [n_ids], tokens to report; columns, where a row has tokens of its own
     size_t n_ids;
     struct tempera_token_logprob *named; // [n_ids], output, in the order of ids
     size_t max_top;                      // how many of the most likely are wanted
     enum tempera_logprob_order order;    // of those; ties by id, ascending
     struct tempera_token_logprob *top;   // [max_top], output; left alone from n_top on
     size_t n_top;                        // output: how many there are, max_top at most
+};
+
+// ------------------------------------------------------------------------------------------------
+// Rows that are not the vocabulary in order
+
+// Usually, column i of the logits is the score of token i. A row may instead say which token each
+// column stands for: a short list of candidates, or the ways in which several texts go on. One
+// token may then stand there several times, once after each of several histories.
+//
+// For such a row, biases, lists and histories mean tokens; they may name tokens that no column
+// stands for. Masks, ties, random numbers and what is to be reported go by columns.
+
+// A run of columns: the tokens that may follow one history.
+struct tempera_branch {
+    size_t end; // the column after its last one; it begins where the branch before it ends
+    // What came before these tokens, for penalties, DRY and n-grams; NULL: nothing. Its step and
+    // level count for nothing, those of the row's state do.
+    const struct tempera_sampler_state *state;
 };
 
 // ------------------------------------------------------------------------------------------------
@@ -171,6 +190,10 @@ struct tempera_sample_row {
     struct tempera_logprobs *logprobs; // NULL: no report
     uint32_t want;                     // TEMPERA_WANT_..., or'ed
     uint32_t reserved;                 // must be 0
+    // NULL: column i is token i. Else [vocab], the token of each column, ascending in each branch.
+    const int32_t *tokens;
+    const struct tempera_branch *branches; // [n_branches], the last one ends at vocab
+    size_t n_branches;                     // 0: one branch, with `state`; must be 0 without tokens
 };
 
 struct tempera_sample_result {
@@ -181,12 +204,14 @@ struct tempera_sample_result {
     uint64_t n_kept;            // candidates when it was drawn, those of mass 0 included
     double level;               // the state's level once this token is accepted
     float tempered_logprob;     // NaN unless wanted
-    uint32_t reserved;
+    int32_t column;             // of the row: the token again, unless the row has its own; -1
+                                // without a token
 };
 
 // Bytes of scratch for tempera_sample and tempera_sampler_probs with logits of this shape, this
 // sampler and this executor (NULL: serial): about 20 * vocab for each thread, of which there are as
-// many as rows at most; with adaptive-p 24 * vocab, with DRY or n-grams 4 * window more. Rows with
+// many as rows at most; with adaptive-p 24 * vocab, with DRY or n-grams 4 * window more, and a byte
+// for each token up to DRY's highest breaker. Rows with
 // several samplers: the largest answer serves. 0 for no rows, a shape that can't be sampled or an
 // invalid sampler. Enough for fewer rows, too.
 TEMPERA_API size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *logits,

@@ -115,15 +115,15 @@ struct tempera_sample_result tempera_result_without_token(const struct tempera_s
 // ------------------------------------------------------------------------------------------------
 // Log-probabilities, once the stages are through
 
-// -inf for a token that is not allowed.
-float tempera_chain_raw_logprob(struct tempera_chain *chain, int32_t token);
-float tempera_chain_tempered_logprob(struct tempera_chain *chain, int32_t token);
+// -inf for a column that is not allowed.
+float tempera_chain_raw_logprob(struct tempera_chain *chain, int32_t column);
+float tempera_chain_tempered_logprob(struct tempera_chain *chain, int32_t column);
 
 // The final one of the candidate at a place, SIZE_MAX for none.
 float tempera_chain_logprob(struct tempera_chain *chain, size_t place);
 
 // Fills the row's report, if it wants one.
 void tempera_chain_report(struct tempera_chain *chain);
-void tempera_report_without_token(struct tempera_logprobs *report, enum tempera_status status);
+void tempera_report_without_token(const struct tempera_sample_row *row, enum tempera_status status);
 
 #endif

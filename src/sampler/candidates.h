@@ -30,6 +30,8 @@ enum { TEMPERA_PATCHES = 256 };
 // to, with a few patches: most chains then need a fraction of it only. A stage that says so in the
 // table works on whole rows, too; for the others what is left is gathered first.
 //
+// A candidate's id is the number of its column; columns.h has the token that it stands for.
+//
 // Scores are those of the row, with what stages added or multiplied; the temperature is kept
 // beside them, so that it is never rounded into them. What a stage sees as z is score / T.
 struct tempera_candidates {
@@ -45,6 +47,7 @@ struct tempera_candidates {
     float *scores;    // [n], finite, once gathered; room for all tokens
     uint64_t *masses; // room for all tokens, for whoever needs it, of two whole rows of floats
     size_t n;
+    size_t n_columns;         // of the row, those that the mask speaks of
     float max;                // the largest score
     double temperature;       // T, the product so far, in [2^-1000, 2^1000]
     double chain_temperature; // the product of all temperatures; once 0 or inf, it stays so
@@ -73,7 +76,7 @@ void tempera_candidates_gather(struct tempera_candidates *c);
 // there, and few others.
 void tempera_candidates_gather_from(struct tempera_candidates *c, float floor, size_t n_ties);
 
-// The place of a token: its number among the gathered, its id in a whole row. SIZE_MAX if it is no
+// The place of a column: its number among the gathered, itself in a whole row. SIZE_MAX if it is no
 // candidate.
 size_t tempera_candidates_find(const struct tempera_candidates *c, int32_t id);
 

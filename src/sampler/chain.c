@@ -66,6 +66,7 @@ enum tempera_status tempera_chain_begin(struct tempera_chain *chain,
     const struct tempera_row_source *source = &chain->source;
     struct tempera_candidates *c = &chain->c;
     c->row = row;
+    c->n_columns = source->n;
     c->step = row->state == NULL ? 0 : row->state->step;
     if (logits->dtype == TEMPERA_F32)
         return tempera_candidates_begin(c, source->z, row->mask, source->n);
@@ -145,20 +146,21 @@ static double next_level(struct tempera_chain *chain, size_t place)
 
 struct tempera_sample_result tempera_chain_result(struct tempera_chain *chain, size_t place)
 {
-    int32_t token = chain->c.whole != NULL ? (int32_t)place : chain->c.ids[place];
+    int32_t column = chain->c.whole != NULL ? (int32_t)place : chain->c.ids[place];
     struct tempera_sample_result result = {
         .status = TEMPERA_OK,
-        .token = token,
+        .token = tempera_row_token(chain->row, column),
         .logprob = tempera_chain_logprob(chain, place),
         .n_kept = chain->c.n,
         .level = next_level(chain, place),
+        .column = column,
     };
     tempera_row_fill_nan(&result.raw_logprob, 1);
     tempera_row_fill_nan(&result.tempered_logprob, 1);
     if (chain->row->want & TEMPERA_WANT_RAW_LOGPROB)
-        result.raw_logprob = tempera_chain_raw_logprob(chain, token);
+        result.raw_logprob = tempera_chain_raw_logprob(chain, column);
     if (chain->row->want & TEMPERA_WANT_TEMPERED_LOGPROB)
-        result.tempered_logprob = tempera_chain_tempered_logprob(chain, token);
+        result.tempered_logprob = tempera_chain_tempered_logprob(chain, column);
     return result;
 }
 
@@ -172,6 +174,7 @@ struct tempera_sample_result tempera_result_without_token(const struct tempera_s
         .logprob = -INFINITY,
         .level = tempera_row_level(row),
         .tempered_logprob = -INFINITY,
+        .column = -1,
     };
     bool has_nan = status == TEMPERA_NAN_INPUT;
     if (has_nan || !(row->want & TEMPERA_WANT_RAW_LOGPROB))

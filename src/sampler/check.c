@@ -34,6 +34,39 @@ static enum tempera_status check_report(const struct tempera_logprobs *report, s
     return TEMPERA_OK;
 }
 
+// Branches follow one another up to the last column.
+static enum tempera_status check_branches(const struct tempera_sample_row *row, size_t cols)
+{
+    TEMPERA_CHECK(row->n_branches == 0 || (row->tokens != NULL && row->branches != NULL &&
+                                           row->n_branches <= SIZE_MAX / sizeof *row->branches),
+                  TEMPERA_INVALID_ARGUMENT);
+    size_t begin = 0;
+    for (size_t b = 0; b < row->n_branches; b++) {
+        TEMPERA_CHECK(row->branches[b].end >= begin && row->branches[b].end <= cols,
+                      TEMPERA_INVALID_ARGUMENT);
+        enum tempera_status status = tempera_history_check(row->branches[b].state, row->sampler);
+        TEMPERA_CHECK(status == TEMPERA_OK, status);
+        begin = row->branches[b].end;
+    }
+    return row->n_branches == 0 || begin == cols ? TEMPERA_OK : TEMPERA_INVALID_ARGUMENT;
+}
+
+// Tokens ascend within each branch.
+static enum tempera_status check_columns(const struct tempera_sample_row *row, size_t cols)
+{
+    enum tempera_status status = check_branches(row, cols);
+    if (status != TEMPERA_OK || row->tokens == NULL)
+        return status;
+    int32_t before = -1;
+    for (size_t i = 0, b = 0; i < cols; i++) {
+        for (; b < row->n_branches && i == row->branches[b].end; b++)
+            before = -1;
+        TEMPERA_CHECK(row->tokens[i] > before, TEMPERA_INVALID_ARGUMENT);
+        before = row->tokens[i];
+    }
+    return TEMPERA_OK;
+}
+
 static enum tempera_status check_row(const struct tempera_sample_row *row, size_t cols)
 {
     const uint32_t wants = TEMPERA_WANT_RAW_LOGPROB | TEMPERA_WANT_TEMPERED_LOGPROB;
@@ -44,7 +77,9 @@ static enum tempera_status check_row(const struct tempera_sample_row *row, size_
     TEMPERA_CHECK((row->want & ~wants) == 0 && row->reserved == 0 &&
                       (uintptr_t)row->mask % sizeof *row->mask == 0,
                   TEMPERA_INVALID_ARGUMENT);
-    status = check_tokens(row->sampler, cols);
+    status = check_columns(row, cols);
+    if (status == TEMPERA_OK && row->tokens == NULL)
+        status = check_tokens(row->sampler, cols);
     if (status == TEMPERA_OK && row->logprobs != NULL)
         status = check_report(row->logprobs, cols);
     return status;
@@ -111,6 +146,8 @@ static bool row_is_apart(const struct tempera_call *call, const struct tempera_s
         {row->state, row->state != NULL, row->state != NULL ? row->state->nbytes : 0, false},
         {sampler, 1, sizeof *sampler, false},
         {sampler->stages, sampler->n_stages, sizeof *sampler->stages, false},
+        {row->tokens, row->tokens != NULL ? call->logits->cols : 0, sizeof *row->tokens, false},
+        {row->branches, row->n_branches, sizeof *row->branches, false},
         {row->logprobs, 1, sizeof *row->logprobs, true},
         {report->ids, report->n_ids, sizeof *report->ids, false},
         {report->named, report->n_ids, sizeof *report->named, true},
@@ -121,6 +158,16 @@ static bool row_is_apart(const struct tempera_call *call, const struct tempera_s
             return false;
         for (size_t j = 0; j < i; j++)
             if (!two_are_apart(&arrays[i], &arrays[j]))
+                return false;
+    }
+    for (size_t b = 0; b < row->n_branches; b++) {
+        const struct tempera_sampler_state *state = row->branches[b].state;
+        const struct tempera_array history = {state, state != NULL, state ? state->nbytes : 0,
+                                              false};
+        if (!is_apart(call, &history, call->n_arrays))
+            return false;
+        for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+            if (!two_are_apart(&arrays[i], &history))
                 return false;
     }
     return true;

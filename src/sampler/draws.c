@@ -33,7 +33,7 @@ static enum tempera_status begin(struct tempera_chain *chain, const struct tempe
     if (status == TEMPERA_OK)
         status = tempera_chain_run(chain);
     if (status != TEMPERA_OK)
-        tempera_report_without_token(row->logprobs, status);
+        tempera_report_without_token(row, status);
     return status;
 }
 

@@ -116,23 +116,24 @@ static double mass_removed(const struct explained *e)
 // ------------------------------------------------------------------------------------------------
 // Tokens
 
-static uint64_t raw_rank(const struct explained *e, int32_t token)
+static uint64_t raw_rank(const struct explained *e, int32_t column)
 {
-    float z = e->raw[token];
+    float z = e->raw[column];
     uint64_t rank = 1;
     for (size_t i = 0; i < e->chain.source.n; i++)
-        rank += e->raw[i] > z || (e->raw[i] == z && i < (size_t)token);
+        rank += e->raw[i] > z || (e->raw[i] == z && i < (size_t)column);
     return rank;
 }
 
 static void begin_token(struct explained *e, struct tempera_token_report *token)
 {
     struct tempera_chain *chain = &e->chain;
-    bool is_there = tempera_candidates_find(&chain->c, token->token) != SIZE_MAX;
+    bool is_there = tempera_candidates_find(&chain->c, token->column) != SIZE_MAX;
+    token->token = tempera_row_token(chain->row, token->column);
     token->removed_by = is_there ? TEMPERA_TOKEN_STAYED : TEMPERA_TOKEN_MASKED;
     token->missed_by = 0;
-    token->raw_rank = is_there ? raw_rank(e, token->token) : 0;
-    token->raw_logprob = tempera_chain_raw_logprob(chain, token->token);
+    token->raw_rank = is_there ? raw_rank(e, token->column) : 0;
+    token->raw_logprob = tempera_chain_raw_logprob(chain, token->column);
     token->final_logprob = -INFINITY;
 }
 
@@ -143,12 +144,12 @@ static bool is_ban(const struct tempera_stage *stage)
 }
 
 // The distance to the nearest score that stayed.
-static double missed_by(const struct explained *e, int32_t token)
+static double missed_by(const struct explained *e, int32_t column)
 {
     const struct tempera_candidates *c = &e->chain.c;
     const struct snapshot *before = &e->before;
     size_t at = 0;
-    while (before->ids[at] != token)
+    while (before->ids[at] != column)
         at++;
     double z = (double)before->scores[at], nearest = INFINITY;
     for (size_t i = 0, j = 0; j < c->n; i++) {
@@ -166,23 +167,24 @@ static void follow_token(const struct explained *e, size_t s, struct tempera_tok
 {
     const struct tempera_candidates *c = &e->chain.c;
     if (token->removed_by != TEMPERA_TOKEN_STAYED ||
-        tempera_candidates_find(c, token->token) != SIZE_MAX)
+        tempera_candidates_find(c, token->column) != SIZE_MAX)
         return;
     token->removed_by = (int32_t)s;
     token->missed_by =
-        is_ban(&e->chain.row->sampler->stages[s]) ? INFINITY : missed_by(e, token->token);
+        is_ban(&e->chain.row->sampler->stages[s]) ? INFINITY : missed_by(e, token->column);
 }
 
 static void end_token(struct explained *e, struct tempera_token_report *token)
 {
-    size_t place = tempera_candidates_find(&e->chain.c, token->token);
+    size_t place = tempera_candidates_find(&e->chain.c, token->column);
     token->final_logprob = tempera_chain_logprob(&e->chain, place);
 }
 
 // ------------------------------------------------------------------------------------------------
 // The row
 
-static void explain_nothing(const struct tempera_explanation *to, enum tempera_status status)
+static void explain_nothing(const struct tempera_explanation *to,
+                            const struct tempera_sample_row *row, enum tempera_status status)
 {
     for (size_t s = 0; s < to->n_stages; s++)
         to->stages[s] = (struct tempera_stage_report){0};
@@ -190,8 +192,12 @@ static void explain_nothing(const struct tempera_explanation *to, enum tempera_s
     if (status == TEMPERA_NAN_INPUT)
         tempera_row_fill_nan(&value, 1);
     for (size_t i = 0; i < to->n_tokens; i++)
-        to->tokens[i] = (struct tempera_token_report){
-            to->token_ids[i], TEMPERA_TOKEN_MASKED, 0, 0, value, value};
+        to->tokens[i] =
+            (struct tempera_token_report){.token = tempera_row_token(row, to->token_ids[i]),
+                                          .column = to->token_ids[i],
+                                          .removed_by = TEMPERA_TOKEN_MASKED,
+                                          .raw_logprob = value,
+                                          .final_logprob = value};
 }
 
 static void explain_stage(struct explained *e, size_t s)
@@ -220,8 +226,8 @@ __attribute__((noinline)) static void explain_row(struct explained *e,
     struct tempera_chain *chain = &e->chain;
     enum tempera_status status = tempera_chain_begin(chain, logits, 0, row, scratch);
     if (status != TEMPERA_OK) {
-        explain_nothing(to, status);
-        tempera_report_without_token(row->logprobs, status);
+        explain_nothing(to, row, status);
+        tempera_report_without_token(row, status);
         *result = tempera_result_without_token(row, status);
         return;
     }
@@ -231,13 +237,13 @@ __attribute__((noinline)) static void explain_row(struct explained *e,
     e->raw_lambda = tempera_candidates_lambda(&chain->c);
     to->stages[0] = report_now(e);
     for (size_t i = 0; i < to->n_tokens; i++) {
-        to->tokens[i].token = to->token_ids[i];
+        to->tokens[i].column = to->token_ids[i];
         begin_token(e, &to->tokens[i]);
     }
     for (size_t s = 0; s < row->sampler->n_stages; s++)
         explain_stage(e, s);
     if (chain->c.n == 0) {
-        tempera_report_without_token(row->logprobs, TEMPERA_ALL_MASKED);
+        tempera_report_without_token(row, TEMPERA_ALL_MASKED);
         *result = tempera_result_without_token(row, TEMPERA_ALL_MASKED);
         return;
     }

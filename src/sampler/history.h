@@ -15,6 +15,10 @@ enum { TEMPERA_WINDOW_MAX = 1 << 28 };
 enum tempera_status tempera_state_check(const struct tempera_sampler_state *state,
                                         const struct tempera_sampler *sampler);
 
+// The same of a state of which only the history counts.
+enum tempera_status tempera_history_check(const struct tempera_sampler_state *state,
+                                          const struct tempera_sampler *sampler);
+
 // How many tokens there are in the last `window`, and number i of them, the latest first.
 size_t tempera_state_n_recent(const struct tempera_sampler_state *state, size_t window);
 int32_t tempera_state_recent(const struct tempera_sampler_state *state, size_t i);

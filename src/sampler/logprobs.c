@@ -33,17 +33,17 @@ static const struct tempera_row_plan *raw_plan(struct tempera_chain *chain)
 }
 
 static float logprob_in(const struct tempera_row_plan *plan,
-                        const struct tempera_row_source *source, int32_t token)
+                        const struct tempera_row_source *source, int32_t column)
 {
     float buffer, logprob = -INFINITY;
-    if ((size_t)token >= source->n || !tempera_mask_allows(source->how.mask, (size_t)token))
+    if ((size_t)column >= source->n || !tempera_mask_allows(source->how.mask, (size_t)column))
         return logprob;
-    const float *x = tempera_row_piece(source, (size_t)token, 1, &buffer);
+    const float *x = tempera_row_piece(source, (size_t)column, 1, &buffer);
     tempera_row_plan_log_softmax(plan, source->kernels, x, 1, &logprob);
     return logprob;
 }
 
-// The token that T = 0 leaves, were it the only stage.
+// The column that T = 0 leaves, were it the only stage.
 static int32_t first_maximum(struct tempera_chain *chain)
 {
     float buffer[TEMPERA_PIECE], max = raw_plan(chain)->max;
@@ -56,21 +56,21 @@ static int32_t first_maximum(struct tempera_chain *chain)
     }
 }
 
-float tempera_chain_raw_logprob(struct tempera_chain *chain, int32_t token)
+float tempera_chain_raw_logprob(struct tempera_chain *chain, int32_t column)
 {
-    return logprob_in(raw_plan(chain), &chain->source, token);
+    return logprob_in(raw_plan(chain), &chain->source, column);
 }
 
-float tempera_chain_tempered_logprob(struct tempera_chain *chain, int32_t token)
+float tempera_chain_tempered_logprob(struct tempera_chain *chain, int32_t column)
 {
     float T = (float)chain->c.chain_temperature;
     if (T == 1)
-        return tempera_chain_raw_logprob(chain, token);
+        return tempera_chain_raw_logprob(chain, column);
     if (T > 0)
-        return logprob_in(plan_of(chain, &chain->tempered, T), &chain->source, token);
+        return logprob_in(plan_of(chain, &chain->tempered, T), &chain->source, column);
     if (chain->first_maximum < 0)
         chain->first_maximum = first_maximum(chain);
-    return token == chain->first_maximum ? 0 : -INFINITY;
+    return column == chain->first_maximum ? 0 : -INFINITY;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -97,13 +97,14 @@ float tempera_chain_logprob(struct tempera_chain *chain, size_t place)
 // ------------------------------------------------------------------------------------------------
 // Reports
 
-static struct tempera_token_logprob logprobs_of(struct tempera_chain *chain, int32_t token)
+static struct tempera_token_logprob logprobs_of(struct tempera_chain *chain, int32_t column)
 {
     return (struct tempera_token_logprob){
-        .token = token,
-        .raw = tempera_chain_raw_logprob(chain, token),
-        .tempered = tempera_chain_tempered_logprob(chain, token),
-        .final = tempera_chain_logprob(chain, tempera_candidates_find(&chain->c, token)),
+        .token = tempera_row_token(chain->row, column),
+        .raw = tempera_chain_raw_logprob(chain, column),
+        .tempered = tempera_chain_tempered_logprob(chain, column),
+        .final = tempera_chain_logprob(chain, tempera_candidates_find(&chain->c, column)),
+        .column = column,
     };
 }
 
@@ -167,14 +168,18 @@ void tempera_chain_report(struct tempera_chain *chain)
     report->n_top = best.count;
 }
 
-void tempera_report_without_token(struct tempera_logprobs *report, enum tempera_status status)
+void tempera_report_without_token(const struct tempera_sample_row *row, enum tempera_status status)
 {
+    struct tempera_logprobs *report = row->logprobs;
     if (report == NULL)
         return;
     float value = -INFINITY;
     if (status == TEMPERA_NAN_INPUT)
         tempera_row_fill_nan(&value, 1);
-    for (size_t i = 0; i < report->n_ids; i++)
-        report->named[i] = (struct tempera_token_logprob){report->ids[i], value, value, value};
+    for (size_t i = 0; i < report->n_ids; i++) {
+        int32_t column = report->ids[i];
+        report->named[i] = (struct tempera_token_logprob){tempera_row_token(row, column), value,
+                                                          value, value, column};
+    }
     report->n_top = 0;
 }

@@ -63,7 +63,7 @@ static struct tempera_sample_result sample_row(const struct sample_job *job, siz
     if (probs != NULL)
         tempera_row_fill(probs, TEMPERA_F32, job->logits->cols, status == TEMPERA_NAN_INPUT);
     if (status != TEMPERA_OK) {
-        tempera_report_without_token(row->logprobs, status);
+        tempera_report_without_token(row, status);
         return tempera_result_without_token(row, status);
     }
     struct tempera_sample_result result = tempera_chain_result(&chain, tempera_chain_token(&chain));

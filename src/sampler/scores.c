@@ -68,20 +68,24 @@ void tempera_apply_smoothing(struct tempera_candidates *c, const struct tempera_
     tempera_candidates_settle(c);
 }
 
+static void add_bias(struct tempera_candidates *c, size_t place, float bias)
+{
+    double score = (double)tempera_candidates_score(c, place);
+    if (score == -INFINITY) // banned by an entry before
+        return;
+    score += (double)bias * c->temperature;
+    tempera_candidates_change(c, place, bias == -INFINITY ? -INFINITY : tempera_to_score(score));
+}
+
 void tempera_apply_logit_bias(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
-    for (size_t i = 0; i < stage->u.logit_bias.count; i++) {
-        const struct tempera_logit_bias *entry = &stage->u.logit_bias.entries[i];
-        size_t place = tempera_candidates_find(c, entry->token);
-        if (place == SIZE_MAX)
-            continue;
-        double score = (double)tempera_candidates_score(c, place);
-        if (score == -INFINITY) // banned by an entry before
-            continue;
-        score += (double)entry->bias * c->temperature;
-        tempera_candidates_change(c, place,
-                                  entry->bias == -INFINITY ? -INFINITY : tempera_to_score(score));
-    }
+    for (size_t b = 0; b < tempera_row_n_branches(c->row); b++)
+        for (size_t i = 0; i < stage->u.logit_bias.count; i++) {
+            const struct tempera_logit_bias *entry = &stage->u.logit_bias.entries[i];
+            size_t place = tempera_candidates_find_token(c, b, entry->token);
+            if (place != SIZE_MAX)
+                add_bias(c, place, entry->bias);
+        }
     if (stage->u.logit_bias.count > 0)
         tempera_candidates_settle(c);
 }
@@ -98,26 +102,28 @@ static float penalised(const struct tempera_stage *stage, float score, uint64_t 
 
 // The room of the masses serves to count how often a candidate was seen, in the low half, and how
 // often that counts for presence and frequency, in the high half. It is cleared only where it is
-// used, so that the cost is that of the window, not of the vocabulary.
-void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_stage *stage)
+// used, so that the cost is that of the window, not of the vocabulary. Returns whether anything
+// was seen.
+static bool penalise_branch(struct tempera_candidates *c, size_t b,
+                            const struct tempera_stage *stage)
 {
-    const struct tempera_sampler_state *state = c->row->state;
+    const struct tempera_sampler_state *state = tempera_row_history(c->row, b);
     size_t n = tempera_state_n_recent(state, (size_t)stage->u.penalties.window);
     uint64_t *counts = c->masses;
     for (size_t i = 0; i < n; i++) {
-        size_t place = tempera_candidates_find(c, tempera_state_recent(state, i));
+        size_t place = tempera_candidates_find_token(c, b, tempera_state_recent(state, i));
         if (place != SIZE_MAX)
             counts[place] = 0;
     }
     for (size_t i = 0; i < n; i++) {
-        size_t place = tempera_candidates_find(c, tempera_state_recent(state, i));
+        size_t place = tempera_candidates_find_token(c, b, tempera_state_recent(state, i));
         bool counts_fully =
             !stage->u.penalties.drawn_only || tempera_state_recent_was_drawn(state, i);
         if (place != SIZE_MAX)
             counts[place] += (uint64_t)counts_fully << 32 | 1;
     }
     for (size_t i = 0; i < n; i++) {
-        size_t place = tempera_candidates_find(c, tempera_state_recent(state, i));
+        size_t place = tempera_candidates_find_token(c, b, tempera_state_recent(state, i));
         if (place == SIZE_MAX || counts[place] == 0) // 0: seen later, done before
             continue;
         float score = tempera_candidates_score(c, place);
@@ -125,6 +131,14 @@ void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_
         tempera_candidates_change(c, place, score);
         counts[place] = 0;
     }
-    if (n > 0)
+    return n > 0;
+}
+
+void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_stage *stage)
+{
+    bool changed = false;
+    for (size_t b = 0; b < tempera_row_n_branches(c->row); b++)
+        changed |= penalise_branch(c, b, stage);
+    if (changed)
         tempera_candidates_settle(c);
 }

@@ -173,7 +173,7 @@ static enum tempera_status do_position(const struct verification *v, size_t i, b
     if (status == TEMPERA_OK)
         status = tempera_chain_run(&chain);
     if (status != TEMPERA_OK) {
-        tempera_report_without_token(row.logprobs, status);
+        tempera_report_without_token(&row, status);
         return status;
     }
     *goes_on = false;
@@ -242,7 +242,7 @@ static enum tempera_status check_rows(const struct verification *v)
     const struct tempera_sample_row *first = &v->rows[0];
     for (size_t i = 0; i <= v->n_drafted; i++) {
         const struct tempera_sample_row *row = &v->rows[i];
-        TEMPERA_CHECK(row->state == NULL && row->sampler == first->sampler &&
+        TEMPERA_CHECK(row->state == NULL && row->tokens == NULL && row->sampler == first->sampler &&
                           row->seed == first->seed && row->stream == first->stream,
                       TEMPERA_INVALID_ARGUMENT);
     }

@@ -199,7 +199,7 @@ static const char *p_less_complaint(const struct tempera_stage *stage)
 // ------------------------------------------------------------------------------------------------
 // Tokens, windows, room
 
-static int32_t highest_of(const struct tempera_token_list *list)
+int32_t tempera_highest_token(const struct tempera_token_list *list)
 {
     int32_t highest = -1;
     for (size_t i = 0; i < list->count; i++)
@@ -219,12 +219,12 @@ static int32_t highest_biased(const struct tempera_stage *stage)
 
 static int32_t highest_listed(const struct tempera_stage *stage)
 {
-    return highest_of(&stage->u.tokens);
+    return tempera_highest_token(&stage->u.tokens);
 }
 
 static int32_t highest_spared(const struct tempera_stage *stage)
 {
-    return highest_of(&stage->u.xtc.spared);
+    return tempera_highest_token(&stage->u.xtc.spared);
 }
 
 static int32_t penalties_window(const struct tempera_stage *stage)
@@ -244,7 +244,7 @@ static int32_t dry_window(const struct tempera_stage *stage)
 
 static int32_t highest_breaker(const struct tempera_stage *stage)
 {
-    return highest_of(&stage->u.dry.breakers);
+    return tempera_highest_token(&stage->u.dry.breakers);
 }
 
 // For what tempera_state_matches finds.
@@ -254,10 +254,12 @@ static size_t no_repeat_ngram_room(const struct tempera_stage *stage, size_t voc
     return (size_t)stage->u.no_repeat_ngram.window * sizeof(int32_t);
 }
 
+// The same, and a mark for each token up to the highest breaker.
 static size_t dry_room(const struct tempera_stage *stage, size_t vocab)
 {
     (void)vocab;
-    return (size_t)stage->u.dry.window * sizeof(int32_t);
+    return (size_t)stage->u.dry.window * sizeof(int32_t) +
+           (size_t)(tempera_highest_token(&stage->u.dry.breakers) + 1);
 }
 
 // ------------------------------------------------------------------------------------------------

@@ -86,6 +86,9 @@ double tempera_learn_adaptive_p(const struct tempera_candidates *c,
                                 const struct tempera_stage *stage,
                                 const struct tempera_drawn *drawn);
 
+// The highest token of a list, -1 if it is empty.
+int32_t tempera_highest_token(const struct tempera_token_list *list);
+
 // Keeps m - z_i <= -T min(l, 0), and as many as the stage wants at least.
 void tempera_keep_within(struct tempera_candidates *c, const struct tempera_stage *stage, double l);
 

@@ -101,8 +101,8 @@ enum tempera_status tempera_sampler_accept(struct tempera_sampler_state *state, 
 // ------------------------------------------------------------------------------------------------
 // For the stages
 
-enum tempera_status tempera_state_check(const struct tempera_sampler_state *state,
-                                        const struct tempera_sampler *sampler)
+enum tempera_status tempera_history_check(const struct tempera_sampler_state *state,
+                                          const struct tempera_sampler *sampler)
 {
     if (state == NULL)
         return TEMPERA_OK;
@@ -110,10 +110,17 @@ enum tempera_status tempera_state_check(const struct tempera_sampler_state *stat
         return TEMPERA_INVALID_ARGUMENT;
     if (!is_sound(state))
         return TEMPERA_STATE_MISMATCH;
+    return longest_window(sampler) <= state->window ? TEMPERA_OK : TEMPERA_INVALID_ARGUMENT;
+}
+
+enum tempera_status tempera_state_check(const struct tempera_sampler_state *state,
+                                        const struct tempera_sampler *sampler)
+{
+    enum tempera_status status = tempera_history_check(state, sampler);
+    if (state == NULL || status != TEMPERA_OK)
+        return status;
     uint32_t learner = learner_of(sampler);
-    bool learns = learner == 0 || learner == state->learner;
-    return learns && longest_window(sampler) <= state->window ? TEMPERA_OK
-                                                              : TEMPERA_INVALID_ARGUMENT;
+    return learner == 0 || learner == state->learner ? TEMPERA_OK : TEMPERA_INVALID_ARGUMENT;
 }
 
 size_t tempera_state_n_recent(const struct tempera_sampler_state *state, size_t window)

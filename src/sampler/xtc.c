@@ -50,13 +50,14 @@ void tempera_apply_xtc(struct tempera_candidates *c, const struct tempera_stage 
     double least = least_difference(c, stage->u.xtc.threshold);
     size_t n_gone = mark_top_choices(c, least);
     const struct tempera_token_list *spared = &stage->u.xtc.spared;
-    for (size_t i = 0; i < spared->count; i++) {
-        size_t at = tempera_candidates_find(c, spared->ids[i]);
-        if (at != SIZE_MAX && c->masses[at]) {
-            c->masses[at] = 0;
-            n_gone--;
+    for (size_t b = 0; b < tempera_row_n_branches(c->row); b++)
+        for (size_t i = 0; i < spared->count; i++) {
+            size_t at = tempera_candidates_find_token(c, b, spared->ids[i]);
+            if (at != SIZE_MAX && c->masses[at]) {
+                c->masses[at] = 0;
+                n_gone--;
+            }
         }
-    }
     if (n_gone == 0 || c->n - n_gone < stage->min_keep)
         return;
     for (size_t i = 0; i < c->n; i++)
