@@ -21,7 +21,7 @@ struct scratch {
     size_t n_heap;
     uint32_t *ranks; // of the pair of the token that begins at this byte and the next
     uint32_t *next, *previous;
-    int32_t *ids;    // all behind the heap, in its block
+    int32_t *ids; // all behind the heap, in its block
 };
 
 // ------------------------------------------------------------------------------------------------
@@ -146,14 +146,16 @@ static void merge_long(const struct tempera_tokenizer *t, struct scratch *s, con
 // ------------------------------------------------------------------------------------------------
 // Texts
 
-// Counts the ids of the text in *n_ids, and writes those that fit below capacity.
+// Counts the ids of text[nbytes] in *n_ids, and writes those that fit below capacity. Words are
+// those of text[n_whole], cut off at nbytes.
 static enum tempera_status encode(const struct tempera_tokenizer *t, const uint8_t *text,
-                                  size_t nbytes, int32_t *ids, size_t capacity, size_t *n_ids,
-                                  struct scratch *s)
+                                  size_t nbytes, size_t n_whole, int32_t *ids, size_t capacity,
+                                  size_t *n_ids, struct scratch *s)
 {
     size_t n = 0;
     for (size_t at = 0, length; at < nbytes; at += length) {
-        length = tempera_split_word(text + at, nbytes - at);
+        length = tempera_split_word(text + at, n_whole - at);
+        length = length < nbytes - at ? length : nbytes - at;
         if (length <= SHORT_NBYTES) {
             int32_t few[SHORT_NBYTES];
             size_t n_few = merge_short(t, text + at, length, few);
@@ -186,12 +188,23 @@ enum tempera_status tempera_tokenizer_encode(const struct tempera_tokenizer *tok
     struct scratch scratch = {0};
     enum tempera_status status = TEMPERA_OK;
     if (capacity < nbytes) { // may be too few: count before anything is written
-        status = encode(tokenizer, bytes, nbytes, NULL, 0, n_ids, &scratch);
+        status = encode(tokenizer, bytes, nbytes, nbytes, NULL, 0, n_ids, &scratch);
         if (status == TEMPERA_OK && *n_ids > capacity)
             status = TEMPERA_BUFFER_TOO_SMALL;
     }
     if (status == TEMPERA_OK)
-        status = encode(tokenizer, bytes, nbytes, ids, capacity, n_ids, &scratch);
+        status = encode(tokenizer, bytes, nbytes, nbytes, ids, capacity, n_ids, &scratch);
+    free(scratch.heap);
+    return status;
+}
+
+enum tempera_status tempera_tokenizer_encode_before(const struct tempera_tokenizer *tokenizer,
+                                                    const uint8_t *text, size_t nbytes,
+                                                    size_t n_whole, int32_t *ids, size_t *n_ids)
+{
+    struct scratch scratch = {0};
+    enum tempera_status status =
+        encode(tokenizer, text, nbytes, n_whole, ids, nbytes, n_ids, &scratch);
     free(scratch.heap);
     return status;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tokenizer/split.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "tokenizer/unicode_table.h"
@@ -58,16 +59,24 @@ static size_t english_ending(const uint8_t *text, size_t nbytes)
     return 0;
 }
 
-// White space from `at` on: all of it at the end of the text, or if it is one character; all but
-// its last character where something follows.
-static size_t end_of_spaces(const uint8_t *text, size_t nbytes)
+// The end of the white space that text[nbytes] begins with, and its last character.
+static size_t spaces_end(const uint8_t *text, size_t nbytes, size_t *last)
 {
-    size_t at = 0, last = 0, length;
+    size_t at = 0, length;
+    *last = 0;
     while (at < nbytes && next_class(text + at, nbytes - at, &length) == SPACE) {
-        last = at;
+        *last = at;
         at += length;
     }
-    return at == nbytes || last == 0 ? at : last;
+    return at;
+}
+
+// All of the white space at the end of the text, or if it is one character; all but its last
+// character where something follows.
+static size_t end_of_spaces(const uint8_t *text, size_t nbytes)
+{
+    size_t last, end = spaces_end(text, nbytes, &last);
+    return end == nbytes || last == 0 ? end : last;
 }
 
 size_t tempera_split_word(const uint8_t *text, size_t nbytes)
@@ -83,4 +92,105 @@ size_t tempera_split_word(const uint8_t *text, size_t nbytes)
         at += length;
     while (at < nbytes && next_class(text + at, nbytes - at, &length) == class);
     return at;
+}
+
+// ------------------------------------------------------------------------------------------------
+// What depends on the text that follows
+
+// Bytes at the end of text[nbytes] that may become a character.
+static size_t unfinished(const uint8_t *text, size_t nbytes)
+{
+    for (size_t n = 1; n <= 3 && n <= nbytes; n++)
+        if (tempera_utf8_length(text + nbytes - n, n) > n)
+            return n;
+    return 0;
+}
+
+// A word is settled once the character that ends it has been seen: for white space, the one after
+// all of it; for what may be an English ending, the longest one.
+size_t tempera_split_settled(const uint8_t *text, size_t nbytes)
+{
+    const size_t longest_ending = 3;
+    size_t seen = nbytes - unfinished(text, nbytes), at = 0;
+    while (at < nbytes) {
+        size_t length = tempera_split_word(text + at, nbytes - at), last;
+        size_t looked_at = spaces_end(text + at, nbytes - at, &last);
+        looked_at = looked_at > length ? looked_at : length;
+        if (text[at] == '\'' && looked_at < longest_ending)
+            looked_at = longest_ending - 1;
+        if (at + looked_at >= seen)
+            break;
+        at += length;
+    }
+    return at;
+}
+
+// Whether the last character of text[nbytes] is white space.
+static bool ends_in_space(const uint8_t *text, size_t nbytes)
+{
+    uint32_t character;
+    for (size_t n = 1; n <= 4 && n <= nbytes; n++)
+        if (tempera_utf8_decode(text + nbytes - n, n, &character) == n)
+            return class_of(character) == SPACE;
+    return false;
+}
+
+// Whether characters first to last have one of the class, which goes to *found.
+static bool find_class(uint32_t first, uint32_t last, enum char_class class, uint32_t *found)
+{
+    for (size_t i = 0; i < sizeof unicode_runs / sizeof *unicode_runs; i++) {
+        uint32_t begin = unicode_runs[i] >> 2;
+        bool is_last_run = i + 1 == sizeof unicode_runs / sizeof *unicode_runs;
+        if ((unicode_runs[i] & 3) != (uint32_t) class || begin > last ||
+            (!is_last_run && unicode_runs[i + 1] >> 2 <= first))
+            continue;
+        *found = begin > first ? begin : first;
+        return true;
+    }
+    return false;
+}
+
+// The characters that bytes[n], the beginning of one, may become.
+static void range_of(const uint8_t *bytes, size_t n, uint32_t *first, uint32_t *last)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t length = tempera_utf8_length(bytes, n);
+    uint32_t value = bytes[0] & (0x7Fu >> length);
+    for (size_t i = 1; i < length; i++)
+        value = value << 6 | (i < n ? bytes[i] & 0x3Fu : 0);
+    *first = value > least[length] ? value : least[length];
+    *last = value | (((uint32_t)1 << (6 * (length - n))) - 1);
+    if (*last > 0x10FFFF)
+        *last = 0x10FFFF;
+    if (*first < 0xD800 && *last >= 0xD800 && *last <= 0xDFFF) // the surrogates
+        *last = 0xD7FF;
+}
+
+size_t tempera_split_endings(const uint8_t *text, size_t nbytes,
+                             struct tempera_ending endings[TEMPERA_MOST_ENDINGS])
+{
+    size_t count = 0, n = unfinished(text, nbytes);
+    endings[count++] = (struct tempera_ending){{0}, 0};
+    if (n == 0) {
+        if (ends_in_space(text, nbytes))
+            endings[count++] = (struct tempera_ending){{'a'}, 1};
+        return count;
+    }
+    uint32_t first, last, character;
+    range_of(text + nbytes - n, n, &first, &last);
+    for (int class = OTHER; class <= SPACE; class ++) {
+        if (!find_class(first, last, (enum char_class) class, &character))
+            continue;
+        uint8_t bytes[5];
+        size_t length = tempera_utf8_encode(character, bytes) - n;
+        struct tempera_ending *ending = &endings[count++];
+        memcpy(ending->bytes, bytes + n, length);
+        ending->nbytes = length;
+        if (class == SPACE) {
+            endings[count] = *ending;
+            endings[count].bytes[length] = 'a';
+            endings[count++].nbytes++;
+        }
+    }
+    return count;
 }

@@ -15,4 +15,21 @@
 // Length of the first word of text[nbytes], nbytes >= 1.
 size_t tempera_split_word(const uint8_t *text, size_t nbytes);
 
+// Bytes at the beginning of text[nbytes] that are the same words in every text that begins with
+// it. What is left, the last word at least, depends on what follows.
+size_t tempera_split_settled(const uint8_t *text, size_t nbytes);
+
+// What may follow a text, as far as its words depend on it: text[nbytes] ends in white space, or
+// within a character. Writes to endings[TEMPERA_MOST_ENDINGS] examples of it, the first of which is
+// nothing at all, and returns how many there are.
+enum { TEMPERA_MOST_ENDINGS = 8 };
+
+struct tempera_ending {
+    uint8_t bytes[4];
+    size_t nbytes;
+};
+
+size_t tempera_split_endings(const uint8_t *text, size_t nbytes,
+                             struct tempera_ending endings[TEMPERA_MOST_ENDINGS]);
+
 #endif

@@ -25,9 +25,9 @@ struct tempera_ranked {
 
 struct tempera_tokenizer {
     size_t n_tokens;
-    uint8_t *bytes;    // of all tokens, one after the other
-    uint32_t *starts;  // [n_tokens + 1] in bytes
-    bool *special;     // [n_tokens]
+    uint8_t *bytes;   // of all tokens, one after the other
+    uint32_t *starts; // [n_tokens + 1] in bytes
+    bool *special;    // [n_tokens]
     int32_t byte_ids[TEMPERA_N_BYTES];
     int32_t bos, eos; // -1: none
     bool adds_bos;    // a prompt begins with bos
@@ -68,6 +68,12 @@ static inline uint32_t tempera_tokenizer_find_merge(const struct tempera_tokeniz
                ? tokenizer->ranked[low].rank
                : TEMPERA_NO_MERGE;
 }
+
+// The ids[<= nbytes] of the first nbytes of text[n_whole], in the text's own words: what encoding
+// the whole begins with, if there a token ends at nbytes.
+enum tempera_status tempera_tokenizer_encode_before(const struct tempera_tokenizer *tokenizer,
+                                                    const uint8_t *text, size_t nbytes,
+                                                    size_t n_whole, int32_t *ids, size_t *n_ids);
 
 // GPT-2 writes bytes as characters that can be seen: those from '!' to '~' and most of Latin-1
 // stand for themselves, the other 68 are U+0100 and on, in order. Its first 256 ids follow the

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT
+// The ways in which a text's encoding goes on across its end, against all of them: every text over
+// a small alphabet that begins with it is encoded, and the tokens up to the one that crosses the
+// end are a crossing.
+#include "check.h"
+
+#include "tokenizer/crossing.h"
+#include "tokenizer/split.h"
+
+enum { MOST_IDS = 32, MOST_FOUND = 4096 };
+
+// A crossing as its tokens.
+struct path {
+    int32_t ids[MOST_IDS];
+    size_t n;
+};
+
+struct paths {
+    struct path items[MOST_FOUND];
+    size_t n;
+};
+
+static struct paths expected, found;
+
+static int compare_paths(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct path));
+}
+
+static void add_path(struct paths *paths, const int32_t *ids, size_t n)
+{
+    struct path path = {.n = n};
+    memcpy(path.ids, ids, n * sizeof *ids);
+    for (size_t i = paths->n; i-- > 0;)
+        if (compare_paths(&paths->items[i], &path) == 0)
+            return;
+    if (CHECK(paths->n < MOST_FOUND))
+        paths->items[paths->n++] = path;
+}
+
+static size_t token_nbytes(const struct tempera_tokenizer *tokenizer, int32_t id)
+{
+    size_t nbytes;
+    tempera_tokenizer_token(tokenizer, id, &nbytes);
+    return nbytes;
+}
+
+// Encodes text[nbytes] followed by every text over the alphabet of up to `more` bytes.
+static void expect_all(const struct tempera_tokenizer *tokenizer, char *text, size_t nbytes,
+                       size_t at, size_t more, const char *alphabet, size_t n_alphabet)
+{
+    int32_t ids[64];
+    size_t n_ids, end = 0, n = 0;
+    if (at > nbytes) {
+        CHECK_STATUS(tempera_tokenizer_encode(tokenizer, text, at, ids, 64, &n_ids), TEMPERA_OK);
+        while (end <= nbytes)
+            end += token_nbytes(tokenizer, ids[n++]);
+        add_path(&expected, ids, n);
+    }
+    for (size_t i = 0; i < n_alphabet && more > 0; i++) {
+        text[at] = alphabet[i];
+        expect_all(tokenizer, text, nbytes, at + 1, more - 1, alphabet, n_alphabet);
+    }
+}
+
+static bool is_over(const struct tempera_tokenizer *tokenizer, int32_t id, const char *alphabet,
+                    size_t n_alphabet)
+{
+    size_t nbytes;
+    const uint8_t *bytes = tempera_tokenizer_token(tokenizer, id, &nbytes);
+    for (size_t i = 0; i < nbytes; i++)
+        if (memchr(alphabet, bytes[i], n_alphabet) == NULL)
+            return false;
+    return true;
+}
+
+// Those of text, over the alphabet; special tokens are counted.
+static size_t find_all(const struct tempera_tokenizer *tokenizer, const char *text, size_t nbytes,
+                       const char *alphabet, size_t n_alphabet)
+{
+    struct tempera_crossings crossings;
+    size_t n_special = 0;
+    CHECK_STATUS(tempera_crossings_find(&crossings, tokenizer, (const uint8_t *)text, nbytes),
+                 TEMPERA_OK);
+    for (size_t i = 0; i < crossings.n_items; i++) {
+        const struct tempera_crossing *item = &crossings.items[i];
+        const struct tempera_crossing *before = i == 0 ? NULL : item - 1;
+        CHECK(before == NULL || before->prefix < item->prefix ||
+              (before->prefix == item->prefix && before->token < item->token));
+        n_special += tempera_tokenizer_is_special(tokenizer, item->token);
+        if (tempera_tokenizer_is_special(tokenizer, item->token) ||
+            !is_over(tokenizer, item->token, alphabet, n_alphabet))
+            continue;
+        int32_t ids[MOST_IDS];
+        size_t n = MOST_IDS, length = token_nbytes(tokenizer, item->token);
+        ids[--n] = item->token;
+        for (size_t p = item->prefix; p != 0; p = crossings.prefixes[p].parent) {
+            CHECK(crossings.prefixes[p].parent < p);
+            ids[--n] = crossings.prefixes[p].token;
+            length += token_nbytes(tokenizer, ids[n]);
+        }
+        CHECK_EQ_SIZE(length - token_nbytes(tokenizer, item->token),
+                      crossings.prefixes[item->prefix].nbytes);
+        CHECK(length > nbytes && crossings.prefixes[item->prefix].nbytes <= nbytes);
+        add_path(&found, ids + n, MOST_IDS - n);
+    }
+    tempera_crossings_free(&crossings);
+    return n_special;
+}
+
+static void compare(const struct tempera_tokenizer *tokenizer, const char *text, size_t nbytes,
+                    size_t more, const char *alphabet, size_t n_alphabet)
+{
+    char buffer[64];
+    memcpy(buffer, text, nbytes);
+    expected.n = found.n = 0;
+    expect_all(tokenizer, buffer, nbytes, nbytes, more, alphabet, n_alphabet);
+    CHECK_EQ_SIZE(find_all(tokenizer, text, nbytes, alphabet, n_alphabet), 1);
+    qsort(expected.items, expected.n, sizeof *expected.items, compare_paths);
+    qsort(found.items, found.n, sizeof *found.items, compare_paths);
+    CHECK_EQ_SIZE(found.n, expected.n);
+    CHECK_MEM(found.items, expected.items, expected.n * sizeof *expected.items);
+}
+
+// With as many merges as the text can give.
+static struct tempera_tokenizer *train(const char *text)
+{
+    struct tempera_tokenizer *tokenizer = NULL;
+    for (size_t vocab = 320; vocab > 257 && tokenizer == NULL; vocab--)
+        tempera_tokenizer_train(&tokenizer, text, strlen(text), vocab, NULL);
+    CHECK(tempera_tokenizer_n_tokens(tokenizer) > 262);
+    return tokenizer;
+}
+
+// ------------------------------------------------------------------------------------------------
+
+#define COMPARE(text, more, alphabet)                                                              \
+    compare(tokenizer, text, sizeof(text) - 1, more, alphabet, sizeof(alphabet) - 1)
+
+// " ab" and " abb" are tokens, " abba" is [ abb][a] or [ ab][ba]: what " ab" becomes depends on
+// what follows. White space: a run gives its last character to what follows.
+static void words_and_spaces(void)
+{
+    struct tempera_tokenizer *tokenizer =
+        train("ab abb ab abba  ab bba abba\n\nab\n\n  abb bb a b\n\n\n  ba ab\n ab aab baab  \n");
+    static const char alphabet[] = "ab \n";
+    COMPARE("", 6, alphabet);
+    COMPARE(" ", 6, alphabet);
+    COMPARE("  ", 6, alphabet);
+    COMPARE("   ", 6, alphabet);
+    COMPARE("\n", 6, alphabet);
+    COMPARE("\n\n", 6, alphabet);
+    COMPARE("\n\n  \n", 6, alphabet);
+    COMPARE("a", 6, alphabet);
+    COMPARE(" a", 6, alphabet);
+    COMPARE(" ab", 6, alphabet);
+    COMPARE(" abb", 6, alphabet);
+    COMPARE(" abba", 6, alphabet);
+    COMPARE(" abbaab", 6, alphabet);
+    COMPARE("baab", 6, alphabet);
+    tempera_tokenizer_close(&tokenizer);
+}
+
+static void english_endings(void)
+{
+    struct tempera_tokenizer *tokenizer =
+        train("it's we're l's s'r re'll 's 're r's sr's e're l'l 're 's 'l e's ''s 'll lle");
+    static const char alphabet[] = "'sre l";
+    COMPARE("'", 5, alphabet);
+    COMPARE("'r", 5, alphabet);
+    COMPARE("'l", 5, alphabet);
+    COMPARE("'s", 5, alphabet);
+    COMPARE("''", 5, alphabet);
+    COMPARE(" '", 5, alphabet);
+    COMPARE("s", 5, alphabet);
+    tempera_tokenizer_close(&tokenizer);
+}
+
+// U+00E9 is a letter, U+20AC isn't one, U+2082 is a number, U+2000 is white space; a prompt may end
+// within them, and so may a token.
+static void within_characters(void)
+{
+    struct tempera_tokenizer *tokenizer =
+        train("a\xC3\xA9 a\xC3\xA9 \xC3\xA9\xE2\x82\xAC a\xE2\x82\xAC\xE2\x82\xAC \xE2\x82\x82 "
+              "\xE2\x80\x80 \xE2\x80\x80 a  a\xE2\x82\x82\xC3\xA9\xA9 \xC3\xA9 a\xC3\xA9");
+    static const char alphabet[] = "a \xC3\xA9\xE2\x82\x80\xAC";
+    COMPARE("a", 5, alphabet);
+    COMPARE("a\xC3", 5, alphabet);
+    COMPARE(" a\xC3\xA9", 5, alphabet);
+    COMPARE("a\xE2", 5, alphabet);
+    COMPARE("\xE2\x82", 5, alphabet);
+    COMPARE(" \xE2", 5, alphabet);
+    COMPARE("  \xE2\x80", 5, alphabet);
+    COMPARE("\xA9", 5, alphabet);
+    tempera_tokenizer_close(&tokenizer);
+}
+
+// ------------------------------------------------------------------------------------------------
+// What is settled
+
+static void check_settled(const char *text, size_t expected_nbytes)
+{
+    CHECK_EQ_SIZE(tempera_split_settled((const uint8_t *)text, strlen(text)), expected_nbytes);
+}
+
+static void settled_places(void)
+{
+    check_settled("", 0);
+    check_settled("he was a great king", 14);
+    check_settled("he was a great king ", 19);
+    check_settled("king.", 4);
+    check_settled("king\n\n", 4);
+    check_settled("king  \n x", 7);
+    check_settled("it's", 2);
+    check_settled("it'", 2);
+    check_settled("it'r", 2);
+    check_settled("it'rx", 3);
+    check_settled("it's ", 4);
+    check_settled("in the caf\xC3", 6);
+    check_settled("in the caf\xC3\xA9", 6);
+    check_settled("a  \xE2\x80", 1); // may become white space
+    check_settled("a  \xE2\x82\xAC", 2);
+}
+
+// Words of random texts: those before the settled place stay, whatever is appended.
+static void settled_words_stay(void)
+{
+    static const char *const pieces[] = {"a",    "'",    "s",    "re",   " ",    "\n",
+                                         "1",    "!",    "\xC3", "\xA9", "\xE2", "\x82",
+                                         "\xAC", "\x80", "'ll",  "  "};
+    for (size_t round = 0; round < 20000; round++) {
+        char text[128] = "";
+        for (size_t n = check_random_below(8); n-- > 0;)
+            strcat(text, pieces[check_random_below(sizeof pieces / sizeof *pieces)]);
+        size_t nbytes = strlen(text);
+        size_t settled = tempera_split_settled((const uint8_t *)text, nbytes);
+        size_t ends[2][64], n_ends[2] = {0, 0};
+        CHECK(settled <= nbytes);
+        for (size_t which = 0; which < 2; which++) {
+            size_t length = strlen(text);
+            for (size_t at = 0; at < settled;) {
+                at += tempera_split_word((const uint8_t *)text + at, length - at);
+                ends[which][n_ends[which]++] = at;
+            }
+            for (size_t n = 1 + check_random_below(4); n-- > 0;)
+                strcat(text, pieces[check_random_below(sizeof pieces / sizeof *pieces)]);
+        }
+        CHECK_EQ_SIZE(n_ends[0], n_ends[1]);
+        CHECK_MEM(ends[0], ends[1], n_ends[0] * sizeof **ends);
+        CHECK(settled == 0 || ends[0][n_ends[0] - 1] == settled);
+    }
+}
+
+int main(void)
+{
+    static const struct check_test tests[] = {
+        {"crossings within words and white space are those of all longer texts", words_and_spaces},
+        {"English endings", english_endings},
+        {"texts and tokens that end within a character", within_characters},
+        {"what is settled ends before the last word", settled_places},
+        {"words before the settled place stay, whatever follows", settled_words_stay},
+    };
+    return CHECK_RUN(tests);
+}
