@@ -9,5 +9,6 @@
 int bench_loss(bool json);
 int bench_sampler(bool json);
 int bench_linear_loss(bool json); // needs libtempera-lm's matrix product
+int bench_prompt(bool json);      // needs libtempera-lm, and the model that ships
 
 #endif

@@ -32,17 +32,36 @@ static void multiply(const struct tempera_matmul *product, const struct tempera_
 static void run_products(void *context)
 {
     const struct layer *l = context;
-    const struct tempera_matmul logits = {.M = ROWS, .N = VOCAB, .K = DIM, .a = l->hidden,
-                                          .b = l->head, .c = l->logits, .a_stride = DIM,
-                                          .b_stride = DIM, .c_stride = VOCAB,
+    const struct tempera_matmul logits = {.M = ROWS,
+                                          .N = VOCAB,
+                                          .K = DIM,
+                                          .a = l->hidden,
+                                          .b = l->head,
+                                          .c = l->logits,
+                                          .a_stride = DIM,
+                                          .b_stride = DIM,
+                                          .c_stride = VOCAB,
                                           .b_transposed = true};
-    const struct tempera_matmul d_head = {.M = VOCAB, .N = DIM, .K = ROWS, .a = l->logits,
-                                          .b = l->hidden, .c = l->d_head, .a_stride = VOCAB,
-                                          .b_stride = DIM, .c_stride = DIM, .a_transposed = true,
+    const struct tempera_matmul d_head = {.M = VOCAB,
+                                          .N = DIM,
+                                          .K = ROWS,
+                                          .a = l->logits,
+                                          .b = l->hidden,
+                                          .c = l->d_head,
+                                          .a_stride = VOCAB,
+                                          .b_stride = DIM,
+                                          .c_stride = DIM,
+                                          .a_transposed = true,
                                           .accumulate = true};
-    const struct tempera_matmul d_hidden = {.M = ROWS, .N = DIM, .K = VOCAB, .a = l->logits,
-                                            .b = l->head, .c = l->d_hidden, .a_stride = VOCAB,
-                                            .b_stride = DIM, .c_stride = DIM};
+    const struct tempera_matmul d_hidden = {.M = ROWS,
+                                            .N = DIM,
+                                            .K = VOCAB,
+                                            .a = l->logits,
+                                            .b = l->head,
+                                            .c = l->d_hidden,
+                                            .a_stride = VOCAB,
+                                            .b_stride = DIM,
+                                            .c_stride = DIM};
     multiply(&logits, l->executor);
     multiply(&d_head, l->executor);
     multiply(&d_hidden, l->executor);
@@ -95,9 +114,16 @@ static void print_line(const struct bench_contestant *c, size_t n_threads, doubl
 static void print_memory(struct layer *l, bool json)
 {
     struct setting least = {l, tempera_linear_cross_entropy_scratch_nbytes(ROWS, VOCAB, 0)};
-    const struct tempera_matmul small = {.M = 64, .N = 64, .K = DIM, .a = l->hidden, .b = l->head,
-                                         .c = l->d_hidden, .a_stride = DIM, .b_stride = DIM,
-                                         .c_stride = DIM, .b_transposed = true};
+    const struct tempera_matmul small = {.M = 64,
+                                         .N = 64,
+                                         .K = DIM,
+                                         .a = l->hidden,
+                                         .b = l->head,
+                                         .c = l->d_hidden,
+                                         .a_stride = DIM,
+                                         .b_stride = DIM,
+                                         .c_stride = DIM,
+                                         .b_transposed = true};
     multiply(&small, NULL);
     size_t before = bench_peak_memory();
     l->scratch = bench_alloc(least.scratch_nbytes, 1);

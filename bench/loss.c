@@ -149,10 +149,8 @@ static void bench_shape(size_t cols, size_t n_threads, const struct tempera_exec
     };
     for (size_t i = 0; i < N_VARIANTS; i++) {
         settings[i] = (struct setting){&variants[i], &m};
-        contestants[i + 2] = (struct bench_contestant){.name = variants[i].name,
-                                                       .prepare = restore,
-                                                       .run = run_loss,
-                                                       .context = &settings[i]};
+        contestants[i + 2] = (struct bench_contestant){
+            .name = variants[i].name, .prepare = restore, .run = run_loss, .context = &settings[i]};
     }
     bench_take_turns(contestants, N_VARIANTS + 2, TURNS);
     for (size_t i = 0; i < N_VARIANTS + 2; i++)

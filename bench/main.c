@@ -15,6 +15,7 @@ static const struct command {
     {"sampler", "one token from a row of 128256 scores", bench_sampler},
 #ifdef TEMPERA_BENCH_LM
     {"linear-loss", "the last layer and its cross-entropy", bench_linear_loss},
+    {"prompt", "the first token after a prompt", bench_prompt},
 #endif
 };
 
@@ -24,7 +25,7 @@ static void print_usage(FILE *to)
 {
     fprintf(to, "Usage: tempera-bench COMMAND [--json]\n\nCommands:\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].what);
+        fprintf(to, "  %-11s %s\n", commands[i].name, commands[i].what);
     fprintf(to, "\n--json prints one object a line. Medians of turns that all contestants take one "
                 "after the other.\n\nExample: tempera-bench loss\n");
 }

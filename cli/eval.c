@@ -61,9 +61,8 @@ static int evaluate(const struct cli_session *session, const char *path, uint64_
            "  size           %llu bytes, %llu tokens (%.2f bytes a token)\n",
            session->path, path, result.bits_per_byte, result.perplexity, result.loss,
            result.best_temperature, or_beyond(result.best_temperature_border),
-           result.bits_per_byte_at_best_temperature,
-           (unsigned long long)result.bytes, (unsigned long long)result.tokens,
-           (double)result.bytes / (double)result.tokens);
+           result.bits_per_byte_at_best_temperature, (unsigned long long)result.bytes,
+           (unsigned long long)result.tokens, (double)result.bytes / (double)result.tokens);
     return CLI_OK;
 }
 

@@ -14,63 +14,40 @@
 
 enum { BAR_WIDTH = 20, MOST_TEMPERATURES = 8 };
 
-// The scores after a prompt and everything computed from them.
+// A row of scores, as generation draws from, and everything computed from it.
 struct analysis {
-    const struct cli_session *session;
-    size_t vocab;
-    float *logits;             // [vocab]
-    int32_t *order;            // [vocab], likeliest first, ties by id
+    struct cli_row row;
+    size_t n;                  // columns
+    int32_t *order;            // [n], likeliest first, ties by column
     const float *temperatures; // [n_temperatures]
     size_t n_temperatures;
-    float *probs;                        // [n_temperatures, vocab]
-    double *entropy;                     // [n_temperatures], bits
-    struct tempera_sampler_state *state; // that has accepted the prompt
+    float *probs;    // [n_temperatures, n]
+    double *entropy; // [n_temperatures], bits
     struct cli_explained explained;
+    int32_t *columns; // [n_columns], that were asked for
+    size_t n_columns;
+    int32_t *impossible; // [n_impossible], tokens that were asked for and have no column
+    size_t n_impossible;
+};
+
+// What to explain, and what became of it.
+struct request {
+    const struct cli_session *session;
+    const char *prompt;
+    const struct cli_numbers *temperatures;
+    const struct cli_texts *asked; // tokens
+    size_t top;
+    bool json;
+    enum tempera_status status;
+    int exit_code;
 };
 
 // ------------------------------------------------------------------------------------------------
 // Computing
 
-// The scores after the prompt, and a state that remembers it.
-static enum tempera_status read_prompt(struct analysis *a, const struct tempera_sampler *sampler,
-                                       const char *prompt, struct tempera_error *error)
-{
-    const struct tempera_tokenizer *tokenizer = a->session->tokenizer;
-    size_t nbytes = strlen(prompt), n_ids = 0;
-    size_t n_bos = nbytes == 0 || tempera_tokenizer_adds_bos(tokenizer);
-    int32_t *ids = cli_realloc(NULL, (nbytes + 1) * sizeof *ids);
-    ids[0] = tempera_tokenizer_bos(tokenizer);
-    enum tempera_status status =
-        tempera_tokenizer_encode(tokenizer, prompt, nbytes, ids + n_bos, nbytes, &n_ids);
-    n_ids += n_bos;
-    if (status == TEMPERA_OK && n_bos == 1 && ids[0] < 0) {
-        status = TEMPERA_INVALID_ARGUMENT;
-        snprintf(error->message, sizeof error->message,
-                 "the model has no token to begin a text with: give a prompt");
-    }
-    struct tempera_decoder *decoder = NULL;
-    if (status == TEMPERA_OK)
-        status = tempera_decoder_open(&decoder, a->session->model, 0, a->session->executor);
-    if (status == TEMPERA_OK)
-        status = tempera_decoder_append(decoder, ids, n_ids, a->logits);
-    if (status == TEMPERA_CONTEXT_FULL)
-        snprintf(error->message, sizeof error->message,
-                 "the prompt has %zu tokens; the context holds %zu: shorten the prompt", n_ids,
-                 tempera_decoder_capacity(decoder));
-    size_t state_nbytes = tempera_sampler_state_nbytes(sampler);
-    a->state = cli_realloc(NULL, state_nbytes);
-    if (status == TEMPERA_OK)
-        status = tempera_sampler_state_init(a->state, state_nbytes, sampler);
-    for (size_t i = 0; i < n_ids && status == TEMPERA_OK; i++)
-        status = tempera_sampler_accept(a->state, ids[i], NULL);
-    tempera_decoder_close(&decoder);
-    free(ids);
-    return status;
-}
-
 static const float *order_scores; // qsort has no context argument in C11
 
-static int compare_tokens(const void *a, const void *b)
+static int compare_columns(const void *a, const void *b)
 {
     int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
     if (order_scores[x] != order_scores[y])
@@ -80,99 +57,31 @@ static int compare_tokens(const void *a, const void *b)
 
 static enum tempera_status compute_temperatures(struct analysis *a)
 {
-    struct tempera_matrix logits = tempera_matrix_const_f32(a->logits, 1, a->vocab);
+    const float *scores = a->row.step->logits;
+    struct tempera_matrix logits = tempera_matrix_const_f32(scores, 1, a->n);
     for (size_t t = 0; t < a->n_temperatures; t++) {
-        float *row = a->probs + t * a->vocab;
-        struct tempera_matrix probs = tempera_matrix_f32(row, 1, a->vocab);
+        float *row = a->probs + t * a->n;
+        struct tempera_matrix probs = tempera_matrix_f32(row, 1, a->n);
         struct tempera_softmax_options options = tempera_softmax_options_default();
         options.temperature = a->temperatures[t];
+        options.mask = a->row.step->row->mask;
         enum tempera_status status = tempera_softmax(&logits, &options, &probs, NULL, NULL);
         if (status != TEMPERA_OK)
             return status;
-        a->entropy[t] = cli_entropy_bits(row, a->vocab);
+        a->entropy[t] = cli_entropy_bits(row, a->n);
     }
-    for (size_t i = 0; i < a->vocab; i++)
+    for (size_t i = 0; i < a->n; i++)
         a->order[i] = (int32_t)i;
-    order_scores = a->logits;
-    qsort(a->order, a->vocab, sizeof *a->order, compare_tokens);
+    order_scores = scores;
+    qsort(a->order, a->n, sizeof *a->order, compare_columns);
     return TEMPERA_OK;
-}
-
-// What the sampler makes of the scores.
-static enum tempera_status compute_stages(struct analysis *a, const struct tempera_sampler *sampler,
-                                          const int32_t *ids, size_t n_ids)
-{
-    const struct tempera_sample_row row = {.sampler = sampler, .state = a->state};
-    return cli_explained_make(&a->explained, a->logits, a->vocab, &row, ids, n_ids);
-}
-
-// ------------------------------------------------------------------------------------------------
-// Showing
-
-static void print_table(const struct analysis *a, size_t top)
-{
-    printf("%5s  %-18s %9s", "rank", "token", "logit");
-    for (size_t t = 0; t < a->n_temperatures; t++) {
-        char heading[24];
-        snprintf(heading, sizeof heading, "T = %g", (double)a->temperatures[t]);
-        printf("  %9s", heading);
-    }
-    putchar('\n');
-    for (size_t i = 0; i < top && i < a->vocab; i++) {
-        char token[64];
-        cli_token_text(a->session->tokenizer, a->order[i], token, sizeof token);
-        printf("%5zu  %-18s %9.4f", i + 1, token, (double)a->logits[a->order[i]]);
-        for (size_t t = 0; t < a->n_temperatures; t++)
-            printf("  %7.3f %%", 100 * (double)a->probs[t * a->vocab + (size_t)a->order[i]]);
-        putchar('\n');
-    }
-}
-
-static void print_text(const struct analysis *a, size_t top)
-{
-    print_table(a, top);
-    putchar('\n');
-    for (size_t t = 0; t < a->n_temperatures; t++) {
-        char bar[3 * BAR_WIDTH + 4];
-        double most = log2((double)a->vocab);
-        cli_bar(a->entropy[t] / most, BAR_WIDTH, bar);
-        printf("T = %-5g entropy %7.3f bits of %.3f, as many as %9.1f equal tokens  %s\n",
-               (double)a->temperatures[t], a->entropy[t], most, exp2(a->entropy[t]), bar);
-    }
-    putchar('\n');
-    cli_explained_print_stages(&a->explained);
-    if (a->explained.n_tokens > 0)
-        putchar('\n');
-    cli_explained_print_tokens(&a->explained, a->session->tokenizer);
-}
-
-static json_t *to_json(const struct analysis *a, size_t top, const char *prompt)
-{
-    json_t *tokens = json_array(), *entropies = json_array();
-    for (size_t i = 0; i < top && i < a->vocab; i++) {
-        size_t id = (size_t)a->order[i], nbytes;
-        const uint8_t *bytes = tempera_tokenizer_token(a->session->tokenizer, (int32_t)id, &nbytes);
-        json_t *probs = json_array();
-        for (size_t t = 0; t < a->n_temperatures; t++)
-            json_array_append_new(probs, cli_json_number((double)a->probs[t * a->vocab + id]));
-        json_array_append_new(tokens, json_pack("{s:I, s:o, s:o, s:o}", "id", (json_int_t)id,
-                                                "text", cli_json_text((const char *)bytes, nbytes),
-                                                "logit", cli_json_number((double)a->logits[id]),
-                                                "probabilities", probs));
-    }
-    for (size_t t = 0; t < a->n_temperatures; t++)
-        json_array_append_new(entropies, cli_json_number(a->entropy[t]));
-    return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o}", "prompt", cli_json_text(prompt, strlen(prompt)),
-        "temperatures", cli_json_numbers(a->temperatures, a->n_temperatures), "entropy_bits",
-        entropies, "tokens", tokens, "stages", cli_explained_stages_json(&a->explained), "asked",
-        cli_explained_tokens_json(&a->explained, a->session->tokenizer));
 }
 
 // ------------------------------------------------------------------------------------------------
 // Tokens that were asked for
 
-// A number is an id, anything else the exact text of a token. -1, with a message, if there is none.
+// A number is an id, anything else the exact text of a token. -1, with a message, for a number that
+// is no id; -2 if no token has the text.
 static int32_t find_token(const struct tempera_tokenizer *tokenizer, const char *text)
 {
     size_t n_tokens = tempera_tokenizer_n_tokens(tokenizer), length = strlen(text);
@@ -189,58 +98,169 @@ static int32_t find_token(const struct tempera_tokenizer *tokenizer, const char 
         if (nbytes == length && memcmp(bytes, text, length) == 0)
             return (int32_t)id;
     }
+    return -2;
+}
+
+// Adds the columns of what was asked for: those of the token, and those that add its text.
+static bool add_columns(struct analysis *a, const char *text)
+{
+    size_t length = strlen(text), n_before = a->n_columns;
+    int32_t token = find_token(a->row.tokenizer, text);
+    if (token == -1)
+        return false;
+    for (size_t i = 0; i < a->n; i++) {
+        size_t nbytes;
+        const uint8_t *bytes = cli_row_bytes(&a->row, i, &nbytes);
+        bool adds_text = nbytes == length && length > 0 && memcmp(bytes, text, length) == 0;
+        if (adds_text || cli_row_token(&a->row, i) == token)
+            a->columns[a->n_columns++] = (int32_t)i;
+    }
+    if (a->n_columns > n_before)
+        return true;
+    if (token >= 0) {
+        a->impossible[a->n_impossible++] = token;
+        return true;
+    }
     cli_error("tempera explain: no token is exactly '%s'; most words begin with a space (--token "
               "' wall'), and --top N lists the likeliest",
               text);
-    return -1;
+    return false;
 }
 
-static int explain(const struct cli_session *session, const char *prompt,
-                   const struct cli_numbers *temperatures, struct cli_sampling *sampling,
-                   const struct cli_texts *asked, size_t top, bool json)
+// ------------------------------------------------------------------------------------------------
+// Showing
+
+static void print_table(const struct analysis *a, size_t top)
 {
-    size_t vocab = tempera_model_get_config(session->model)->vocab_size;
-    size_t n = temperatures->count;
-    int32_t *ids = cli_realloc(NULL, asked->count * sizeof *ids);
-    for (size_t i = 0; i < asked->count; i++) {
-        ids[i] = find_token(session->tokenizer, asked->items[i]);
-        if (ids[i] < 0) {
-            free(ids);
-            return CLI_FAILED;
-        }
+    printf("%5s  %-18s %9s", "rank", "token", "logit");
+    for (size_t t = 0; t < a->n_temperatures; t++) {
+        char heading[24];
+        snprintf(heading, sizeof heading, "T = %g", (double)a->temperatures[t]);
+        printf("  %9s", heading);
     }
-    float *floats = cli_realloc(NULL, (n + 1) * vocab * sizeof *floats);
+    putchar('\n');
+    for (size_t i = 0; i < top && i < a->n; i++) {
+        size_t column = (size_t)a->order[i];
+        char token[64];
+        cli_row_text(&a->row, column, token, sizeof token);
+        printf("%5zu  %-18s %9.4f", i + 1, token, (double)a->row.step->logits[column]);
+        for (size_t t = 0; t < a->n_temperatures; t++)
+            printf("  %7.3f %%", 100 * (double)a->probs[t * a->n + column]);
+        putchar('\n');
+    }
+}
+
+static void print_text(const struct analysis *a, size_t top)
+{
+    print_table(a, top);
+    putchar('\n');
+    for (size_t t = 0; t < a->n_temperatures; t++) {
+        char bar[3 * BAR_WIDTH + 4];
+        double most = log2((double)a->n);
+        cli_bar(a->entropy[t] / most, BAR_WIDTH, bar);
+        printf("T = %-5g entropy %7.3f bits of %.3f, as many as %9.1f equal tokens  %s\n",
+               (double)a->temperatures[t], a->entropy[t], most, exp2(a->entropy[t]), bar);
+    }
+    putchar('\n');
+    cli_explained_print_stages(&a->explained);
+    if (a->n_columns + a->n_impossible > 0)
+        putchar('\n');
+    cli_explained_print_tokens(&a->explained, &a->row);
+    for (size_t i = 0; i < a->n_impossible; i++) {
+        size_t nbytes;
+        const uint8_t *bytes = tempera_tokenizer_token(a->row.tokenizer, a->impossible[i], &nbytes);
+        char text[64];
+        cli_quote(bytes, nbytes, text, sizeof text);
+        printf("%s (%d): no text that begins with the prompt has it here\n", text,
+               a->impossible[i]);
+    }
+}
+
+static json_t *token_json(const struct analysis *a, size_t column)
+{
+    size_t nbytes;
+    const uint8_t *bytes = cli_row_bytes(&a->row, column, &nbytes);
+    json_t *probs = json_array();
+    for (size_t t = 0; t < a->n_temperatures; t++)
+        json_array_append_new(probs, cli_json_number((double)a->probs[t * a->n + column]));
+    return json_pack("{s:I, s:o, s:o, s:o}", "id", (json_int_t)cli_row_token(&a->row, column),
+                     "text", cli_json_text((const char *)bytes, nbytes), "logit",
+                     cli_json_number((double)a->row.step->logits[column]), "probabilities", probs);
+}
+
+static json_t *to_json(const struct analysis *a, size_t top, const char *prompt)
+{
+    json_t *tokens = json_array(), *entropies = json_array(), *impossible = json_array();
+    for (size_t i = 0; i < top && i < a->n; i++)
+        json_array_append_new(tokens, token_json(a, (size_t)a->order[i]));
+    for (size_t t = 0; t < a->n_temperatures; t++)
+        json_array_append_new(entropies, cli_json_number(a->entropy[t]));
+    for (size_t i = 0; i < a->n_impossible; i++)
+        json_array_append_new(impossible, json_integer(a->impossible[i]));
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "prompt", cli_json_text(prompt, strlen(prompt)),
+        "temperatures", cli_json_numbers(a->temperatures, a->n_temperatures), "entropy_bits",
+        entropies, "tokens", tokens, "stages", cli_explained_stages_json(&a->explained), "asked",
+        cli_explained_tokens_json(&a->explained, &a->row), "impossible", impossible);
+}
+
+// ------------------------------------------------------------------------------------------------
+// The command
+
+// The first row that generation draws from, before it goes on.
+static bool explain_row(void *context, const struct tempera_generated *step)
+{
+    struct request *request = context;
+    size_t n = step->n_logits, n_temperatures = request->temperatures->count;
     struct analysis a = {
-        .session = session,
-        .vocab = vocab,
-        .logits = floats,
-        .order = cli_realloc(NULL, vocab * sizeof *a.order),
-        .temperatures = temperatures->items,
-        .n_temperatures = n,
-        .probs = floats + vocab,
-        .entropy = cli_realloc(NULL, n * sizeof *a.entropy),
+        .row = {request->session->tokenizer, step},
+        .n = n,
+        .order = cli_realloc(NULL, n * sizeof *a.order),
+        .temperatures = request->temperatures->items,
+        .n_temperatures = n_temperatures,
+        .probs = cli_realloc(NULL, n_temperatures * n * sizeof *a.probs),
+        .entropy = cli_realloc(NULL, n_temperatures * sizeof *a.entropy),
+        .columns = cli_realloc(NULL, request->asked->count * n * sizeof *a.columns),
+        .impossible = cli_realloc(NULL, request->asked->count * sizeof *a.impossible),
     };
-    struct tempera_sampler sampler = cli_sampling_build(sampling);
-    struct tempera_error error = {0};
-    enum tempera_status status = read_prompt(&a, &sampler, prompt, &error);
-    if (status == TEMPERA_OK)
-        status = compute_temperatures(&a);
-    if (status == TEMPERA_OK)
-        status = compute_stages(&a, &sampler, ids, asked->count);
-    int exit_code = CLI_OK;
-    if (status != TEMPERA_OK)
-        exit_code = cli_failed("explain", status, &error);
-    else if (json)
-        exit_code = cli_json_print("explain", to_json(&a, top, prompt));
-    else
-        print_text(&a, top);
+    bool ok = true;
+    for (size_t i = 0; i < request->asked->count && ok; i++)
+        ok = add_columns(&a, request->asked->items[i]);
+    if (ok)
+        request->status = compute_temperatures(&a);
+    if (ok && request->status == TEMPERA_OK)
+        request->status =
+            cli_explained_make(&a.explained, &a.row, step->row, a.columns, a.n_columns);
+    if (!ok)
+        request->exit_code = CLI_FAILED;
+    else if (request->status == TEMPERA_OK && request->json)
+        request->exit_code = cli_json_print("explain", to_json(&a, request->top, request->prompt));
+    else if (request->status == TEMPERA_OK)
+        print_text(&a, request->top);
     cli_explained_free(&a.explained);
-    free(a.state);
-    free(ids);
-    free(floats);
     free(a.order);
+    free(a.probs);
     free(a.entropy);
-    return exit_code;
+    free(a.columns);
+    free(a.impossible);
+    return false;
+}
+
+static int explain(struct request *request, const struct tempera_generate_options *options)
+{
+    const struct cli_session *session = request->session;
+    struct tempera_decoder *decoder = NULL;
+    struct tempera_error error = {0};
+    enum tempera_status status =
+        tempera_decoder_open(&decoder, session->model, 0, session->executor);
+    if (status == TEMPERA_OK)
+        status =
+            tempera_generate(decoder, session->tokenizer, request->prompt, strlen(request->prompt),
+                             options, explain_row, request, NULL, &error);
+    if (status == TEMPERA_OK)
+        status = request->status;
+    tempera_decoder_close(&decoder);
+    return status == TEMPERA_OK ? request->exit_code : cli_failed("explain", status, &error);
 }
 
 static int run(int argc, char **argv)
@@ -250,13 +270,14 @@ static int run(int argc, char **argv)
     struct cli_numbers temperatures = {NULL, 0};
     struct cli_texts words = {NULL, 0}, asked = {NULL, 0};
     uint64_t top = 10, threads = 0;
-    bool json = false;
+    bool raw = false, json = false;
     const struct cli_option own[] = {
         {"model", 'm', CLI_TEXT, &model, "FILE", "a GGUF model; the one that ships", 0, 0},
         {"prompt", 'p', CLI_TEXT, &prompt, "TEXT", "the text before the token to explain", 0, 0},
         {"temperature", 't', CLI_NUMBERS, &temperatures, "T,...", "0.5,1,2 unless given", 0,
          INFINITY},
         {"token", 0, CLI_TEXTS, &asked, "TEXT|ID", "what became of a token; may be repeated", 0, 0},
+        {"raw", 0, CLI_FLAG, &raw, NULL, "what follows the prompt's own tokens", 0, 0},
         {"top", 0, CLI_COUNT, &top, "N", "tokens to list; 10", 1, 1e9},
         {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors; 0", 0, 1024},
         {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
@@ -294,9 +315,14 @@ static int run(int argc, char **argv)
         exit_code = CLI_FAILED;
         if (cli_session_open(&session, "explain", model, threads)) {
             exit_code = CLI_USAGE;
-            if (cli_sampling_open(&sampling, "explain", session.tokenizer))
-                exit_code =
-                    explain(&session, prompt, &temperatures, &sampling, &asked, (size_t)top, json);
+            if (cli_sampling_open(&sampling, "explain", session.tokenizer)) {
+                struct request request = {&session,    prompt, &temperatures, &asked,
+                                          (size_t)top, json,   TEMPERA_OK,    CLI_OK};
+                struct tempera_generate_options how = tempera_generate_options_default();
+                how.sampler = cli_sampling_build(&sampling);
+                how.raw = raw;
+                exit_code = explain(&request, &how);
+            }
             cli_session_close(&session);
         }
     }
@@ -310,10 +336,11 @@ const struct cli_command cli_explain = {
     .summary = "what temperature and the filters do to the next token",
     .arguments = "",
     .details =
-        "Shows the likeliest next tokens after a prompt with their raw scores, their probability "
-        "at each\ntemperature, the entropy, and what each stage of generate does: how many tokens "
-        "it leaves, the mass\nit removes, entropy and KL divergence from the scores in bits. The "
-        "temperature among the stages is\nthe one after -t if it is one, else 0.8.",
+        "Shows the likeliest next tokens after a prompt, as the text that they add to it, with "
+        "their scores,\ntheir probability at each temperature, the entropy, and what each stage of "
+        "generate does: how many\ntokens it leaves, the mass it removes, entropy and KL divergence "
+        "from the scores in bits. This is\nthe row that generate draws its first token from. The "
+        "temperature among the stages is the one after\n-t if it is one, else 0.8.",
     .example = "tempera explain -p \"Humpty Dumpty sat on a\" -t 0.5,1,2",
     .run = run,
 };

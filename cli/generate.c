@@ -37,11 +37,12 @@ static bool shows_steps(const struct output *out)
     return out->explain || out->logprobs;
 }
 
-static void print_step(const struct output *out, const struct cli_explained *explained)
+static void print_step(const struct output *out, const struct cli_row *row,
+                       const struct cli_explained *explained)
 {
     const struct tempera_sample_result *result = &explained->result;
     char text[64];
-    cli_token_text(out->session->tokenizer, result->token, text, sizeof text);
+    cli_row_text(row, (size_t)result->column, text, sizeof text);
     printf("%zu: %s (%d), %.3f %% of the scores, %.3f %% when it was drawn\n", out->n_tokens, text,
            result->token, 100 * exp((double)result->raw_logprob),
            100 * exp((double)result->logprob));
@@ -56,17 +57,18 @@ static void add_logprobs(json_t *object, float raw, float tempered, float final)
     json_object_set_new(object, "logprob", cli_json_number((double) final));
 }
 
-static json_t *step_json(const struct output *out, const struct cli_explained *explained,
+static json_t *step_json(const struct output *out, const struct cli_row *row,
+                         const struct cli_explained *explained,
                          const struct tempera_logprobs *report)
 {
     const struct tempera_sample_result *result = &explained->result;
     json_t *line = json_object(), *top = json_array();
-    cli_token_json(line, out->session->tokenizer, result->token);
+    cli_row_json(row, (size_t)result->column, line);
     add_logprobs(line, result->raw_logprob, result->tempered_logprob, result->logprob);
     for (size_t i = 0; i < report->n_top; i++) {
         const struct tempera_token_logprob *entry = &report->top[i];
         json_t *token = json_object();
-        cli_token_json(token, out->session->tokenizer, entry->token);
+        cli_row_json(row, (size_t)entry->column, token);
         add_logprobs(token, entry->raw, entry->tempered, entry->final);
         json_array_append_new(top, token);
     }
@@ -79,19 +81,19 @@ static json_t *step_json(const struct output *out, const struct cli_explained *e
 // Looks at the step again, in full: the same row gives the same token.
 static void show_step(struct output *out, const struct tempera_generated *generated)
 {
-    size_t vocab = tempera_model_get_config(out->session->model)->vocab_size;
-    size_t n_top = out->n_top < vocab ? out->n_top : vocab;
+    const struct cli_row row = {out->session->tokenizer, generated};
+    size_t n_top = out->n_top < generated->n_logits ? out->n_top : generated->n_logits;
     struct tempera_logprobs report = {.struct_size = sizeof report, .max_top = n_top};
     report.top = cli_realloc(NULL, n_top * sizeof *report.top);
-    struct tempera_sample_row row = *generated->row;
-    row.want = TEMPERA_WANT_RAW_LOGPROB | TEMPERA_WANT_TEMPERED_LOGPROB;
-    row.logprobs = &report;
+    struct tempera_sample_row how = *generated->row;
+    how.want = TEMPERA_WANT_RAW_LOGPROB | TEMPERA_WANT_TEMPERED_LOGPROB;
+    how.logprobs = &report;
     struct cli_explained explained;
-    out->status = cli_explained_make(&explained, generated->logits, vocab, &row, NULL, 0);
+    out->status = cli_explained_make(&explained, &row, &how, NULL, 0);
     if (out->status == TEMPERA_OK && out->json)
-        out->failed = !cli_json_line(step_json(out, &explained, &report));
+        out->failed = !cli_json_line(step_json(out, &row, &explained, &report));
     else if (out->status == TEMPERA_OK)
-        print_step(out, &explained);
+        print_step(out, &row, &explained);
     cli_explained_free(&explained);
     free(report.top);
 }
@@ -223,7 +225,7 @@ static int run(int argc, char **argv)
         {"seed", 0, CLI_COUNT, &seed, "N", "same seed, same text; random", 0, 9e15},
         {"max-tokens", 0, CLI_COUNT, &max_tokens, "N", "0: until the end of text; 200", 0, 1e12},
         {"stop", 0, CLI_TEXTS, &stops, "TEXT", "end before TEXT; may be repeated", 0, 0},
-        {"raw", 0, CLI_FLAG, &raw, NULL, "don't take the prompt's last word back", 0, 0},
+        {"raw", 0, CLI_FLAG, &raw, NULL, "go on from the prompt's own tokens", 0, 0},
         {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors; 0", 0, 1024},
         {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
         {"explain", 0, CLI_FLAG, &explain, NULL, "what each stage did, for each token", 0, 0},

@@ -210,8 +210,8 @@ bool cli_options_parse(const struct cli_command *command, const struct cli_optio
             cli_error("tempera %s: %s needs a value", command->name, word);
             return false;
         } else if (code == '?') {
-            cli_error("tempera %s: unknown option %s; '%s %s --help' lists them",
-                      command->name, word, cli_program, command->name);
+            cli_error("tempera %s: unknown option %s; '%s %s --help' lists them", command->name,
+                      word, cli_program, command->name);
             return false;
         } else if (!store(command, find_option(options, n_options, code), optarg)) {
             return false;

@@ -12,27 +12,68 @@ enum { BAR_WIDTH = 20 };
 
 static const double bits_of_a_nat = 1.4426950408889634;
 
-enum tempera_status cli_explained_make(struct cli_explained *explained, const float *logits,
-                                       size_t vocab, const struct tempera_sample_row *row,
-                                       const int32_t *ids, size_t n_ids)
+// ------------------------------------------------------------------------------------------------
+// Columns
+
+int32_t cli_row_token(const struct cli_row *row, size_t column)
 {
-    size_t n_stages = row->sampler->n_stages + 1;
+    const int32_t *tokens = row->step->row->tokens;
+    return tokens != NULL ? tokens[column] : (int32_t)column;
+}
+
+const uint8_t *cli_row_bytes(const struct cli_row *row, size_t column, size_t *nbytes)
+{
+    size_t n_known = row->step->n_known != NULL ? row->step->n_known[column] : 0;
+    const uint8_t *bytes =
+        tempera_tokenizer_token(row->tokenizer, cli_row_token(row, column), nbytes);
+    *nbytes -= n_known;
+    return bytes + n_known;
+}
+
+void cli_row_text(const struct cli_row *row, size_t column, char *text, size_t nbytes_text)
+{
+    size_t nbytes;
+    const uint8_t *bytes = cli_row_bytes(row, column, &nbytes);
+    cli_quote(bytes, nbytes, text, nbytes_text);
+}
+
+void cli_row_json(const struct cli_row *row, size_t column, json_t *object)
+{
+    size_t nbytes;
+    const uint8_t *bytes = cli_row_bytes(row, column, &nbytes);
+    json_t *array = json_array();
+    for (size_t i = 0; i < nbytes; i++)
+        json_array_append_new(array, json_integer(bytes[i]));
+    json_object_set_new(object, "token", json_integer(cli_row_token(row, column)));
+    json_object_set_new(object, "text", cli_json_text((const char *)bytes, nbytes));
+    json_object_set_new(object, "bytes", array);
+}
+
+// ------------------------------------------------------------------------------------------------
+// Explaining
+
+enum tempera_status cli_explained_make(struct cli_explained *explained, const struct cli_row *row,
+                                       const struct tempera_sample_row *how, const int32_t *columns,
+                                       size_t n_columns)
+{
+    size_t n_stages = how->sampler->n_stages + 1;
     *explained = (struct cli_explained){
-        .sampler = row->sampler,
-        .vocab = vocab,
+        .sampler = how->sampler,
+        .n_columns = row->step->n_logits,
         .stages = cli_realloc(NULL, n_stages * sizeof *explained->stages),
-        .tokens = cli_realloc(NULL, n_ids * sizeof *explained->tokens),
-        .n_tokens = n_ids,
+        .tokens = cli_realloc(NULL, n_columns * sizeof *explained->tokens),
+        .n_tokens = n_columns,
     };
     const struct tempera_explanation to = {sizeof to, explained->stages, n_stages,
-                                           ids,       explained->tokens, n_ids};
-    struct tempera_matrix matrix = tempera_matrix_const_f32(logits, 1, vocab);
-    size_t nbytes = tempera_explain_scratch_nbytes(&matrix, row->sampler);
+                                           columns,   explained->tokens, n_columns};
+    struct tempera_matrix matrix =
+        tempera_matrix_const_f32(row->step->logits, 1, row->step->n_logits);
+    size_t nbytes = tempera_explain_scratch_nbytes(&matrix, how->sampler);
     void *scratch = aligned_alloc(64, (nbytes + 63) / 64 * 64);
     if (scratch == NULL)
         return TEMPERA_OUT_OF_MEMORY;
     enum tempera_status status =
-        tempera_explain(&matrix, row, &to, &explained->result, scratch, nbytes);
+        tempera_explain(&matrix, how, &to, &explained->result, scratch, nbytes);
     free(scratch);
     return status;
 }
@@ -103,26 +144,6 @@ static int stage_text(const struct cli_explained *e, size_t number, char *text, 
     return snprintf(text, nbytes, "%s %g", tempera_stage_name(stage->kind), parameter);
 }
 
-void cli_token_text(const struct tempera_tokenizer *tokenizer, int32_t id, char *text,
-                    size_t nbytes_text)
-{
-    size_t nbytes;
-    const uint8_t *bytes = tempera_tokenizer_token(tokenizer, id, &nbytes);
-    cli_quote(bytes, nbytes, text, nbytes_text);
-}
-
-void cli_token_json(json_t *object, const struct tempera_tokenizer *tokenizer, int32_t id)
-{
-    size_t nbytes;
-    const uint8_t *bytes = tempera_tokenizer_token(tokenizer, id, &nbytes);
-    json_t *array = json_array();
-    for (size_t i = 0; i < nbytes; i++)
-        json_array_append_new(array, json_integer(bytes[i]));
-    json_object_set_new(object, "token", json_integer(id));
-    json_object_set_new(object, "text", cli_json_text((const char *)bytes, nbytes));
-    json_object_set_new(object, "bytes", array);
-}
-
 // ------------------------------------------------------------------------------------------------
 // Tables
 
@@ -141,7 +162,7 @@ void cli_explained_print_stages(const struct cli_explained *e)
         char bar[3 * BAR_WIDTH + 4];
         double entropy = report->entropy * bits_of_a_nat;
         stage_text(e, s, text, sizeof text);
-        cli_bar(entropy / log2((double)e->vocab), BAR_WIDTH, bar);
+        cli_bar(entropy / log2((double)e->n_columns), BAR_WIDTH, bar);
         printf("%-*s  %8llu  %7.3f %%  %9.3f  %9.3f  %7.4g  %s\n", width, text,
                (unsigned long long)report->n_left, 100 * report->mass_removed, entropy,
                report->divergence * bits_of_a_nat, report->temperature, bar);
@@ -169,12 +190,11 @@ static void print_fate(const struct cli_explained *e, const struct tempera_token
                token->missed_by, exp(token->missed_by));
 }
 
-void cli_explained_print_tokens(const struct cli_explained *e,
-                                const struct tempera_tokenizer *tokenizer)
+void cli_explained_print_tokens(const struct cli_explained *e, const struct cli_row *row)
 {
     for (size_t i = 0; i < e->n_tokens; i++) {
         char text[64];
-        cli_token_text(tokenizer, e->tokens[i].token, text, sizeof text);
+        cli_row_text(row, (size_t)e->tokens[i].column, text, sizeof text);
         printf("%s (%d): ", text, e->tokens[i].token);
         print_fate(e, &e->tokens[i]);
     }
@@ -213,8 +233,7 @@ static json_t *remover_json(const struct cli_explained *e, int32_t removed_by)
     return json_string(tempera_stage_name(e->sampler->stages[removed_by].kind));
 }
 
-json_t *cli_explained_tokens_json(const struct cli_explained *e,
-                                  const struct tempera_tokenizer *tokenizer)
+json_t *cli_explained_tokens_json(const struct cli_explained *e, const struct cli_row *row)
 {
     json_t *tokens = json_array();
     for (size_t i = 0; i < e->n_tokens; i++) {
@@ -225,7 +244,7 @@ json_t *cli_explained_tokens_json(const struct cli_explained *e,
                       cli_json_number(report->missed_by), "rank", (json_int_t)report->raw_rank,
                       "raw_logprob", cli_json_number((double)report->raw_logprob), "logprob",
                       cli_json_number((double)report->final_logprob));
-        cli_token_json(token, tokenizer, report->token);
+        cli_row_json(row, (size_t)report->column, token);
         json_array_append_new(tokens, token);
     }
     return tokens;

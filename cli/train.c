@@ -293,22 +293,22 @@ static enum tempera_status plan_new(struct run *run, struct tempera_model_config
 {
     const uint32_t bytes_vocab = 257;
     *options = options_from(run);
-    enum tempera_status status =
-        tempera_train_plan(run->nbytes, (double)run->minutes, run->executor->n_threads, config,
-                           options, error);
+    enum tempera_status status = tempera_train_plan(
+        run->nbytes, (double)run->minutes, run->executor->n_threads, config, options, error);
     if (status != TEMPERA_OK)
         return status;
     keep_given(run, options);
     if (config->vocab_size == bytes_vocab)
         return tempera_tokenizer_bytes(&run->tokenizer);
-    status = tempera_tokenizer_train(&run->tokenizer, run->text, run->nbytes, config->vocab_size,
-                                     error);
+    status =
+        tempera_tokenizer_train(&run->tokenizer, run->text, run->nbytes, config->vocab_size, error);
     if (status != TEMPERA_OK && run->vocab != 0)
         return name_option(error, "--vocab", run->vocab);
     if (status != TEMPERA_TEXT_TOO_SHORT)
         return status;
-    fprintf(stderr, "the text repeats itself too much for a vocabulary of %u tokens; bytes are "
-                    "taken instead\n",
+    fprintf(stderr,
+            "the text repeats itself too much for a vocabulary of %u tokens; bytes are "
+            "taken instead\n",
             config->vocab_size);
     *config = config_from(run);
     config->vocab_size = bytes_vocab;

@@ -21,8 +21,6 @@ struct text {
     char bytes[MOST_TEXT];
     size_t nbytes;
     float temperature;
-    float *probs; // [vocab], room for one distribution
-    size_t vocab;
     double entropy_sum;
     size_t n_tokens;
 };
@@ -33,19 +31,21 @@ struct numbers {
     double entropy_bits;    // mean, of what was drawn from along the text
 };
 
-// Of softmax(logits / T), in bits.
-static double entropy_of(const float *logits, const struct text *text)
+// Of softmax(logits[n] / T), in bits.
+static double entropy_of(const float *logits, size_t n, float temperature)
 {
-    struct tempera_matrix scores = tempera_matrix_const_f32(logits, 1, text->vocab);
-    struct tempera_matrix probs = tempera_matrix_f32(text->probs, 1, text->vocab);
+    float *p = malloc(n * sizeof *p);
+    struct tempera_matrix scores = tempera_matrix_const_f32(logits, 1, n);
+    struct tempera_matrix probs = tempera_matrix_f32(p, 1, n);
     struct tempera_softmax_options options = tempera_softmax_options_default();
     double bits = 0;
-    options.temperature = text->temperature;
-    if (tempera_softmax(&scores, &options, &probs, NULL, NULL) != TEMPERA_OK)
-        return NAN;
-    for (size_t i = 0; i < text->vocab; i++)
-        if (text->probs[i] > 0)
-            bits -= (double)text->probs[i] * log2((double)text->probs[i]);
+    options.temperature = temperature;
+    if (p == NULL || tempera_softmax(&scores, &options, &probs, NULL, NULL) != TEMPERA_OK)
+        bits = NAN;
+    for (size_t i = 0; i < n && !isnan(bits); i++)
+        if (p[i] > 0)
+            bits -= (double)p[i] * log2((double)p[i]);
+    free(p);
     return bits;
 }
 
@@ -57,7 +57,7 @@ static bool keep_text(void *context, const struct tempera_generated *generated)
     memcpy(text->bytes + text->nbytes, generated->text, generated->nbytes);
     text->nbytes += generated->nbytes;
     if (generated->logits != NULL) {
-        text->entropy_sum += entropy_of(generated->logits, text);
+        text->entropy_sum += entropy_of(generated->logits, generated->n_logits, text->temperature);
         text->n_tokens++;
     }
     return true;
@@ -138,12 +138,10 @@ static enum tempera_status write_text(struct tempera_decoder *decoder,
 // The text at one temperature, and the mean of its numbers over all seeds.
 static enum tempera_status visit(struct tempera_decoder *decoder,
                                  const struct tempera_tokenizer *tokenizer, const char *prompt,
-                                 float temperature, float *probs, struct numbers *mean)
+                                 float temperature, struct numbers *mean)
 {
     static struct text text;
     text.temperature = temperature;
-    text.probs = probs;
-    text.vocab = tempera_tokenizer_n_tokens(tokenizer);
     *mean = (struct numbers){0, 0, 0};
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         enum tempera_status status = write_text(decoder, tokenizer, prompt, seed, &text);
@@ -165,11 +163,9 @@ static enum tempera_status tour(struct tempera_decoder *decoder,
     static const float temperatures[] = {0, 0.7f, 1, 1.5f};
     enum { STOPS = sizeof temperatures / sizeof *temperatures };
     struct numbers numbers[STOPS];
-    float *probs = malloc(tempera_tokenizer_n_tokens(tokenizer) * sizeof *probs);
-    enum tempera_status status = probs != NULL ? TEMPERA_OK : TEMPERA_OUT_OF_MEMORY;
+    enum tempera_status status = TEMPERA_OK;
     for (size_t i = 0; i < STOPS && status == TEMPERA_OK; i++)
-        status = visit(decoder, tokenizer, prompt, temperatures[i], probs, &numbers[i]);
-    free(probs);
+        status = visit(decoder, tokenizer, prompt, temperatures[i], &numbers[i]);
     if (status != TEMPERA_OK)
         return status;
     printf("Means over %d seeds of %d tokens each:\n", SEEDS, TOKENS);

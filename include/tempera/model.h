@@ -184,11 +184,17 @@ struct tempera_generated {
     size_t nbytes;    // of text; may be 0
     float raw_logprob;
     float logprob;
-    float entropy_bits;  // of softmax(scores) at T = 1, all tokens
-    const float *logits; // [V], borrowed for the call; NULL in the last call, which flushes text
-    // What the token was drawn with, borrowed for the call; NULL with logits. A copy with logprobs
-    // and wants of one's own makes tempera_sample or tempera_explain say more of the same token.
+    float entropy_bits; // of softmax(scores) at T = 1, all tokens
+    // What the token was drawn from, borrowed for the call; NULL in the last call, which flushes
+    // text. [n_logits]: V of them, or the columns of the first row (see tempera_generate).
+    const float *logits;
+    size_t n_logits;
+    // What it was drawn with, borrowed for the call; NULL with logits. A copy with logprobs and
+    // wants of one's own makes tempera_sample or tempera_explain say more of the same token.
     const struct tempera_sample_row *row;
+    // [n_logits]: bytes at the beginning of each column's token that are the prompt's; the text
+    // that it adds is the rest. NULL, but for the first row: none
+    const uint32_t *n_known;
 };
 
 // Returns false to stop.
@@ -202,7 +208,7 @@ struct tempera_generate_options {
     size_t max_tokens;        // 0: until the end of text or of the context
     const char *const *stops; // [n_stops] strings that end the text and aren't part of it
     size_t n_stops;
-    bool raw;   // true: the prompt's last word is not taken back (see below)
+    bool raw;   // true: what follows the prompt's own tokens (see below)
     bool slide; // when the context is full, go on with its second half
 };
 
@@ -210,12 +216,32 @@ struct tempera_generate_options {
 TEMPERA_API struct tempera_generate_options tempera_generate_options_default(void);
 
 // Continues prompt[nbytes] on an empty decoder, token by token through the callback.
-// A prompt may end inside a word: the tokens of its last word, with the space before it, are taken
-// back, and only tokens that repeat those bytes and go beyond them are allowed until the bytes
-// are used up, so that "Humpty D" reaches "Dumpty" though that is one token. The bytes of the
-// prompt are never given to the callback again; tokens that repeat them count as tokens.
-// An empty prompt starts from the beginning-of-text token.
+//
+// A prompt may end anywhere, within a word or a character: what follows is distributed as the model
+// says given the prompt's bytes, over the encodings that tempera_tokenizer_encode makes of prompt
+// and continuation (Phan et al. 2024, arXiv 2410.09303; Hayase et al. 2025, 2506.14123). So
+// "Humpty D" reaches "Dumpty", though that is one token, and "king" goes on as a word as often as
+// the model has it. Let c be the prompt's tokens up to its last word, w the bytes of that word with
+// the space before it. The first row has a column for each token t that some encoding has across
+// the end of the prompt, after tokens s that end in w or with it:
+//
+//     score = ln p(s, t | c) + logsumexp of the row after c
+//
+// Its token is t, its history c and s, its text what t adds to the prompt; one token may have
+// several columns. Everything that a sampler does acts on these columns, and from the second token
+// on on the model's rows. Tokens of the prompt are never given to the callback, and don't count.
+//     - White space belongs to w as a whole, however long, since its last character may belong to
+//       what follows, and both ways of that have columns
+//     - Of w, the last 32 bytes are looked at, from where a token begins: of a longer word, the
+//       tokens before that stay as they are
+//     - Where c is empty, bos stands for it; without a bos, the prompt's first token
+//     - Prefixes s that don't fit into the context have no columns
+// The cost: a row of scores for each different beginning of an s, mostly 1 to 3 and at most one for
+// each byte of w, and a short word encoded for each token of the vocabulary.
+// raw: the first row is the one after the prompt's own tokens. An empty prompt starts from bos.
+//
 // options NULL: the defaults; n_tokens and error may be NULL, decoder, tokenizer and callback not.
+// The tokenizer must not have more tokens than the model.
 // Returns OK at the end of text, at max_tokens, at a stop string or when the callback says stop;
 // CONTEXT_FULL when the prompt alone fills the context.
 TEMPERA_API enum tempera_status tempera_generate(struct tempera_decoder *decoder,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Text from a prompt: decoder, sampler and tokenizer put together, as an engine would.
 //
-// A step is: scores of the last token -> sampler (under a mask while the prompt's last token is
-// being replaced) -> token -> bytes -> whole characters -> text without stop strings -> callback.
+// A step is: a row of scores -> sampler -> token -> bytes -> whole characters -> text without stop
+// strings -> callback. The first row is that of prompt.c, the others are the model's own.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 
 #include "base/memory.h"
 #include "model/model.h"
+#include "model/prompt.h"
 
 struct tempera_generate_options tempera_generate_options_default(void)
 {
@@ -33,19 +34,19 @@ struct generation {
     tempera_generate_callback *callback;
     void *context;
 
-    size_t vocab;       // V of the model
-    size_t n_tokenizer; // tokens the tokenizer knows; the others are banned
-    int32_t *ids;       // [capacity]: what the decoder holds, for sliding
-    float *logits;      // [V]
-    float *probs;       // [V]
-    uint32_t *mask;     // [ceil(V / 32)]
-    void *scratch;      // the sampler's
+    size_t vocab;         // V of the model
+    int32_t *ids;         // [capacity]: what the decoder holds, for sliding
+    float *model_logits;  // [V], of the last token
+    const float *logits;  // [n_logits], of this step
+    size_t n_logits;      // V, or the columns of the first row
+    float *probs;         // [n_logits], of this step
+    uint32_t *known_mask; // [ceil(V / 32)]: tokens that the tokenizer knows; NULL: all
+    void *scratch;        // the sampler's
     size_t scratch_nbytes;
     struct tempera_sampler_state *state;
-    struct tempera_sample_row row; // of this step
+    struct tempera_prompt_row first; // n = 0: the model's own row is the first
+    struct tempera_sample_row row;   // of this step
 
-    const char *pending; // bytes of the prompt that the next tokens have to repeat
-    size_t n_pending;
     struct tempera_utf8_holdback holdback;
     char *text; // not shown yet: it may be the beginning of a stop string
     size_t nbytes, capacity;
@@ -60,32 +61,57 @@ struct generation {
 static void close_generation(struct generation *g)
 {
     free(g->ids);
-    free(g->logits);
+    free(g->model_logits);
     free(g->probs);
-    free(g->mask);
+    free(g->known_mask);
     free(g->scratch);
     free(g->state);
     free(g->text);
+    tempera_prompt_row_close(&g->first);
 }
 
-static enum tempera_status open_generation(struct generation *g,
-                                           const struct tempera_model_config *config)
+// The row to sample from next. Rows of the model are all alike, so this allocates twice at most.
+static enum tempera_status set_row(struct generation *g, const float *logits, size_t n)
 {
-    g->vocab = config->vocab_size;
-    g->n_tokenizer = tempera_tokenizer_n_tokens(g->tokenizer);
-    struct tempera_matrix row = tempera_matrix_f32(NULL, 1, g->vocab);
+    g->logits = logits;
+    if (n == g->n_logits)
+        return TEMPERA_OK;
+    struct tempera_matrix row = tempera_matrix_const_f32(logits, 1, n);
+    free(g->probs);
+    free(g->scratch);
+    g->n_logits = n;
     g->scratch_nbytes = tempera_sample_scratch_nbytes(&row, &g->options->sampler, NULL);
+    g->probs = tempera_alloc(n, sizeof *g->probs);
+    g->scratch = tempera_alloc(1, g->scratch_nbytes);
+    return g->probs != NULL && g->scratch != NULL ? TEMPERA_OK : TEMPERA_OUT_OF_MEMORY;
+}
+
+// A model may have more tokens than its tokenizer; those can't be told.
+static enum tempera_status mask_unknown(struct generation *g)
+{
+    size_t n_known = tempera_tokenizer_n_tokens(g->tokenizer);
+    if (n_known == g->vocab)
+        return TEMPERA_OK;
+    g->known_mask = tempera_alloc(g->vocab / 32 + 1, sizeof *g->known_mask);
+    if (g->known_mask == NULL)
+        return TEMPERA_OUT_OF_MEMORY;
+    for (size_t id = 0; id < n_known; id++)
+        g->known_mask[id / 32] |= 1u << (id % 32);
+    return TEMPERA_OK;
+}
+
+static enum tempera_status open_generation(struct generation *g)
+{
     size_t state_nbytes = tempera_sampler_state_nbytes(&g->options->sampler);
     g->ids = tempera_alloc(tempera_decoder_capacity(g->decoder), sizeof *g->ids);
-    g->logits = tempera_alloc(g->vocab, sizeof *g->logits);
-    g->probs = tempera_alloc(g->vocab, sizeof *g->probs);
-    g->mask = tempera_alloc(g->vocab / 32 + 1, sizeof *g->mask);
-    g->scratch = tempera_alloc(1, g->scratch_nbytes);
+    g->model_logits = tempera_alloc(g->vocab, sizeof *g->model_logits);
     g->state = tempera_alloc(1, state_nbytes);
-    if (g->ids == NULL || g->logits == NULL || g->probs == NULL || g->mask == NULL ||
-        g->scratch == NULL || g->state == NULL)
+    if (g->ids == NULL || g->model_logits == NULL || g->state == NULL)
         return TEMPERA_OUT_OF_MEMORY;
-    return tempera_sampler_state_init(g->state, state_nbytes, &g->options->sampler);
+    enum tempera_status status = mask_unknown(g);
+    if (status == TEMPERA_OK)
+        status = tempera_sampler_state_init(g->state, state_nbytes, &g->options->sampler);
+    return status;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -114,118 +140,73 @@ static enum tempera_status append(struct generation *g, const int32_t *ids, size
     if (status != TEMPERA_OK)
         return status;
     memcpy(g->ids + tempera_decoder_length(g->decoder), ids, n * sizeof *ids);
-    status = tempera_decoder_append(g->decoder, ids, n, g->logits);
+    status = tempera_decoder_append(g->decoder, ids, n, g->model_logits);
     for (size_t i = 0; i < n && status == TEMPERA_OK; i++)
         status = tempera_sampler_accept(g->state, ids[i], drawn);
     return status;
 }
 
-static bool is_space(uint8_t c)
+// Runs the prompt, and makes the first row.
+static enum tempera_status run_prompt(struct generation *g, const struct tempera_prompt *prompt,
+                                      struct tempera_error *error)
 {
-    return c == ' ' || (c >= '\t' && c <= '\r');
+    size_t capacity = tempera_decoder_capacity(g->decoder);
+    if (prompt->n_whole >= capacity)
+        return tempera_model_fail(error, TEMPERA_CONTEXT_FULL,
+                                  "the prompt has %zu tokens; the context holds %zu, and needs "
+                                  "room for one more: shorten the prompt",
+                                  prompt->n_whole, capacity);
+    enum tempera_status status = append(g, prompt->ids, prompt->n_ids, NULL);
+    if (status == TEMPERA_OK && prompt->tail_nbytes == 0)
+        return set_row(g, g->model_logits, g->vocab);
+    if (status == TEMPERA_OK)
+        status = tempera_prompt_row_open(&g->first, prompt, g->decoder, g->tokenizer,
+                                         g->model_logits, g->state);
+    return status == TEMPERA_OK ? set_row(g, g->first.scores, g->first.n) : status;
 }
 
-// How many of the prompt's last tokens to take back: those of its last word, with the space
-// before it. Tokens are made within words, so what stands before them would be the same in any
-// text that goes on. Texts without spaces lose a few tokens only.
-static size_t n_taken_back(const struct tempera_tokenizer *tokenizer, const int32_t *ids, size_t n)
-{
-    const size_t most = 8;
-    size_t taken = 0;
-    while (taken < n && taken < most) {
-        size_t nbytes;
-        const uint8_t *bytes = tempera_tokenizer_token(tokenizer, ids[n - taken - 1], &nbytes);
-        bool lone_space = nbytes == 1 && bytes[0] == ' ';
-        if (taken > 0 && is_space(bytes[nbytes - 1]) && !lone_space)
-            break; // the word begins behind this
-        taken++;
-        if (is_space(bytes[0]))
-            break;
-    }
-    return taken;
-}
-
-static void take_back(struct generation *g, const char *prompt, size_t nbytes, const int32_t *ids,
-                      size_t *n_ids)
-{
-    size_t taken = n_taken_back(g->tokenizer, ids, *n_ids);
-    for (size_t i = 0; i < taken; i++) {
-        size_t token_nbytes;
-        tempera_tokenizer_token(g->tokenizer, ids[--*n_ids], &token_nbytes);
-        g->n_pending += token_nbytes;
-    }
-    g->pending = prompt + nbytes - g->n_pending;
-}
-
-// Encodes the prompt, takes its last word back unless told not to, and runs the rest. Something has
-// to be run: where nothing is left, that is bos.
-static enum tempera_status begin(struct generation *g, const char *prompt, size_t nbytes,
+static enum tempera_status begin(struct generation *g, const char *text, size_t nbytes,
                                  struct tempera_error *error)
 {
-    size_t n_ids, capacity = tempera_decoder_capacity(g->decoder);
-    size_t n_bos = tempera_tokenizer_adds_bos(g->tokenizer);
-    int32_t *ids = tempera_alloc(nbytes + 1, sizeof *ids);
-    if (ids == NULL)
-        return TEMPERA_OUT_OF_MEMORY;
-    ids[0] = tempera_tokenizer_bos(g->tokenizer);
+    struct tempera_prompt prompt;
     enum tempera_status status =
-        tempera_tokenizer_encode(g->tokenizer, prompt, nbytes, ids + n_bos, nbytes, &n_ids);
-    if (status == TEMPERA_OK && !g->options->raw)
-        take_back(g, prompt, nbytes, ids + n_bos, &n_ids);
-    if (status == TEMPERA_OK && n_ids == 0 && n_bos == 0)
-        n_bos = 1;
-    n_ids += n_bos;
-    if (status == TEMPERA_OK && n_bos == 1 && tempera_tokenizer_bos(g->tokenizer) < 0)
-        status = tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                    "the model has no token to begin a text with: give a prompt "
-                                    "of two words or more");
-    if (status == TEMPERA_OK && n_ids >= capacity)
-        status = tempera_model_fail(error, TEMPERA_CONTEXT_FULL,
-                                    "the prompt has %zu tokens; the context holds %zu, and needs "
-                                    "room for one more: shorten the prompt",
-                                    n_ids, capacity);
+        tempera_prompt_open(&prompt, g->tokenizer, text, nbytes, g->options->raw, error);
     if (status == TEMPERA_OK)
-        status = append(g, ids, n_ids, NULL);
-    free(ids);
+        status = run_prompt(g, &prompt, error);
+    tempera_prompt_close(&prompt);
     return status;
+}
+
+// The token that was drawn becomes the last one; from the first row, after its prefix.
+static enum tempera_status accept_drawn(struct generation *g)
+{
+    enum tempera_status status = TEMPERA_OK;
+    if (g->first.n > 0) {
+        int32_t prefix[TEMPERA_MOST_TAIL];
+        size_t n = tempera_prompt_row_prefix(&g->first, (size_t)g->drawn.column, prefix);
+        tempera_prompt_row_close(&g->first);
+        if (n > 0)
+            status = append(g, prefix, n, NULL);
+    }
+    if (status == TEMPERA_OK)
+        status = append(g, &g->drawn.token, 1, &g->drawn);
+    return status == TEMPERA_OK ? set_row(g, g->model_logits, g->vocab) : status;
 }
 
 // ------------------------------------------------------------------------------------------------
 // Sampling
 
-// True if a token may stand where `pending` bytes have to be repeated.
-static bool fits_pending(const struct generation *g, int32_t id)
-{
-    size_t nbytes;
-    const uint8_t *bytes = tempera_tokenizer_token(g->tokenizer, id, &nbytes);
-    size_t common = nbytes < g->n_pending ? nbytes : g->n_pending;
-    return common > 0 && memcmp(bytes, g->pending, common) == 0 &&
-           !tempera_tokenizer_is_special(g->tokenizer, id);
-}
-
-// The mask of this step, or NULL where everything is allowed.
-static const uint32_t *step_mask(struct generation *g)
-{
-    if (g->n_pending == 0 && g->n_tokenizer >= g->vocab)
-        return NULL;
-    memset(g->mask, 0, (g->vocab / 32 + 1) * sizeof *g->mask);
-    for (size_t id = 0; id < g->n_tokenizer && id < g->vocab; id++)
-        if (g->n_pending == 0 || fits_pending(g, (int32_t)id))
-            g->mask[id / 32] |= 1u << (id % 32);
-    return g->mask;
-}
-
 // H = ln sum exp(z) - sum p z, in bits
 static float entropy_bits(struct generation *g)
 {
-    struct tempera_matrix logits = tempera_matrix_const_f32(g->logits, 1, g->vocab);
-    struct tempera_matrix probs = tempera_matrix_f32(g->probs, 1, g->vocab);
+    struct tempera_matrix logits = tempera_matrix_const_f32(g->logits, 1, g->n_logits);
+    struct tempera_matrix probs = tempera_matrix_f32(g->probs, 1, g->n_logits);
     float logsumexp = 0;
     if (tempera_softmax(&logits, NULL, &probs, NULL, NULL) != TEMPERA_OK ||
         tempera_logsumexp(&logits, NULL, &logsumexp, NULL, NULL) != TEMPERA_OK)
         return NAN;
     double mean = 0;
-    for (size_t i = 0; i < g->vocab; i++)
+    for (size_t i = 0; i < g->n_logits; i++)
         if (g->probs[i] > 0)
             mean += (double)g->probs[i] * (double)g->logits[i];
     double nats = (double)logsumexp - mean;
@@ -234,16 +215,22 @@ static float entropy_bits(struct generation *g)
 
 static enum tempera_status sample(struct generation *g, struct tempera_sample_result *result)
 {
-    struct tempera_matrix logits = tempera_matrix_const_f32(g->logits, 1, g->vocab);
+    struct tempera_matrix logits = tempera_matrix_const_f32(g->logits, 1, g->n_logits);
     g->row = (struct tempera_sample_row){
         .sampler = &g->options->sampler,
         .state = g->state,
         .seed = g->options->seed,
         .stream = g->options->stream,
-        .mask_nbits = (uint32_t)g->vocab,
-        .mask = step_mask(g),
         .want = TEMPERA_WANT_RAW_LOGPROB,
     };
+    if (g->first.n > 0) {
+        g->row.tokens = g->first.tokens;
+        g->row.branches = g->first.branches;
+        g->row.n_branches = g->first.n_branches;
+    } else {
+        g->row.mask = g->known_mask;
+        g->row.mask_nbits = (uint32_t)g->vocab;
+    }
     return tempera_sample(&logits, &g->row, result, g->scratch, g->scratch_nbytes, NULL);
 }
 
@@ -295,19 +282,15 @@ static bool reserve_text(struct generation *g, size_t nbytes)
     return true;
 }
 
-// Bytes of a token that go beyond the prompt.
-static const uint8_t *new_bytes(struct generation *g, int32_t token, size_t *nbytes)
+// Bytes of the drawn token that go beyond the prompt.
+static const uint8_t *new_bytes(const struct generation *g, size_t *nbytes)
 {
-    const uint8_t *bytes = tempera_tokenizer_token(g->tokenizer, token, nbytes);
-    if (tempera_tokenizer_is_special(g->tokenizer, token))
+    const uint8_t *bytes = tempera_tokenizer_token(g->tokenizer, g->drawn.token, nbytes);
+    if (tempera_tokenizer_is_special(g->tokenizer, g->drawn.token))
         *nbytes = 0;
-    size_t repeated = *nbytes < g->n_pending ? *nbytes : g->n_pending;
-    if (repeated > 0) {
-        g->pending += repeated;
-        g->n_pending -= repeated;
-    }
-    *nbytes -= repeated;
-    return bytes != NULL ? bytes + repeated : NULL;
+    size_t n_known = g->first.n > 0 ? g->first.n_known[g->drawn.column] : 0;
+    *nbytes -= n_known;
+    return bytes + n_known;
 }
 
 // Hands what can be shown to the callback. `last`: nothing more will come.
@@ -336,25 +319,25 @@ static void show(struct generation *g, struct tempera_generated *generated, bool
 
 static enum tempera_status step(struct generation *g)
 {
-    struct tempera_sample_result result;
-    enum tempera_status status = sample(g, &result);
+    enum tempera_status status = sample(g, &g->drawn);
     if (status != TEMPERA_OK)
         return status;
     struct tempera_generated generated = {
-        .token = result.token,
-        .raw_logprob = result.raw_logprob,
-        .logprob = result.logprob,
+        .token = g->drawn.token,
+        .raw_logprob = g->drawn.raw_logprob,
+        .logprob = g->drawn.logprob,
         .entropy_bits = entropy_bits(g),
         .logits = g->logits,
+        .n_logits = g->n_logits,
         .row = &g->row,
+        .n_known = g->first.n_known,
     };
     size_t nbytes;
-    const uint8_t *bytes = new_bytes(g, result.token, &nbytes);
+    const uint8_t *bytes = new_bytes(g, &nbytes);
     if (!reserve_text(g, nbytes))
         return TEMPERA_OUT_OF_MEMORY;
     g->nbytes += tempera_utf8_push(&g->holdback, bytes, nbytes, g->text + g->nbytes);
-    g->drawn = result;
-    g->ended = result.token == tempera_tokenizer_eos(g->tokenizer);
+    g->ended = g->drawn.token == tempera_tokenizer_eos(g->tokenizer);
     show(g, &generated, false);
     return TEMPERA_OK;
 }
@@ -383,7 +366,7 @@ static enum tempera_status run(struct generation *g, size_t *n_tokens)
         bool full = length == tempera_decoder_capacity(g->decoder) && !g->options->slide;
         if (g->ended || full || *n_tokens == most)
             break;
-        status = append(g, &g->drawn.token, 1, &g->drawn);
+        status = accept_drawn(g);
         if (status != TEMPERA_OK)
             break;
     }
@@ -406,17 +389,22 @@ enum tempera_status tempera_generate(struct tempera_decoder *decoder,
                            .tokenizer = tokenizer,
                            .options = options != NULL ? options : &defaults,
                            .callback = callback,
-                           .context = context};
+                           .context = context,
+                           .vocab = tempera_decoder_config(decoder)->vocab_size};
     if (g.options->struct_size < sizeof *options || tempera_decoder_length(decoder) != 0)
         return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
                                   "generate needs an empty decoder and options with their "
                                   "struct_size set");
+    if (tempera_tokenizer_n_tokens(tokenizer) > g.vocab)
+        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
+                                  "the tokenizer has %zu tokens, the model only %zu",
+                                  tempera_tokenizer_n_tokens(tokenizer), g.vocab);
     enum tempera_status status = tempera_sampler_check(&g.options->sampler, error);
     if (status != TEMPERA_OK)
         return status;
     if (error != NULL)
         *error = (struct tempera_error){0};
-    status = open_generation(&g, tempera_decoder_config(decoder));
+    status = open_generation(&g);
     if (status == TEMPERA_OK)
         status = begin(&g, prompt, nbytes, error);
     if (status == TEMPERA_OK)

@@ -106,7 +106,7 @@ run 1 generate -m m.gguf -p "$long"
 err_has "shorten the prompt"
 out_is_empty
 run 1 explain -m m.gguf -p "$long"
-err_has "the prompt has 100 tokens; the context holds 32: shorten the prompt"
+err_has "the prompt has 100 tokens; the context holds 32, and needs room for one more: shorten"
 run 2 generate -m m.gguf -p a --stop ""
 err_has "--stop"
 run 2 generate -m m.gguf -t -1

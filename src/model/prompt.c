@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+// A prompt's columns. The prefixes are a tree: each is run once, after its parent, and the decoder
+// goes back to where the next one branches off.
+#include "model/prompt.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/exp.h"
+#include "base/memory.h"
+#include "model/model.h"
+#include "tokenizer/split.h"
+
+// ------------------------------------------------------------------------------------------------
+// The prompt
+
+// Takes tokens of the text back while they belong to its last words.
+static void cut(struct tempera_prompt *prompt, const struct tempera_tokenizer *tokenizer,
+                const uint8_t *text, size_t nbytes, size_t n_kept_at_least)
+{
+    size_t settled = tempera_split_settled(text, nbytes), at = nbytes;
+    while (prompt->n_ids > n_kept_at_least) {
+        size_t length;
+        tempera_tokenizer_token(tokenizer, prompt->ids[prompt->n_ids - 1], &length);
+        if (at - length < settled || nbytes - (at - length) > TEMPERA_MOST_TAIL)
+            break;
+        at -= length;
+        prompt->n_ids--;
+    }
+    prompt->tail = text + at;
+    prompt->tail_nbytes = nbytes - at;
+}
+
+enum tempera_status tempera_prompt_open(struct tempera_prompt *prompt,
+                                        const struct tempera_tokenizer *tokenizer, const char *text,
+                                        size_t nbytes, bool whole, struct tempera_error *error)
+{
+    int32_t bos = tempera_tokenizer_bos(tokenizer);
+    bool adds_bos = tempera_tokenizer_adds_bos(tokenizer), has_bos = bos >= 0;
+    *prompt = (struct tempera_prompt){.ids = tempera_alloc(nbytes + 1, sizeof *prompt->ids)};
+    if (prompt->ids == NULL)
+        return TEMPERA_OUT_OF_MEMORY;
+    enum tempera_status status =
+        tempera_tokenizer_encode(tokenizer, text, nbytes, prompt->ids, nbytes, &prompt->n_ids);
+    if (status != TEMPERA_OK)
+        return status;
+    prompt->n_whole = prompt->n_ids + adds_bos;
+    if (!whole && nbytes > 0)
+        cut(prompt, tokenizer, (const uint8_t *)text, nbytes, has_bos ? 0 : 1);
+    if (!adds_bos && prompt->n_ids > 0)
+        return TEMPERA_OK;
+    if (!has_bos)
+        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
+                                  "the model has no token to begin a text with: give a prompt");
+    memmove(prompt->ids + 1, prompt->ids, prompt->n_ids * sizeof *prompt->ids);
+    prompt->ids[0] = bos;
+    prompt->n_ids++;
+    return TEMPERA_OK;
+}
+
+void tempera_prompt_close(struct tempera_prompt *prompt)
+{
+    free(prompt->ids);
+    *prompt = (struct tempera_prompt){0};
+}
+
+// ------------------------------------------------------------------------------------------------
+// Scores
+
+struct reader {
+    struct tempera_prompt_row *row;
+    struct tempera_decoder *decoder;
+    size_t n_context;  // tokens of c
+    size_t n_known;    // tokens that the tokenizer knows
+    float *logits;     // [V], of the prefix in work
+    double *ln_p;      // [n_prefixes]
+    double first_norm; // the logsumexp after c
+};
+
+// ln sum exp(z); NaN if one is among them, or +inf.
+static double logsumexp(const float *z, size_t n)
+{
+    float max = -INFINITY;
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (z[i] != z[i])
+            return (double)z[i];
+        max = z[i] > max ? z[i] : max;
+    }
+    if (max == -INFINITY)
+        return -INFINITY;
+    for (size_t i = 0; i < n; i++)
+        sum += tempera_exp((double)z[i] - (double)max);
+    return (double)max + tempera_log(sum);
+}
+
+// Scores of the columns with prefix number p, after which the logits are, and the probabilities of
+// the prefixes that go on from it.
+static void score_prefix(struct reader *r, size_t p)
+{
+    const struct tempera_crossings *crossings = &r->row->crossings;
+    double norm = logsumexp(r->logits, r->n_known);
+    if (p == 0)
+        r->first_norm = norm;
+    if (norm == -INFINITY) // nothing can follow
+        return;
+    for (size_t i = 0; i < crossings->n_items; i++) {
+        if (crossings->items[i].prefix != p)
+            continue;
+        double z = (double)r->logits[crossings->items[i].token];
+        r->row->scores[i] = (float)(z + (r->ln_p[p] + (r->first_norm - norm)));
+    }
+    for (size_t i = p + 1; i < crossings->n_prefixes; i++)
+        if (crossings->prefixes[i].parent == p)
+            r->ln_p[i] = r->ln_p[p] + ((double)r->logits[crossings->prefixes[i].token] - norm);
+}
+
+// What goes on from prefix number p, of `depth` tokens, which the decoder holds.
+static enum tempera_status read_from(struct reader *r, size_t p, size_t depth)
+{
+    const struct tempera_crossings *crossings = &r->row->crossings;
+    score_prefix(r, p);
+    bool has_room = r->n_context + depth + 1 < tempera_decoder_capacity(r->decoder);
+    for (size_t i = p + 1; i < crossings->n_prefixes && has_room; i++) {
+        if (crossings->prefixes[i].parent != p || r->ln_p[i] == -INFINITY)
+            continue;
+        enum tempera_status status =
+            tempera_decoder_append(r->decoder, &crossings->prefixes[i].token, 1, r->logits);
+        if (status == TEMPERA_OK)
+            status = read_from(r, i, depth + 1);
+        if (status == TEMPERA_OK)
+            status = tempera_decoder_rewind(r->decoder, r->n_context + depth);
+        if (status != TEMPERA_OK)
+            return status;
+    }
+    return TEMPERA_OK;
+}
+
+static enum tempera_status read_scores(struct tempera_prompt_row *row,
+                                       const struct tempera_prompt *prompt,
+                                       struct tempera_decoder *decoder, size_t n_known,
+                                       float *logits)
+{
+    size_t n_prefixes = row->crossings.n_prefixes;
+    struct reader reader = {.row = row,
+                            .decoder = decoder,
+                            .n_context = prompt->n_ids,
+                            .n_known = n_known,
+                            .logits = logits,
+                            .ln_p = tempera_alloc(n_prefixes, sizeof *reader.ln_p)};
+    if (reader.ln_p == NULL)
+        return TEMPERA_OUT_OF_MEMORY;
+    for (size_t i = 1; i < n_prefixes; i++)
+        reader.ln_p[i] = -INFINITY;
+    for (size_t i = 0; i < row->n; i++)
+        row->scores[i] = -INFINITY;
+    enum tempera_status status = read_from(&reader, 0, 0);
+    free(reader.ln_p);
+    return status;
+}
+
+// ------------------------------------------------------------------------------------------------
+// The row
+
+static enum tempera_status make_columns(struct tempera_prompt_row *row,
+                                        const struct tempera_prompt *prompt)
+{
+    const struct tempera_crossings *crossings = &row->crossings;
+    row->n = crossings->n_items;
+    row->scores = tempera_alloc(row->n, sizeof *row->scores);
+    row->tokens = tempera_alloc(row->n, sizeof *row->tokens);
+    row->n_known = tempera_alloc(row->n, sizeof *row->n_known);
+    row->branches = tempera_alloc(crossings->n_prefixes, sizeof *row->branches);
+    if (row->scores == NULL || row->tokens == NULL || row->n_known == NULL || row->branches == NULL)
+        return TEMPERA_OUT_OF_MEMORY;
+    for (size_t i = 0; i < row->n; i++) {
+        const struct tempera_crossing *item = &crossings->items[i];
+        if (i == 0 || item->prefix != item[-1].prefix)
+            row->n_branches++;
+        row->branches[row->n_branches - 1].end = i + 1;
+        row->tokens[i] = item->token;
+        row->n_known[i] =
+            (uint32_t)(prompt->tail_nbytes - crossings->prefixes[item->prefix].nbytes);
+    }
+    return TEMPERA_OK;
+}
+
+size_t tempera_prompt_row_prefix(const struct tempera_prompt_row *row, size_t column, int32_t *ids)
+{
+    const struct tempera_prefix *prefixes = row->crossings.prefixes;
+    size_t n = 0, p = row->crossings.items[column].prefix;
+    for (size_t q = p; q != 0; q = prefixes[q].parent)
+        n++;
+    for (size_t i = n; i > 0; p = prefixes[p].parent)
+        ids[--i] = prefixes[p].token;
+    return n;
+}
+
+// The history of each branch: c and its prefix.
+static enum tempera_status make_states(struct tempera_prompt_row *row,
+                                       const struct tempera_sampler_state *state)
+{
+    enum tempera_status status = TEMPERA_OK;
+    row->states = tempera_alloc(row->n_branches, state->nbytes);
+    if (row->states == NULL)
+        return TEMPERA_OUT_OF_MEMORY;
+    for (size_t b = 0; b < row->n_branches && status == TEMPERA_OK; b++) {
+        int32_t ids[TEMPERA_MOST_TAIL];
+        void *own = row->states + b * state->nbytes;
+        memcpy(own, state, state->nbytes);
+        row->branches[b].state = own;
+        size_t n = tempera_prompt_row_prefix(row, row->branches[b].end - 1, ids);
+        for (size_t i = 0; i < n && status == TEMPERA_OK; i++)
+            status = tempera_sampler_accept(own, ids[i], NULL);
+    }
+    return status;
+}
+
+enum tempera_status
+tempera_prompt_row_open(struct tempera_prompt_row *row, const struct tempera_prompt *prompt,
+                        struct tempera_decoder *decoder, const struct tempera_tokenizer *tokenizer,
+                        float *logits, const struct tempera_sampler_state *state)
+{
+    *row = (struct tempera_prompt_row){0};
+    enum tempera_status status =
+        tempera_crossings_find(&row->crossings, tokenizer, prompt->tail, prompt->tail_nbytes);
+    if (status == TEMPERA_OK)
+        status = make_columns(row, prompt);
+    if (status == TEMPERA_OK)
+        status = read_scores(row, prompt, decoder, tempera_tokenizer_n_tokens(tokenizer), logits);
+    if (status == TEMPERA_OK)
+        status = make_states(row, state);
+    return status;
+}
+
+void tempera_prompt_row_close(struct tempera_prompt_row *row)
+{
+    tempera_crossings_free(&row->crossings);
+    free(row->scores);
+    free(row->tokens);
+    free(row->n_known);
+    free(row->branches);
+    free(row->states);
+    *row = (struct tempera_prompt_row){0};
+}
