@@ -19,17 +19,17 @@
 
 #include "gguf/safe_file.h"
 
-static const char path[] = "test_gguf_save.gguf", temporary[] = "test_gguf_save.gguf.tmp";
+static const char path[] = "test_gguf_save.gguf", temporary[] = "test_gguf_save.gguf.tempera-tmp";
 
 // ------------------------------------------------------------------------------------------------
 // The system calls of a save, which fail when asked to. These definitions take the place of the C
 // library's, in the library under test, too.
 
-enum call { NO_CALL, WRITE, FSYNC, RENAME, FTRUNCATE, FCHMOD, N_CALLS };
+enum call { NO_CALL, WRITE, FSYNC, RENAME, FCHMOD, N_CALLS };
 
-static enum call failing;   // this call fails,
-static int calls_before;    // after so many of its kind that don't,
-static int failure = EIO;   // for this reason
+static enum call failing; // this call fails,
+static int calls_before;  // after so many of its kind that don't,
+static int failure = EIO; // for this reason
 static int n_seen[N_CALLS];
 
 static bool fails(enum call call)
@@ -44,8 +44,8 @@ static bool fails(enum call call)
 ssize_t write(int fd, const void *data, size_t nbytes)
 {
     // In pieces, as a pipe or an interrupted disk would do it.
-    return fails(WRITE) ? -1 : pwrite(fd, data, nbytes > 40000 ? 40000 : nbytes,
-                                      lseek(fd, 0, SEEK_END));
+    return fails(WRITE) ? -1
+                        : pwrite(fd, data, nbytes > 40000 ? 40000 : nbytes, lseek(fd, 0, SEEK_END));
 }
 
 int fsync(int fd)
@@ -56,13 +56,6 @@ int fsync(int fd)
 int rename(const char *from, const char *to)
 {
     return fails(RENAME) ? -1 : renameat(AT_FDCWD, from, AT_FDCWD, to);
-}
-
-int ftruncate(int fd, off_t nbytes)
-{
-    (void)fd;
-    (void)nbytes;
-    return fails(FTRUNCATE) ? -1 : truncate(temporary, nbytes);
 }
 
 int fchmod(int fd, mode_t mode)
@@ -129,8 +122,9 @@ static void every_call_fails_in_turn(void)
                 break;
             }
             n_failed++;
-            CHECK_STATUS(status, failure == ENOSPC || failure == EDQUOT ? TEMPERA_DISK_FULL
-                                                                        : TEMPERA_IO_ERROR);
+            CHECK_STATUS(status, failure == ENOSPC || failure == EDQUOT || failure == EFBIG
+                                     ? TEMPERA_DISK_FULL
+                                     : TEMPERA_IO_ERROR);
             CHECK_STATUS(error.status, status);
             CHECK(strncmp(error.message, "can't ", 6) == 0);
             CHECK(strstr(error.message, path) != NULL);
@@ -151,7 +145,7 @@ static void the_kernel_says_no(void)
         struct rlimit limit = {100000, 100000};
         signal(SIGXFSZ, SIG_IGN);
         setrlimit(RLIMIT_FSIZE, &limit);
-        bool good = save(path, 2, &error) == TEMPERA_IO_ERROR && !is_there(temporary) &&
+        bool good = save(path, 2, &error) == TEMPERA_DISK_FULL && !is_there(temporary) &&
                     strstr(error.message, "too large") != NULL;
         _exit(good ? 0 : 1);
     }
@@ -166,8 +160,7 @@ static void places_that_cannot_be_written(void)
 {
     struct tempera_error error;
     CHECK_STATUS(save("no/such/folder/m.gguf", 1, &error), TEMPERA_IO_ERROR);
-    CHECK_EQ_STR(error.message,
-                 "can't write 'no/such/folder/m.gguf': No such file or directory");
+    CHECK_EQ_STR(error.message, "can't write 'no/such/folder/m.gguf': No such file or directory");
     CHECK_STATUS(save(".", 1, &error), TEMPERA_IO_ERROR);
     CHECK(strstr(error.message, "a folder") != NULL);
     CHECK_STATUS(save("/dev/null", 1, &error), TEMPERA_IO_ERROR);
@@ -223,30 +216,87 @@ static void link_is_followed(void)
     CHECK_STATUS(save(link, 2, &error), TEMPERA_OK);
     CHECK(lstat(link, &info) == 0 && S_ISLNK(info.st_mode));
     CHECK(saved(path) == 2);
-    unlink(path); // and now it leads nowhere
-    CHECK_STATUS(save(link, 3, &error), TEMPERA_IO_ERROR);
+    unlink(path); // now it leads to where no file is yet
+    CHECK_STATUS(tempera_gguf_save_check(link, &error), TEMPERA_OK);
+    CHECK(!is_there(path));
+    CHECK_STATUS(save(link, 3, &error), TEMPERA_OK);
     CHECK(lstat(link, &info) == 0 && S_ISLNK(info.st_mode));
+    CHECK(saved(path) == 3);
+    unlink(path);
+    unlink(link);
+    CHECK_EQ_INT(symlink("no/such/folder", link), 0);
+    CHECK_STATUS(tempera_gguf_save_check(link, &error), TEMPERA_IO_ERROR);
+    CHECK_STATUS(save(link, 3, &error), TEMPERA_IO_ERROR);
+    unlink(link);
+    CHECK_EQ_INT(symlink(link, link), 0); // round and round
+    CHECK_STATUS(save(link, 3, &error), TEMPERA_IO_ERROR);
     unlink(link);
 }
 
-// What a kill left behind is reused, a link in its place is not written through.
-static void old_temporary_file(void)
+static void make_file(const char *name, const char *begin, size_t nbytes)
+{
+    int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    CHECK_EQ_INT(pwrite(fd, begin, strlen(begin), 0), (intmax_t)strlen(begin));
+    CHECK_EQ_INT(truncate(name, (off_t)nbytes), 0);
+    close(fd);
+}
+
+// What a kill left is removed.
+static void rest_of_a_save(void)
 {
     struct tempera_error error;
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    static const char rest[1 << 20];
-    CHECK_EQ_INT(pwrite(fd, rest, sizeof rest, 0), (intmax_t)sizeof rest);
-    close(fd);
-    CHECK_STATUS(save(path, 4, &error), TEMPERA_OK);
-    CHECK(saved(path) == 4);
     struct stat info;
-    CHECK(stat(path, &info) == 0 && info.st_size < 4 * N + 200);
-    CHECK(!is_there(temporary));
-    CHECK_EQ_INT(symlink("test_gguf_save.victim", temporary), 0);
+    for (int empty = 0; empty < 2; empty++) {
+        make_file(temporary, empty ? "" : "GGUF", empty ? 0 : 1 << 20);
+        CHECK_STATUS(tempera_gguf_save_check(path, &error), TEMPERA_OK);
+        CHECK(!is_there(temporary) && !is_there(path));
+        make_file(temporary, empty ? "" : "GGUF", empty ? 0 : 1 << 20);
+        CHECK_STATUS(save(path, 4, &error), TEMPERA_OK);
+        CHECK(saved(path) == 4);
+        CHECK(stat(path, &info) == 0 && info.st_size < 4 * N + 200);
+        CHECK(!is_there(temporary));
+        unlink(path);
+    }
+}
+
+static void check_in_the_way(void)
+{
+    struct tempera_error error;
+    CHECK_STATUS(tempera_gguf_save_check(path, &error), TEMPERA_IO_ERROR);
+    CHECK(strstr(error.message, "is in the way") != NULL);
     CHECK_STATUS(save(path, 5, &error), TEMPERA_IO_ERROR);
-    CHECK(!is_there("test_gguf_save.victim"));
-    CHECK(saved(path) == 4);
+    CHECK(strstr(error.message, temporary) != NULL);
+    CHECK(is_there(temporary) && !is_there(path));
+}
+
+// Somebody else's file, a file that has another name, a link or a pipe in its place stay as they
+// are, and nothing waits for a reader of the pipe. Another one's "<path>.tmp" plays no part.
+static void not_the_rest_of_a_save(void)
+{
+    static const char other[] = "test_gguf_save.other", tmp[] = "test_gguf_save.gguf.tmp";
+    struct tempera_error error;
+    struct stat info;
+    make_file(temporary, "notes of mine", 500);
+    check_in_the_way();
+    CHECK(stat(temporary, &info) == 0 && info.st_size == 500);
     unlink(temporary);
+    make_file(other, "GGUF", 600);
+    CHECK_EQ_INT(link(other, temporary), 0);
+    check_in_the_way();
+    CHECK(stat(other, &info) == 0 && info.st_size == 600);
+    unlink(temporary);
+    CHECK_EQ_INT(symlink(other, temporary), 0);
+    check_in_the_way();
+    CHECK(stat(other, &info) == 0 && info.st_size == 600);
+    unlink(temporary);
+    unlink(other);
+    CHECK_EQ_INT(mkfifo(temporary, 0600), 0);
+    check_in_the_way();
+    unlink(temporary);
+    make_file(tmp, "a download", 700);
+    CHECK_STATUS(save(path, 6, &error), TEMPERA_OK);
+    CHECK(stat(tmp, &info) == 0 && info.st_size == 700);
+    unlink(tmp);
     unlink(path);
 }
 
@@ -307,7 +357,8 @@ int main(void)
         {"rights are respected", rights_are_respected},
         {"the mode is kept", mode_is_kept},
         {"a link is followed", link_is_followed},
-        {"an old temporary file", old_temporary_file},
+        {"the rest of a killed save is removed", rest_of_a_save},
+        {"what else is in the way stays", not_the_rest_of_a_save},
         {"a second writer is sent away", second_writer_is_sent_away},
         {"killed while saving", killed_while_saving},
     };

@@ -163,10 +163,16 @@ TEMPERA_API enum tempera_status tempera_gguf_add_tensor(struct tempera_gguf_writ
                                                         uint32_t n_dims, const uint64_t *dims,
                                                         const float *data);
 
-// Writes path via "<path>.tmp": written, synced, renamed, folder synced. A kill or an error at
-// any moment leaves the old file or the new one, never a part. IO_ERROR, DISK_FULL.
+// Writes path via "<path>.tempera-tmp": written, synced, renamed, folder synced. A kill or an error
+// at any moment leaves the old file or the new one, never a part. IO_ERROR, DISK_FULL (a limit on
+// the size of files counts as that).
 TEMPERA_API enum tempera_status tempera_gguf_save(const struct tempera_gguf_writer *writer,
                                                   const char *path, struct tempera_error *error);
+
+// Whether tempera_gguf_save can begin to write path: it opens what a save opens, and leaves nothing
+// behind. Before long work, whose result would have no place. IO_ERROR, DISK_FULL.
+TEMPERA_API enum tempera_status tempera_gguf_save_check(const char *path,
+                                                        struct tempera_error *error);
 
 #ifdef __cplusplus
 }

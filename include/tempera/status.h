@@ -41,7 +41,7 @@ enum tempera_status {
 
     TEMPERA_IO_ERROR = 30,       // reading or writing failed; the message has the system's reason
     TEMPERA_FILE_NOT_FOUND = 31, // no such file, or not readable
-    TEMPERA_DISK_FULL = 32,      // no space left; the old file is intact
+    TEMPERA_DISK_FULL = 32,      // no space left, or the file may not grow; the old one is intact
 
     TEMPERA_BAD_FORMAT = 40,     // not such a file, or a damaged one; offset says where
     TEMPERA_TRUNCATED_FILE = 41, // ends before its own counts say

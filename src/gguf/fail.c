@@ -25,6 +25,7 @@ static enum tempera_status status_of(int reason)
     switch (reason) {
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
         return TEMPERA_DISK_FULL;
     case ENOMEM:
         return TEMPERA_OUT_OF_MEMORY;

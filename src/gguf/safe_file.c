@@ -19,7 +19,7 @@ enum { BUFFER_NBYTES = 1 << 16 };
 struct tempera_safe_file {
     int fd;
     char *path;      // with symbolic links resolved
-    char *temporary; // path and ".tmp"
+    char *temporary; // path and its ending
     size_t n_buffered;
     unsigned char buffer[BUFFER_NBYTES];
 };
@@ -27,20 +27,54 @@ struct tempera_safe_file {
 // ------------------------------------------------------------------------------------------------
 // Opening
 
+// What a symbolic link says, as seen from the folder that the link is in; freed by the caller. NULL,
+// with errno, if there is none or memory is out.
+static char *follow_link(const char *path)
+{
+    char target[4096];
+    ssize_t length = readlink(path, target, sizeof target);
+    if (length < 0 || (size_t)length == sizeof target) {
+        errno = length < 0 ? errno : ENAMETOOLONG;
+        return NULL;
+    }
+    const char *slash = strrchr(path, '/');
+    size_t n_folder = target[0] == '/' || slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    char *followed = malloc(n_folder + (size_t)length + 1);
+    if (followed == NULL)
+        return NULL;
+    memcpy(followed, path, n_folder);
+    memcpy(followed + n_folder, target, (size_t)length);
+    followed[n_folder + (size_t)length] = '\0';
+    return followed;
+}
+
+// Where a file that isn't there yet is to be: path, or what its symbolic links lead to. Freed by
+// the caller; NULL, with errno.
+static char *place_of_new(const char *path)
+{
+    const int most_links = 40; // as the kernel has it
+    struct stat info;
+    char *place = strdup(path);
+    for (int i = 0; place != NULL && lstat(place, &info) == 0 && S_ISLNK(info.st_mode); i++) {
+        char *followed = NULL;
+        if (i < most_links)
+            followed = follow_link(place);
+        else
+            errno = ELOOP;
+        free(place);
+        place = followed;
+    }
+    return place;
+}
+
 // The file behind path and, if it exists, its mode.
 static enum tempera_status resolve(struct tempera_safe_file *file, const char *path, mode_t *mode,
                                    struct tempera_error *error)
 {
     struct stat info;
     file->path = realpath(path, NULL);
-    if (file->path == NULL && errno == ENOENT && lstat(path, &info) != 0) {
-        size_t nbytes = strlen(path) + 1; // a new file
-        file->path = malloc(nbytes);
-        if (file->path != NULL)
-            memcpy(file->path, path, nbytes);
-        else
-            errno = ENOMEM;
-    }
+    if (file->path == NULL && errno == ENOENT)
+        file->path = place_of_new(path);
     if (file->path == NULL)
         return tempera_fail_system(error, "write", path, errno);
     if (stat(file->path, &info) != 0)
@@ -58,42 +92,90 @@ static enum tempera_status resolve(struct tempera_safe_file *file, const char *p
     return TEMPERA_OK;
 }
 
+static enum tempera_status busy(const struct tempera_safe_file *file, struct tempera_error *error)
+{
+    char shown[TEMPERA_SHOWN_PATH_NBYTES];
+    tempera_show_path(shown, file->path);
+    return tempera_fail(error, TEMPERA_IO_ERROR, 0,
+                        "can't write '%s': another program is writing it now", shown);
+}
+
+static enum tempera_status in_the_way(const struct tempera_safe_file *file,
+                                      struct tempera_error *error)
+{
+    char shown[TEMPERA_SHOWN_PATH_NBYTES];
+    tempera_show_path(shown, file->temporary);
+    return tempera_fail(error, TEMPERA_IO_ERROR, 0,
+                        "'%s' is in the way, and isn't the rest of a save: move it away", shown);
+}
+
+static bool is_locked_by_another(int fd)
+{
+    return flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
 // True if the name still leads to the open file: whoever held the lock before may have renamed it.
-static bool is_current(const struct tempera_safe_file *file)
+static bool is_current(const char *path, int fd)
 {
     struct stat open_file, named;
-    return fstat(file->fd, &open_file) == 0 && stat(file->temporary, &named) == 0 &&
+    return fstat(fd, &open_file) == 0 && lstat(path, &named) == 0 &&
            open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
 }
 
+// Whether a file may be what a killed save left: all saves begin with these bytes.
+static bool is_rest_of_save(int fd)
+{
+    char begin[4];
+    struct stat info;
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_nlink > 1)
+        return false;
+    return info.st_size == 0 || (pread(fd, begin, sizeof begin, 0) == (ssize_t)sizeof begin &&
+                                 memcmp(begin, "GGUF", sizeof begin) == 0);
+}
+
+// Removes a temporary file that a killed save left; OK if the name is worth another try.
+static enum tempera_status clear_temporary(const struct tempera_safe_file *file,
+                                           struct tempera_error *error)
+{
+    enum tempera_status status = TEMPERA_OK;
+    int fd = open(file->temporary, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return errno == ENOENT ? TEMPERA_OK : in_the_way(file, error);
+    if (is_locked_by_another(fd))
+        status = busy(file, error);
+    else if (is_current(file->temporary, fd) && !is_rest_of_save(fd))
+        status = in_the_way(file, error);
+    else if (is_current(file->temporary, fd) && unlink(file->temporary) != 0)
+        status = tempera_fail_system(error, "write", file->path, errno);
+    close(fd);
+    return status;
+}
+
+// Nothing that is there is ever written into: the file is new, and locked from then on.
 static enum tempera_status open_temporary(struct tempera_safe_file *file,
                                           struct tempera_error *error)
 {
-    do {
-        if (file->fd >= 0)
-            close(file->fd);
-        file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
-                        0666);
-        if (file->fd < 0)
+    for (;;) {
+        file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (file->fd < 0 && errno != EEXIST)
             return tempera_fail_system(error, "write", file->path, errno);
-        if (flock(file->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-            char shown[TEMPERA_SHOWN_PATH_NBYTES];
-            tempera_show_path(shown, file->path);
-            close(file->fd); // and so nothing of the other writer is removed
-            file->fd = -1;
-            return tempera_fail(error, TEMPERA_IO_ERROR, 0,
-                                "can't write '%s': another program is writing it now", shown);
+        if (file->fd < 0) {
+            enum tempera_status status = clear_temporary(file, error);
+            if (status != TEMPERA_OK)
+                return status;
+            continue;
         }
-    } while (!is_current(file));
-    if (ftruncate(file->fd, 0) != 0)
-        return tempera_fail_system(error, "write", file->path, errno);
-    return TEMPERA_OK;
+        if (!is_locked_by_another(file->fd) && is_current(file->temporary, file->fd))
+            return TEMPERA_OK;
+        close(file->fd); // somebody took it for the rest of a save
+        file->fd = -1;
+    }
 }
 
 enum tempera_status tempera_safe_file_open(struct tempera_safe_file **file, const char *path,
                                            struct tempera_error *error)
 {
-    static const char ending[] = ".tmp";
+    static const char ending[] = ".tempera-tmp";
     struct tempera_safe_file *f = malloc(sizeof *f);
     *file = NULL;
     if (f == NULL)
@@ -122,6 +204,15 @@ enum tempera_status tempera_safe_file_open(struct tempera_safe_file **file, cons
     }
     *file = f;
     return TEMPERA_OK;
+}
+
+enum tempera_status tempera_safe_file_check(const char *path, struct tempera_error *error)
+{
+    struct tempera_safe_file *file;
+    enum tempera_status status = tempera_safe_file_open(&file, path, error);
+    if (status == TEMPERA_OK)
+        tempera_safe_file_close(&file, TEMPERA_STOPPED, NULL); // and so nothing is put in place
+    return status;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -186,8 +277,7 @@ static enum tempera_status sync_folder(const char *path, struct tempera_error *e
     return reason == 0 ? TEMPERA_OK : tempera_fail_system(error, "sync", path, reason);
 }
 
-static enum tempera_status put_in_place(struct tempera_safe_file *file,
-                                        struct tempera_error *error)
+static enum tempera_status put_in_place(struct tempera_safe_file *file, struct tempera_error *error)
 {
     enum tempera_status status = flush(file, error);
     if (status != TEMPERA_OK)
@@ -203,8 +293,7 @@ static enum tempera_status put_in_place(struct tempera_safe_file *file,
 }
 
 enum tempera_status tempera_safe_file_close(struct tempera_safe_file **file,
-                                            enum tempera_status status,
-                                            struct tempera_error *error)
+                                            enum tempera_status status, struct tempera_error *error)
 {
     struct tempera_safe_file *f = file != NULL ? *file : NULL;
     if (f == NULL)
@@ -214,7 +303,7 @@ enum tempera_status tempera_safe_file_close(struct tempera_safe_file **file,
     if (f->fd >= 0) {
         if (status != TEMPERA_OK && f->temporary != NULL)
             unlink(f->temporary); // while the lock is held, so it is ours
-        close(f->fd); // a written file was synced: nothing is left that could fail
+        close(f->fd);             // a written file was synced: nothing is left that could fail
     }
     free(f->temporary);
     free(f->path);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A file that is there whole or not at all: written as "<path>.tmp", synced, renamed over path,
-// folder synced (Pillai et al., OSDI 2014, on why each step is needed). A kill at any moment
-// leaves the old file or the new one, and a left-over temporary file that the next save reuses.
+// A file that is there whole or not at all: written as "<path>.tempera-tmp", synced, renamed over
+// path, folder synced (Pillai et al., OSDI 2014, on why each step is needed). A kill at any moment
+// leaves the old file or the new one, and perhaps a temporary file, which the next save removes.
+// Something else of that name, or with another name besides it, is left alone, and refused.
 //
 //     status = tempera_safe_file_open(&file, path, error);
 //     if (status == TEMPERA_OK)
 //         status = tempera_safe_file_write(file, data, nbytes, error);    // as often as needed
 //     status = tempera_safe_file_close(&file, status, error);
 //
-// A symbolic link is followed: the file it names is replaced, not the link. Two writers of one
+// A symbolic link is followed: the file it names is replaced or made, not the link. Two writers of one
 // path, in one process or two, are kept apart by a lock: the second gets IO_ERROR.
 #ifndef TEMPERA_GGUF_SAFE_FILE_H
 #define TEMPERA_GGUF_SAFE_FILE_H
@@ -21,6 +22,9 @@ struct tempera_safe_file;
 
 enum tempera_status tempera_safe_file_open(struct tempera_safe_file **file, const char *path,
                                            struct tempera_error *error);
+
+// Does all that opening does, and undoes it: what can't be written is found before the work.
+enum tempera_status tempera_safe_file_check(const char *path, struct tempera_error *error);
 
 enum tempera_status tempera_safe_file_write(struct tempera_safe_file *file, const void *data,
                                             size_t nbytes, struct tempera_error *error);

@@ -244,8 +244,8 @@ static bool place(const struct tempera_gguf_writer *writer, struct tensor *tenso
 {
     tensor->n_elements = 1;
     for (uint32_t i = 0; i < tensor->n_dims; i++)
-        if (tensor->dims[i] == 0 || __builtin_mul_overflow(tensor->n_elements, tensor->dims[i],
-                                                           &tensor->n_elements))
+        if (tensor->dims[i] == 0 ||
+            __builtin_mul_overflow(tensor->n_elements, tensor->dims[i], &tensor->n_elements))
             return false;
     uint64_t end;
     return !__builtin_mul_overflow(tensor->n_elements, tempera_dtype_nbytes(tensor->dtype),
@@ -349,6 +349,14 @@ static void emit_data(struct output *output, const struct tensor *tensor)
         emit(output, bytes, n * element);
         done += n;
     }
+}
+
+enum tempera_status tempera_gguf_save_check(const char *path, struct tempera_error *error)
+{
+    if (path == NULL)
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, 0, "path is NULL");
+    enum tempera_status status = tempera_safe_file_check(path, error);
+    return status == TEMPERA_OK ? tempera_succeed(error) : status;
 }
 
 enum tempera_status tempera_gguf_save(const struct tempera_gguf_writer *writer, const char *path,
