@@ -28,7 +28,7 @@ static char *random_text(size_t n)
 static struct tempera_data open_data(const char *text, size_t n, uint64_t seed)
 {
     struct tempera_tokenizer *tokenizer = bytes_tokenizer();
-    struct tempera_corpus corpus = {text, n, NULL, 0};
+    struct tempera_corpus corpus = {.text = text, .nbytes = n};
     struct tempera_data data;
     CHECK_STATUS(tempera_data_open(&data, tokenizer, &corpus, CONTEXT, seed, NULL), TEMPERA_OK);
     tempera_tokenizer_close(&tokenizer);
@@ -104,7 +104,8 @@ static void a_given_held_out_text_is_used(void)
     struct tempera_tokenizer *tokenizer = bytes_tokenizer();
     size_t n = 100 * CONTEXT;
     char *text = random_text(n);
-    struct tempera_corpus corpus = {text, n, "Humpty Dumpty", 13};
+    struct tempera_corpus corpus = {
+        .text = text, .nbytes = n, .heldout = "Humpty Dumpty", .heldout_nbytes = 13};
     struct tempera_data data;
     CHECK_STATUS(tempera_data_open(&data, tokenizer, &corpus, CONTEXT, 0, NULL), TEMPERA_OK);
     CHECK_EQ_SIZE(data.n_stream, n + 1);
@@ -123,7 +124,7 @@ static void a_given_held_out_text_is_used(void)
 static void too_short_a_text_says_what_is_needed(void)
 {
     struct tempera_tokenizer *tokenizer = bytes_tokenizer();
-    struct tempera_corpus corpus = {"twelve bytes", 12, NULL, 0};
+    struct tempera_corpus corpus = {.text = "twelve bytes", .nbytes = 12};
     struct tempera_data data;
     struct tempera_error error = {0};
     CHECK_STATUS(tempera_data_open(&data, tokenizer, &corpus, 13, 0, &error),
@@ -172,7 +173,7 @@ static void an_epoch_sees_every_token_at_most_once(void)
             for (size_t t = 0; t < CONTEXT; t++) {
                 seen[(at + t) % data.n_stream]++;
                 size_t next = (at + t + 1) % data.n_stream;
-                int32_t expected = next == 0 ? data.eos
+                int32_t expected = next == 0                       ? data.eos
                                    : data.stream[next] == data.bos ? TEMPERA_IGNORE_INDEX
                                                                    : data.stream[next];
                 CHECK_EQ_INT(targets[t], expected);
@@ -235,6 +236,74 @@ static void the_shortest_text_is_seen_from_every_offset(void)
     tempera_data_close(&data);
 }
 
+// Documents end in a token that is learnt, wherever they end; the places where a block is missing
+// are still not.
+static void documents_end_in_a_token(void)
+{
+    enum { N = 70 * CONTEXT + 5 };
+    char *text = random_text(N);
+    const size_t borders[] = {1, 40, 41, 19 * CONTEXT + 3, N};
+    const size_t n_borders = sizeof borders / sizeof *borders;
+    struct tempera_tokenizer *tokenizer = bytes_tokenizer();
+    struct tempera_corpus corpus = {
+        .text = text, .nbytes = N, .borders = borders, .n_borders = n_borders};
+    struct tempera_data data;
+    CHECK_STATUS(tempera_data_open(&data, tokenizer, &corpus, CONTEXT, 1, NULL), TEMPERA_OK);
+    const int32_t end = tempera_tokenizer_eos(tokenizer);
+    size_t n_held_ends = 0, n_seams = 0, n_targets = 0, n_ignored = 0;
+    for (size_t i = 0; i < data.n_heldout; i++)
+        n_held_ends += data.heldout[i] == end;
+    CHECK_EQ_SIZE(n_held_ends, 1); // the fourth: block 19 is held out
+    CHECK_EQ_U64(data.heldout_nbytes, data.n_heldout - 1);
+    CHECK_EQ_SIZE(data.n_ends, n_borders - 1);
+    for (size_t i = 0; i < data.n_stream; i++)
+        n_seams += data.stream[i] == end;
+    n_seams -= data.n_ends;
+    CHECK_EQ_SIZE(n_seams, 1 + 3); // the beginning, and after each held-out block
+    CHECK(data.stream[0] == end && data.stream[2] == end && data.ends[0] == 2);
+    for (uint64_t step = 0; step < data.n_windows; step++) { // each window once
+        int32_t tokens[CONTEXT], targets[CONTEXT];
+        tempera_data_batch(&data, step, 1, tokens, targets);
+        for (size_t t = 0; t < CONTEXT; t++) {
+            n_targets += targets[t] == end;
+            n_ignored += targets[t] == TEMPERA_IGNORE_INDEX;
+        }
+    }
+    CHECK(n_targets + 1 >= data.n_ends && n_targets <= data.n_ends + 1); // and the ring's end
+    CHECK(n_ignored <= n_seams - 1);
+    tempera_data_close(&data);
+    const size_t bad[][2] = {{5, 4}, {7, N + 1}};
+    for (size_t i = 0; i < 2; i++) {
+        corpus.borders = bad[i];
+        corpus.n_borders = 2;
+        CHECK_STATUS(tempera_data_open(&data, tokenizer, &corpus, CONTEXT, 1, NULL),
+                     TEMPERA_INVALID_ARGUMENT);
+    }
+    tempera_tokenizer_close(&tokenizer);
+    free(text);
+}
+
+// No token reaches across a border.
+static void documents_are_encoded_apart(void)
+{
+    static const char text[] = "the king the king the king the king the kingthe king the king";
+    struct tempera_tokenizer *tokenizer = NULL;
+    CHECK_STATUS(tempera_tokenizer_train(&tokenizer, text, sizeof text - 1, 262, NULL), TEMPERA_OK);
+    const size_t border = 6; // "the ki" and "ng ..."
+    int32_t *ids, expected[64];
+    size_t n_ids, n_first, n_second;
+    CHECK_STATUS(tempera_data_encode(tokenizer, text, 20, &border, 1, &ids, &n_ids), TEMPERA_OK);
+    CHECK_STATUS(tempera_tokenizer_encode(tokenizer, text, 6, expected, 64, &n_first), TEMPERA_OK);
+    expected[n_first++] = tempera_tokenizer_eos(tokenizer);
+    CHECK_STATUS(
+        tempera_tokenizer_encode(tokenizer, text + 6, 14, expected + n_first, 40, &n_second),
+        TEMPERA_OK);
+    CHECK_EQ_SIZE(n_ids, n_first + n_second);
+    CHECK_MEM(ids, expected, n_ids * sizeof *ids);
+    free(ids);
+    tempera_tokenizer_close(&tokenizer);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -247,6 +316,8 @@ int main(void)
         {"a step depends on seed and number alone", a_step_depends_on_seed_and_number_alone},
         {"the shortest text is seen from every offset",
          the_shortest_text_is_seen_from_every_offset},
+        {"documents end in a token that is learnt", documents_end_in_a_token},
+        {"documents are encoded apart", documents_are_encoded_apart},
     };
     return CHECK_RUN(tests);
 }

@@ -11,7 +11,6 @@
 #include "train/adamw.h"
 #include "train/digest.h"
 #include "train/log.h"
-#include "train/schedule.h"
 #include "train/trainer.h"
 
 // ------------------------------------------------------------------------------------------------
@@ -129,19 +128,19 @@ static void schedule_rises_and_falls(void)
     o.steps = 1100;
     o.learning_rate = 0.5f;
     o.min_learning_rate = 0.25f;
-    CHECK_NEAR(tempera_schedule_at(&o, 1), 0.005, 1e-17);
-    CHECK_NEAR(tempera_schedule_at(&o, 50), 0.25, 0);
-    CHECK_NEAR(tempera_schedule_at(&o, 100), 0.5, 0);
-    CHECK_NEAR(tempera_schedule_at(&o, 600), 0.375, 1e-15);
-    CHECK_NEAR(tempera_schedule_at(&o, 1100), 0.25, 0);
+    CHECK_NEAR(tempera_train_learning_rate(&o, 1), 0.005, 1e-17);
+    CHECK_NEAR(tempera_train_learning_rate(&o, 50), 0.25, 0);
+    CHECK_NEAR(tempera_train_learning_rate(&o, 100), 0.5, 0);
+    CHECK_NEAR(tempera_train_learning_rate(&o, 600), 0.375, 1e-15);
+    CHECK_NEAR(tempera_train_learning_rate(&o, 1100), 0.25, 0);
     for (uint64_t k = 2; k <= 1100; k++) {
-        double step = tempera_schedule_at(&o, k) - tempera_schedule_at(&o, k - 1);
+        double step = tempera_train_learning_rate(&o, k) - tempera_train_learning_rate(&o, k - 1);
         CHECK(k <= 100 ? step > 0 : step < 0);
     }
     o.warmup_steps = 0;
-    CHECK(tempera_schedule_at(&o, 1) < 0.5 && tempera_schedule_at(&o, 1) > 0.499);
+    CHECK(tempera_train_learning_rate(&o, 1) < 0.5 && tempera_train_learning_rate(&o, 1) > 0.499);
     o.warmup_steps = 2200; // longer than the run: it only rises
-    CHECK_NEAR(tempera_schedule_at(&o, 1100), 0.25, 0);
+    CHECK_NEAR(tempera_train_learning_rate(&o, 1100), 0.25, 0);
 }
 
 // ------------------------------------------------------------------------------------------------

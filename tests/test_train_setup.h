@@ -44,7 +44,7 @@ __attribute__((unused)) static char *wordy_text(size_t nbytes, uint64_t seed)
 __attribute__((unused)) static struct training training_small(const char *text, size_t nbytes)
 {
     struct training t = {.options = tempera_train_options_default(),
-                         .corpus = {text, nbytes, NULL, 0}};
+                         .corpus = {.text = text, .nbytes = nbytes}};
     t.options.steps = 12;
     t.options.batch = 3;
     t.options.context = 16;

@@ -24,6 +24,13 @@
 extern "C" {
 #endif
 
+// For checkpoint_every. In the end, and when the caller stops the training, there is one in any case.
+enum {
+    TEMPERA_CHECKPOINT_BY_TIME = 0, // once a minute, or as often as takes a tenth of the time. A
+                                    // kill costs a minute, a step, or ten times what writing takes
+};
+#define TEMPERA_CHECKPOINT_NEVER UINT64_MAX
+
 struct tempera_train_options {
     size_t struct_size;
     uint64_t steps;          // optimiser steps in all
@@ -38,10 +45,14 @@ struct tempera_train_options {
     uint64_t seed;               // of the order of the data
     uint64_t evaluate_every;     // steps; 0: at the end only
     uint64_t sample_every;       // steps; 0: never
-    uint64_t checkpoint_every;   // steps; 0: at the end and on a stop only
+    uint64_t checkpoint_every;   // steps, or one of the two below
     const char *checkpoint_path; // NULL: no checkpoints. Both paths are copied.
     const char *log_path;        // loss log, one JSON object a line; NULL: none
 };
+
+// The learning rate of a step, from 1 to options->steps.
+TEMPERA_API double tempera_train_learning_rate(const struct tempera_train_options *options,
+                                               uint64_t step);
 
 // learning rate 1e-3 to 1e-4, warm-up 100, decay 0.1, betas 0.9 and 0.95, epsilon 1e-8, clip 1,
 // batch 8, context 256, 1000 steps.
@@ -60,11 +71,19 @@ TEMPERA_API enum tempera_status tempera_train_plan(size_t text_nbytes, double mi
 // Texts to train on and to measure on. heldout NULL: the trainer keeps back a part of the tokens
 // itself, every twentieth block of `context` tokens; nothing of a text of fewer than 60 blocks,
 // which is learnt whole and not measured.
+//
+// A text may be several documents: the end-of-text token is learnt where one ends and the next
+// begins, and generation stops there. They lie in the text one after the other, with nothing
+// between.
 struct tempera_corpus {
     const char *text;
     size_t nbytes;
     const char *heldout;
     size_t heldout_nbytes;
+    const size_t *borders; // [n_borders], bytes of the text at which a document ends and the next
+    size_t n_borders;      // one begins; ascending, nbytes at most. 0: it is one document
+    const size_t *heldout_borders; // [n_heldout_borders], the same of heldout
+    size_t n_heldout_borders;
 };
 
 struct tempera_trainer;
@@ -118,8 +137,10 @@ struct tempera_train_callbacks {
 
 // Steps until options.steps, with evaluation, log and checkpoints; held-out loss is also measured
 // after the last step. callbacks may be NULL. STOPPED if progress said so before the last step.
-// A log at log_path is begun anew, unless a state was taken up before. After an error of a log or
-// checkpoint (IO_ERROR, DISK_FULL) the last checkpoint is whole, and is what to go on from.
+// A log at log_path is begun anew, unless a state was taken up before. What these paths hold, but
+// for logs and states, is left alone: then nothing is trained (IO_ERROR). After an error of the
+// log, a checkpoint is still tried, and the message says whether it was written; after an error of
+// a checkpoint (IO_ERROR, DISK_FULL) the last one is whole, and is what to go on from.
 TEMPERA_API enum tempera_status tempera_trainer_run(struct tempera_trainer *trainer,
                                                     const struct tempera_train_callbacks *callbacks,
                                                     struct tempera_error *error);

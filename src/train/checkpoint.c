@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The training state as one GGUF file: a model file of f32 weights with its tokenizer, plus
 //
-//     tempera.train.*                options, step, digests of text and log, and of all of this
+//     tempera.train.*                options, step, digests of text and log, and of all of this;
+//                                    a line of the log that could not be written
 //     tempera.train.moment1, 2       tensors [n_parameters], in the order of the weights
 //
 // Its digest covers every bit that training depends on, so a damaged file is found before any of
 // it is used. The rename inside tempera_gguf_save is the commit point; the log is synced before.
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/memory.h"
 #include "train/digest.h"
@@ -28,6 +30,10 @@ struct state {
     uint64_t evaluate_every, sample_every, checkpoint_every;
     uint64_t text_digest, heldout_digest, log_nbytes, log_digest;
     float learning_rate, min_learning_rate, weight_decay, beta1, beta2, epsilon, clip_norm;
+    bool knows_whole; // the first states lack the two below, and have no borders
+    uint64_t whole_digest, n_borders;
+    char pending[TEMPERA_LOG_LINE_NBYTES];
+    size_t n_pending;
 };
 
 struct field {
@@ -61,6 +67,10 @@ static const struct field f32_fields[] = {
     {"tempera.train.epsilon", offsetof(struct state, epsilon), true},
     {"tempera.train.clip_norm", offsetof(struct state, clip_norm), true},
 };
+
+static const char whole_digest_key[] = "tempera.train.whole_digest";
+static const char borders_key[] = "tempera.train.borders";
+static const char pending_key[] = "tempera.train.log_pending";
 
 enum {
     N_U64 = sizeof u64_fields / sizeof *u64_fields,
@@ -105,7 +115,12 @@ static struct state state_of(const struct tempera_trainer *t)
         .beta2 = o->beta2,
         .epsilon = o->epsilon,
         .clip_norm = o->clip_norm,
+        .knows_whole = true,
+        .whole_digest = t->data.whole_digest,
+        .n_borders = t->n_borders,
+        .n_pending = t->log.n_pending,
     };
+    memcpy(state.pending, t->log.pending, state.n_pending);
     return state;
 }
 
@@ -114,8 +129,8 @@ static struct state state_of(const struct tempera_trainer *t)
 
 static uint64_t digest_config(uint64_t digest, const struct tempera_model_config *config)
 {
-    const uint32_t sizes[] = {config->vocab_size, config->context_length,  config->n_layers,
-                              config->dim,        config->n_heads,         config->n_kv_heads,
+    const uint32_t sizes[] = {config->vocab_size, config->context_length, config->n_layers,
+                              config->dim,        config->n_heads,        config->n_kv_heads,
                               config->hidden_dim, config->tied_embeddings};
     digest = tempera_digest(digest, sizes, sizeof sizes);
     digest = tempera_digest(digest, &config->rms_epsilon, sizeof config->rms_epsilon);
@@ -138,8 +153,8 @@ static uint64_t digest_tokenizer(uint64_t digest, const struct tempera_tokenizer
 
 // values: weights, first and second moments, [n] each.
 static uint64_t digest_all(const struct state *state, const struct tempera_model_config *config,
-                           const struct tempera_tokenizer *tokenizer,
-                           const float *const values[3], size_t n)
+                           const struct tempera_tokenizer *tokenizer, const float *const values[3],
+                           size_t n)
 {
     uint64_t digest = TEMPERA_DIGEST_EMPTY;
     for (size_t i = 0; i < N_U64; i++) {
@@ -150,6 +165,11 @@ static uint64_t digest_all(const struct state *state, const struct tempera_model
         float value = f32_of(state, i);
         digest = tempera_digest(digest, &value, sizeof value);
     }
+    if (state->knows_whole) {
+        digest = tempera_digest(digest, &state->whole_digest, sizeof state->whole_digest);
+        digest = tempera_digest(digest, &state->n_borders, sizeof state->n_borders);
+    }
+    digest = tempera_digest(digest, state->pending, state->n_pending);
     digest = digest_config(digest, config);
     digest = digest_tokenizer(digest, tokenizer);
     for (size_t i = 0; i < 3; i++)
@@ -176,6 +196,12 @@ static enum tempera_status write_state(const struct tempera_trainer *t,
     for (size_t i = 0; status == TEMPERA_OK && i < N_F32; i++)
         status = tempera_gguf_set_f32(writer, f32_fields[i].key, f32_of(&state, i));
     if (status == TEMPERA_OK)
+        status = tempera_gguf_set_u64(writer, whole_digest_key, state.whole_digest);
+    if (status == TEMPERA_OK)
+        status = tempera_gguf_set_u64(writer, borders_key, state.n_borders);
+    if (status == TEMPERA_OK && state.n_pending > 0)
+        status = tempera_gguf_set_string(writer, pending_key, state.pending, state.n_pending);
+    if (status == TEMPERA_OK)
         status = tempera_gguf_set_u64(
             writer, digest_key,
             digest_all(&state, tempera_model_get_config(t->model), t->tokenizer, values, t->n));
@@ -195,7 +221,7 @@ enum tempera_status tempera_trainer_save(const struct tempera_trainer *t, const 
     if (t == NULL || path == NULL)
         return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     enum tempera_status status = tempera_loss_log_sync(&t->log, error);
-    if (status != TEMPERA_OK)
+    if (status != TEMPERA_OK && t->log.n_pending == 0) // a log that fails already is no reason
         return status;
     struct tempera_gguf_writer *writer;
     status = tempera_gguf_writer_open(&writer);
@@ -211,14 +237,48 @@ enum tempera_status tempera_trainer_save(const struct tempera_trainer *t, const 
     return status;
 }
 
+enum tempera_status tempera_checkpoint_check(const char *path, struct tempera_error *error)
+{
+    struct stat info;
+    struct tempera_gguf *gguf = NULL;
+    uint32_t version;
+    enum tempera_status status = tempera_gguf_save_check(path, error);
+    if (status != TEMPERA_OK || stat(path, &info) != 0 || info.st_size == 0)
+        return status;
+    bool is_state = tempera_gguf_open(&gguf, path, NULL) == TEMPERA_OK &&
+                    tempera_gguf_get_u32(gguf, version_key, &version) == TEMPERA_OK;
+    tempera_gguf_close(&gguf);
+    return is_state ? TEMPERA_OK
+                    : tempera_train_fail(error, TEMPERA_IO_ERROR,
+                                         "'%s' holds something, but no training state that can be "
+                                         "read: move it away, or choose another name",
+                                         path);
+}
+
 // ------------------------------------------------------------------------------------------------
 // Reading
+
+// What the first states don't have. A damaged one is found by the digest of all.
+static void read_additions(const struct tempera_gguf *gguf, struct state *state)
+{
+    const char *pending;
+    size_t n_pending;
+    state->knows_whole =
+        tempera_gguf_get_u64(gguf, whole_digest_key, &state->whole_digest) == TEMPERA_OK &&
+        tempera_gguf_get_u64(gguf, borders_key, &state->n_borders) == TEMPERA_OK;
+    if (tempera_gguf_get_string(gguf, pending_key, &pending, &n_pending) != TEMPERA_OK ||
+        n_pending > sizeof state->pending)
+        return;
+    memcpy(state->pending, pending, n_pending);
+    state->n_pending = n_pending;
+}
 
 static enum tempera_status read_state(const struct tempera_gguf *gguf, const char *path,
                                       struct state *state, uint64_t *digest,
                                       struct tempera_error *error)
 {
     uint32_t version;
+    *state = (struct state){0};
     if (tempera_gguf_get_u32(gguf, version_key, &version) != TEMPERA_OK)
         return tempera_train_fail(error, TEMPERA_STATE_MISMATCH,
                                   "'%s' holds no training state that can be taken up", path);
@@ -242,6 +302,7 @@ static enum tempera_status read_state(const struct tempera_gguf *gguf, const cha
     }
     if (tempera_gguf_get_u64(gguf, digest_key, digest) != TEMPERA_OK)
         missing = digest_key;
+    read_additions(gguf, state);
     if (missing != NULL)
         return tempera_train_fail(error, TEMPERA_STATE_MISMATCH,
                                   "'%s' lacks '%s': not a training state, or a damaged one", path,
@@ -257,9 +318,7 @@ static enum tempera_status read_values(const struct tempera_trainer *t,
     const struct tempera_parameter *table = tempera_model_parameters(t->model, &count);
     for (size_t i = 0; i < count + 2; i++) {
         bool moment = i >= count;
-        const char *name = !moment       ? table[i].name
-                           : i == count ? moment1_name
-                                        : moment2_name;
+        const char *name = !moment ? table[i].name : i == count ? moment1_name : moment2_name;
         float *out = moment ? values[1 + i - count] : values[0] + table[i].offset;
         size_t n = moment ? t->n : table[i].rows * table[i].cols;
         const struct tempera_gguf_tensor *tensor = tempera_gguf_find_tensor(gguf, name);
@@ -275,12 +334,38 @@ static enum tempera_status read_values(const struct tempera_trainer *t,
     return TEMPERA_OK;
 }
 
+// What is held out is not trained on: another held-out text makes another text to train on, too.
+static enum tempera_status compare_texts(const struct state *saved, const struct state *own,
+                                         struct tempera_error *error)
+{
+    const enum tempera_status mismatch = TEMPERA_STATE_MISMATCH;
+    bool same_whole = saved->knows_whole && saved->whole_digest == own->whole_digest;
+    if (saved->n_borders != own->n_borders)
+        return tempera_train_fail(
+            error, mismatch,
+            "the state's text was %llu document%s, and is %llu here: name the "
+            "texts that the training began with, and cut them into documents "
+            "in the same way",
+            (unsigned long long)saved->n_borders + 1, saved->n_borders == 0 ? "" : "s",
+            (unsigned long long)own->n_borders + 1);
+    if (saved->text_digest != own->text_digest && !same_whole)
+        return tempera_train_fail(error, mismatch,
+                                  "the state belongs to another text: name the texts that the "
+                                  "training began with, in the same order");
+    if (saved->text_digest != own->text_digest || saved->heldout_digest != own->heldout_digest)
+        return tempera_train_fail(error, mismatch,
+                                  "the state belongs to another held-out text than here, or to "
+                                  "none: give the one that the training began with, or none");
+    return TEMPERA_OK;
+}
+
 // What a trainer has to share with the run whose state it takes up.
 static enum tempera_status compare(const struct tempera_trainer *t, const struct state *saved,
                                    struct tempera_error *error)
 {
     const enum tempera_status mismatch = TEMPERA_STATE_MISMATCH;
     const struct state own = state_of(t);
+    enum tempera_status status;
     for (size_t i = 0; i < N_U64; i++)
         if (u64_fields[i].must_match && u64_of(saved, i) != u64_of(&own, i))
             return tempera_train_fail(error, mismatch, "%s is %llu in the state and %llu here",
@@ -291,13 +376,9 @@ static enum tempera_status compare(const struct tempera_trainer *t, const struct
             return tempera_train_fail(error, mismatch, "%s is %.9g in the state and %.9g here",
                                       f32_fields[i].key, (double)f32_of(saved, i),
                                       (double)f32_of(&own, i));
-    if (saved->text_digest != own.text_digest)
-        return tempera_train_fail(error, mismatch,
-                                  "the state belongs to another text: name the texts that the "
-                                  "training began with, in the same order");
-    if (saved->heldout_digest != own.heldout_digest)
-        return tempera_train_fail(error, mismatch,
-                                  "the state belongs to another held-out text than the one given");
+    status = compare_texts(saved, &own, error);
+    if (status != TEMPERA_OK)
+        return status;
     if (saved->step > own.steps)
         return tempera_train_fail(error, mismatch,
                                   "the state has done %llu steps, more than the %llu asked for",
@@ -349,6 +430,8 @@ enum tempera_status tempera_trainer_resume(struct tempera_trainer *t, const char
     }
     float *const values[3] = {block, block + t->n, block + 2 * t->n};
     status = read_checked(t, gguf, path, &state, values, error);
+    memcpy(log.pending, state.pending, state.n_pending);
+    log.n_pending = state.n_pending;
     if (status == TEMPERA_OK && t->log.path != NULL)
         status = tempera_loss_log_resume(&log, state.log_nbytes, state.log_digest, error);
     if (status != TEMPERA_OK)
@@ -387,10 +470,10 @@ static void options_of(const struct state *state, struct tempera_train_options *
     };
 }
 
-enum tempera_status
-tempera_checkpoint_open(const char *path, struct tempera_model **model,
-                        struct tempera_tokenizer **tokenizer,
-                        struct tempera_train_options *options, struct tempera_error *error)
+enum tempera_status tempera_checkpoint_open(const char *path, struct tempera_model **model,
+                                            struct tempera_tokenizer **tokenizer,
+                                            struct tempera_train_options *options,
+                                            struct tempera_error *error)
 {
     if (error != NULL)
         *error = (struct tempera_error){.status = TEMPERA_OK};

@@ -7,22 +7,60 @@
 
 #include <tempera/loss.h>
 
+#include "base/memory.h"
 #include "base/philox.h"
+#include "train/digest.h"
 #include "train/trainer.h"
 
 enum { HELDOUT_EVERY = 20, HELDOUT_MIN_BLOCKS = 60 };
 
-enum tempera_status tempera_data_encode(const struct tempera_tokenizer *tokenizer,
-                                        const char *text, size_t nbytes, int32_t **ids,
-                                        size_t *n_ids)
+// The tokens between two documents; returns how many.
+static size_t border_tokens(const struct tempera_tokenizer *tokenizer, int32_t tokens[2])
 {
-    if (nbytes > SIZE_MAX / sizeof **ids)
+    int32_t bos = tempera_tokenizer_bos(tokenizer), eos = tempera_tokenizer_eos(tokenizer);
+    size_t n = 0;
+    if (eos >= 0)
+        tokens[n++] = eos;
+    if (bos >= 0 && bos != eos)
+        tokens[n++] = bos;
+    return n;
+}
+
+static enum tempera_status encode_documents(const struct tempera_tokenizer *tokenizer,
+                                            const char *text, size_t nbytes, const size_t *borders,
+                                            size_t n_borders, int32_t *ids, size_t *n_ids)
+{
+    size_t n = 0, at = 0, n_document;
+    for (size_t i = 0; i <= n_borders; i++) {
+        size_t end = i < n_borders ? borders[i] : nbytes;
+        if (end < at || end > nbytes)
+            return TEMPERA_INVALID_ARGUMENT;
+        enum tempera_status status = tempera_tokenizer_encode(tokenizer, text + at, end - at,
+                                                              ids + n, end - at, &n_document);
+        if (status != TEMPERA_OK)
+            return status;
+        n += n_document;
+        n += i < n_borders ? border_tokens(tokenizer, ids + n) : 0;
+        at = end;
+    }
+    *n_ids = n;
+    return TEMPERA_OK;
+}
+
+enum tempera_status tempera_data_encode(const struct tempera_tokenizer *tokenizer, const char *text,
+                                        size_t nbytes, const size_t *borders, size_t n_borders,
+                                        int32_t **ids, size_t *n_ids)
+{
+    size_t most;
+    *ids = NULL;
+    if (!tempera_size_mul(n_borders, 2, &most) || !tempera_size_add(most, nbytes, &most) ||
+        most > SIZE_MAX / sizeof **ids)
         return TEMPERA_OUT_OF_MEMORY;
-    *ids = malloc(nbytes > 0 ? nbytes * sizeof **ids : 1);
+    *ids = malloc(most > 0 ? most * sizeof **ids : 1);
     if (*ids == NULL)
         return TEMPERA_OUT_OF_MEMORY;
     enum tempera_status status =
-        tempera_tokenizer_encode(tokenizer, text, nbytes, *ids, nbytes, n_ids);
+        encode_documents(tokenizer, text, nbytes, borders, n_borders, *ids, n_ids);
     if (status != TEMPERA_OK) {
         free(*ids);
         *ids = NULL;
@@ -30,9 +68,10 @@ enum tempera_status tempera_data_encode(const struct tempera_tokenizer *tokenize
     return status;
 }
 
-// Splits ids[n] into data->stream and, with `hold`, data->heldout.
+// Splits ids[n], of which n_borders ended a document, into data->stream and, with `hold`,
+// data->heldout. Encoding text never gives an end-of-text token, so those are where documents end.
 static enum tempera_status split(struct tempera_data *data, const int32_t *ids, size_t n,
-                                 bool hold)
+                                 size_t n_borders, bool hold)
 {
     size_t block = data->context, n_blocks = n / block;
     bool keep_all = !hold || n_blocks < HELDOUT_MIN_BLOCKS;
@@ -40,7 +79,8 @@ static enum tempera_status split(struct tempera_data *data, const int32_t *ids, 
     data->stream = calloc(n - n_held * block + n_held + 1, sizeof *data->stream);
     if (n_held > 0)
         data->heldout = calloc(n_held * block, sizeof *data->heldout);
-    if (data->stream == NULL || (n_held > 0 && data->heldout == NULL))
+    data->ends = calloc(n_borders + 1, sizeof *data->ends);
+    if (data->stream == NULL || data->ends == NULL || (n_held > 0 && data->heldout == NULL))
         return TEMPERA_OUT_OF_MEMORY;
     bool seam = true;
     for (size_t i = 0; i < n; i++) {
@@ -53,6 +93,8 @@ static enum tempera_status split(struct tempera_data *data, const int32_t *ids, 
         if (seam)
             data->stream[data->n_stream++] = data->bos;
         seam = false;
+        if (n_borders > 0 && ids[i] == data->eos)
+            data->ends[data->n_ends++] = data->n_stream;
         data->stream[data->n_stream++] = ids[i];
     }
     return TEMPERA_OK;
@@ -65,10 +107,12 @@ static enum tempera_status read_corpus(struct tempera_data *data,
 {
     int32_t *ids;
     size_t n_ids;
-    enum tempera_status status =
-        tempera_data_encode(tokenizer, corpus->text, corpus->nbytes, &ids, &n_ids);
+    enum tempera_status status = tempera_data_encode(
+        tokenizer, corpus->text, corpus->nbytes, corpus->borders, corpus->n_borders, &ids, &n_ids);
     if (status != TEMPERA_OK)
-        return tempera_train_fail(error, status, "the text could not be encoded");
+        return tempera_train_fail(error, status, "the text could not be encoded: %s",
+                                  tempera_status_text(status));
+    data->whole_digest = tempera_digest(TEMPERA_DIGEST_EMPTY, ids, n_ids * sizeof *ids);
     if (n_ids < data->context) {
         free(ids);
         return tempera_train_fail(error, TEMPERA_TEXT_TOO_SHORT,
@@ -76,13 +120,14 @@ static enum tempera_status read_corpus(struct tempera_data *data,
                                   "more text or choose a smaller context",
                                   n_ids, data->context, data->context);
     }
-    status = split(data, ids, n_ids, corpus->heldout == NULL);
+    status = split(data, ids, n_ids, corpus->n_borders, corpus->heldout == NULL);
     free(ids);
     if (status == TEMPERA_OK && corpus->heldout != NULL) {
         if (corpus->heldout_nbytes == 0)
             return tempera_train_fail(error, TEMPERA_TEXT_TOO_SHORT,
                                       "the held-out text is empty: give one, or none at all");
         status = tempera_data_encode(tokenizer, corpus->heldout, corpus->heldout_nbytes,
+                                     corpus->heldout_borders, corpus->n_heldout_borders,
                                      &data->heldout, &data->n_heldout);
     }
     if (status != TEMPERA_OK)
@@ -108,7 +153,8 @@ enum tempera_status tempera_data_open(struct tempera_data *data,
         for (size_t i = 0; i < data->n_heldout; i++) {
             size_t nbytes;
             tempera_tokenizer_token(tokenizer, data->heldout[i], &nbytes);
-            data->heldout_nbytes += nbytes;
+            if (!tempera_tokenizer_is_special(tokenizer, data->heldout[i]))
+                data->heldout_nbytes += nbytes;
         }
         data->n_windows = data->n_stream / context;
         data->order = calloc(data->n_windows, sizeof *data->order);
@@ -123,6 +169,7 @@ enum tempera_status tempera_data_open(struct tempera_data *data,
 void tempera_data_close(struct tempera_data *data)
 {
     free(data->stream);
+    free(data->ends);
     free(data->heldout);
     free(data->order);
     *data = (struct tempera_data){0};
@@ -155,12 +202,25 @@ static void begin_epoch(struct tempera_data *data, uint64_t epoch)
     data->epoch = epoch;
 }
 
+static bool is_end(const struct tempera_data *data, size_t position)
+{
+    size_t low = 0, high = data->n_ends;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (data->ends[middle] < position)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < data->n_ends && data->ends[low] == position;
+}
+
 static int32_t target_at(const struct tempera_data *data, size_t position)
 {
     if (position == 0)
         return data->eos; // the ring closes: the text ended
     int32_t token = data->stream[position];
-    return token == data->bos ? TEMPERA_IGNORE_INDEX : token;
+    return token == data->bos && !is_end(data, position) ? TEMPERA_IGNORE_INDEX : token;
 }
 
 void tempera_data_batch(struct tempera_data *data, uint64_t step, size_t batch, int32_t *tokens,

@@ -8,6 +8,9 @@
 // a beginning-of-text token, which nothing has to predict. The stream is a ring: after its end
 // comes the end-of-text token as a target, then its beginning.
 //
+// Where a document ends and another begins stands an end-of-text token, which has to be predicted
+// (and after it the beginning-of-text token, where that is another one).
+//
 // An epoch cuts the ring into windows of `context` tokens from a random offset and visits them
 // in a random order, so that every token is seen equally often. Offset and order are functions
 // of (seed, epoch), the windows of a step of (seed, step): there is no position to save.
@@ -26,7 +29,10 @@ struct tempera_data {
     int32_t bos, eos;
     int32_t *stream; // [n_stream]
     size_t n_stream;
-    int32_t *heldout; // [n_heldout], to be read in windows of `context`
+    size_t *ends; // [n_ends], ascending: where the stream has an end-of-text token
+    size_t n_ends;
+    uint64_t whole_digest; // of all tokens of the text, what is held out among them
+    int32_t *heldout;      // [n_heldout], to be read in windows of `context`
     size_t n_heldout;
     uint64_t heldout_nbytes; // what the held-out tokens stand for
     size_t *order;           // [n_windows], the order of `epoch`
@@ -48,9 +54,9 @@ void tempera_data_close(struct tempera_data *data);
 void tempera_data_batch(struct tempera_data *data, uint64_t step, size_t batch, int32_t *tokens,
                         int32_t *targets);
 
-// Encodes text into *ids, the caller's to free.
-enum tempera_status tempera_data_encode(const struct tempera_tokenizer *tokenizer,
-                                        const char *text, size_t nbytes, int32_t **ids,
-                                        size_t *n_ids);
+// Encodes text, with an end-of-text token at each of its borders, into *ids, the caller's to free.
+enum tempera_status tempera_data_encode(const struct tempera_tokenizer *tokenizer, const char *text,
+                                        size_t nbytes, const size_t *borders, size_t n_borders,
+                                        int32_t **ids, size_t *n_ids);
 
 #endif

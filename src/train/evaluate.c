@@ -120,7 +120,7 @@ tempera_evaluate(const struct tempera_model *model, const struct tempera_tokeniz
     struct tempera_workspace *workspace = NULL;
     int32_t *ids = NULL, *scratch = NULL;
     size_t n_ids;
-    status = tempera_data_encode(tokenizer, text, nbytes, &ids, &n_ids);
+    status = tempera_data_encode(tokenizer, text, nbytes, NULL, 0, &ids, &n_ids);
     if (status != TEMPERA_OK)
         goto done;
     if (n_ids < context)

@@ -53,6 +53,22 @@ static enum tempera_status cut(struct tempera_loss_log *log, uint64_t nbytes,
     return log_fail(log, "cut", reason, error);
 }
 
+// False for a file that holds something else: what is in it would be lost.
+static bool is_log_or_empty(const struct tempera_loss_log *log)
+{
+    static const char begin[] = "{\"step\":";
+    char found[sizeof begin - 1];
+    struct stat info;
+    if (fstat(log->fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size == 0)
+        return true;
+    int fd = open(log->path, O_RDONLY | O_CLOEXEC); // the log's own is for writing only
+    bool is_log = fd >= 0 && read(fd, found, sizeof found) == (ssize_t)sizeof found &&
+                  memcmp(found, begin, sizeof found) == 0;
+    if (fd >= 0)
+        close(fd);
+    return is_log;
+}
+
 enum tempera_status tempera_loss_log_create(struct tempera_loss_log *log,
                                             struct tempera_error *error)
 {
@@ -62,10 +78,18 @@ enum tempera_status tempera_loss_log_create(struct tempera_loss_log *log,
     if (log->fd < 0)
         return log_fail(log, "create", errno, error);
     enum tempera_status status = claim(log, error);
+    if (status == TEMPERA_OK && !is_log_or_empty(log)) {
+        tempera_loss_log_close(log);
+        return tempera_train_fail(error, TEMPERA_IO_ERROR,
+                                  "'%s' holds something, but no loss log: move it away, or choose "
+                                  "another name",
+                                  log->path);
+    }
     return status == TEMPERA_OK ? cut(log, 0, error) : status;
 }
 
-// Digest of the first nbytes of the file; false if it is shorter or can't be read.
+// Digest of the first nbytes of the file, of fewer if it is shorter; false, with errno, if it can't
+// be read.
 static bool digest_file(int fd, uint64_t nbytes, uint64_t *digest)
 {
     char buffer[4096];
@@ -75,27 +99,65 @@ static bool digest_file(int fd, uint64_t nbytes, uint64_t *digest)
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            return false;
+            return got == 0;
         *digest = tempera_digest(*digest, buffer, (size_t)got);
         nbytes -= (uint64_t)got;
     }
     return true;
 }
 
+// Writes a line and counts it; on a failure, cuts the file back.
+static enum tempera_status put_line(struct tempera_loss_log *log, const char *line, size_t n,
+                                    struct tempera_error *error)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t put = write(log->fd, line + done, n - done);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0) {
+            int reason = put < 0 ? errno : ENOSPC;
+            if (ftruncate(log->fd, (off_t)log->nbytes) != 0)
+                reason = errno;
+            return log_fail(log, "write to", reason, error);
+        }
+        done += (size_t)put;
+    }
+    log->nbytes += n;
+    log->digest = tempera_digest(log->digest, line, n);
+    return TEMPERA_OK;
+}
+
+enum tempera_status tempera_loss_log_catch_up(struct tempera_loss_log *log,
+                                              struct tempera_error *error)
+{
+    enum tempera_status status = put_line(log, log->pending, log->n_pending, error);
+    if (status == TEMPERA_OK)
+        log->n_pending = 0;
+    return status;
+}
+
 enum tempera_status tempera_loss_log_resume(struct tempera_loss_log *log, uint64_t nbytes,
                                             uint64_t digest, struct tempera_error *error)
 {
     struct stat info;
-    if (stat(log->path, &info) != 0 || info.st_size == 0)
-        return tempera_loss_log_create(log, error);
+    enum tempera_status status;
+    if (stat(log->path, &info) != 0 || info.st_size == 0) {
+        status = tempera_loss_log_create(log, error);
+        return status == TEMPERA_OK ? tempera_loss_log_catch_up(log, error) : status;
+    }
     log->fd = open(log->path, O_RDWR | O_APPEND | O_CLOEXEC);
     if (log->fd < 0)
         return log_fail(log, "open", errno, error);
-    enum tempera_status status = claim(log, error);
+    status = claim(log, error);
     if (status != TEMPERA_OK)
         return status;
     uint64_t found;
-    if (!digest_file(log->fd, nbytes, &found) || found != digest) {
+    if (!digest_file(log->fd, nbytes, &found)) {
+        int reason = errno;
+        tempera_loss_log_close(log);
+        return log_fail(log, "read", reason, error);
+    }
+    if (found != digest || (uint64_t)info.st_size < nbytes) {
         tempera_loss_log_close(log);
         return tempera_train_fail(error, TEMPERA_STATE_MISMATCH,
                                   "the loss log '%s' isn't the one of this state: move it away to "
@@ -107,14 +169,16 @@ enum tempera_status tempera_loss_log_resume(struct tempera_loss_log *log, uint64
         return status;
     log->nbytes = nbytes;
     log->digest = digest;
-    return TEMPERA_OK;
+    return tempera_loss_log_catch_up(log, error);
 }
 
 int tempera_format_number(double value, char text[TEMPERA_NUMBER_NBYTES])
 {
     if (!isfinite(value))
         return snprintf(text, TEMPERA_NUMBER_NBYTES, "\"%s\"",
-                        isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
+                        isnan(value) ? "nan"
+                        : value > 0  ? "inf"
+                                     : "-inf");
     char local[64];
     for (int digits = 15; digits <= 17; digits++) {
         snprintf(local, sizeof local, "%.*g", digits, value);
@@ -158,23 +222,8 @@ enum tempera_status tempera_loss_log_append(struct tempera_loss_log *log,
                                             const struct tempera_train_report *report,
                                             struct tempera_error *error)
 {
-    char line[512];
-    size_t n = format_line(report, line, sizeof line), done = 0;
-    while (done < n) {
-        ssize_t put = write(log->fd, line + done, n - done);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0) {
-            int reason = put < 0 ? errno : ENOSPC;
-            if (ftruncate(log->fd, (off_t)log->nbytes) != 0)
-                reason = errno;
-            return log_fail(log, "write to", reason, error);
-        }
-        done += (size_t)put;
-    }
-    log->nbytes += n;
-    log->digest = tempera_digest(log->digest, line, n);
-    return TEMPERA_OK;
+    log->n_pending = format_line(report, log->pending, sizeof log->pending);
+    return tempera_loss_log_catch_up(log, error);
 }
 
 enum tempera_status tempera_loss_log_sync(const struct tempera_loss_log *log,

@@ -11,11 +11,17 @@
 
 #include "base/memory.h"
 #include "train/digest.h"
-#include "train/schedule.h"
 #include "train/trainer.h"
 
 // ------------------------------------------------------------------------------------------------
 // Open and close
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
 
 static char *copy_string(const char *text)
 {
@@ -78,8 +84,7 @@ static enum tempera_status allocate(struct tempera_trainer *t)
     if (t->gradients == NULL || t->first == NULL || t->second == NULL || t->tokens == NULL)
         return TEMPERA_OUT_OF_MEMORY;
     t->targets = t->tokens + B * T;
-    enum tempera_status status =
-        tempera_blocks_cut(table, n_parameters, &t->blocks, &t->n_blocks);
+    enum tempera_status status = tempera_blocks_cut(table, n_parameters, &t->blocks, &t->n_blocks);
     if (status != TEMPERA_OK)
         return status;
     t->block_sums = calloc(t->n_blocks, sizeof *t->block_sums);
@@ -106,6 +111,7 @@ tempera_trainer_open(struct tempera_trainer **trainer, struct tempera_model *mod
     if (t == NULL)
         return tempera_train_fail(error, TEMPERA_OUT_OF_MEMORY, "no memory for a trainer");
     t->log.fd = -1;
+    t->now = seconds_now;
     t->model = model;
     t->tokenizer = tokenizer;
     t->executor = executor;
@@ -117,12 +123,14 @@ tempera_trainer_open(struct tempera_trainer **trainer, struct tempera_model *mod
                                     t->data.n_stream * sizeof *t->data.stream);
     t->heldout_digest = tempera_digest(TEMPERA_DIGEST_EMPTY, t->data.heldout,
                                        t->data.n_heldout * sizeof *t->data.heldout);
+    t->n_borders = corpus->n_borders;
     status = copy_paths(t);
     if (status == TEMPERA_OK)
         status = allocate(t);
     if (status != TEMPERA_OK) {
-        tempera_train_fail(error, status, "no memory to train this model: choose a smaller batch, "
-                                          "context or model");
+        tempera_train_fail(error, status,
+                           "no memory to train this model: choose a smaller batch, "
+                           "context or model");
         goto fail;
     }
     *trainer = t;
@@ -187,20 +195,13 @@ static void update_task(void *context, size_t index)
 static double update_weights(struct tempera_trainer *t, double norm)
 {
     const struct tempera_train_options *o = &t->options;
-    double rate = tempera_schedule_at(o, t->step + 1), clip = (double)o->clip_norm;
+    double rate = tempera_train_learning_rate(o, t->step + 1), clip = (double)o->clip_norm;
     double scale = clip > 0 && norm > clip ? clip / norm : 1;
     struct update update = {t, tempera_adamw_at(rate, (double)o->weight_decay, (double)o->beta1,
                                                 (double)o->beta2, (double)o->epsilon, t->step + 1,
                                                 scale)};
     tempera_parallel_for(t->executor, t->n_blocks, update_task, &update);
     return rate;
-}
-
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 static void fill_report(const struct tempera_trainer *t, struct tempera_train_report *report)
@@ -231,8 +232,8 @@ static enum tempera_status backward(struct tempera_trainer *t, struct tempera_tr
     return tempera_train_fail(error, TEMPERA_TRAINING_DIVERGED,
                               "at step %llu the loss is %g and the gradient norm %g: train again "
                               "with a smaller learning rate than %g",
-                              (unsigned long long)t->step + 1, report->loss,
-                              report->gradient_norm, (double)t->options.learning_rate);
+                              (unsigned long long)t->step + 1, report->loss, report->gradient_norm,
+                              (double)t->options.learning_rate);
 }
 
 enum tempera_status tempera_trainer_step(struct tempera_trainer *t,
@@ -246,7 +247,7 @@ enum tempera_status tempera_trainer_step(struct tempera_trainer *t,
     if (t->step >= t->options.steps)
         return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "all %llu steps are done",
                                   (unsigned long long)t->options.steps);
-    double began = seconds_now();
+    double began = t->now();
     *report = (struct tempera_train_report){0};
     enum tempera_status status = backward(t, report, error);
     if (status != TEMPERA_OK) {
@@ -255,7 +256,7 @@ enum tempera_status tempera_trainer_step(struct tempera_trainer *t,
     }
     report->learning_rate = update_weights(t, report->gradient_norm);
     t->step++;
-    double seconds = seconds_now() - began;
+    double seconds = t->now() - began;
     t->step_seconds = t->step_seconds > 0 ? 0.9 * t->step_seconds + 0.1 * seconds : seconds;
     fill_report(t, report);
     return TEMPERA_OK;
@@ -266,10 +267,9 @@ static enum tempera_status measure_heldout(struct tempera_trainer *t,
                                            struct tempera_error *error)
 {
     double nats;
-    enum tempera_status status =
-        tempera_measure(t->model, t->workspace, t->data.heldout, t->data.n_heldout, t->data.bos,
-                        t->options.batch, t->options.context, t->tokens, &nats, NULL, 0,
-                        t->executor);
+    enum tempera_status status = tempera_measure(
+        t->model, t->workspace, t->data.heldout, t->data.n_heldout, t->data.bos, t->options.batch,
+        t->options.context, t->tokens, &nats, NULL, 0, t->executor);
     if (status == TEMPERA_NAN_INPUT)
         return tempera_train_fail(error, TEMPERA_TRAINING_DIVERGED,
                                   "the held-out loss is no number: try a smaller learning rate");
@@ -307,6 +307,24 @@ static bool is_due(uint64_t step, uint64_t every)
     return every > 0 && step % every == 0;
 }
 
+// The clock says when a checkpoint is written, nothing of what is in it.
+static bool is_checkpoint_due(const struct tempera_trainer *t)
+{
+    const double least_pause = 60, writing_shares = 10;
+    if (t->options.checkpoint_every != TEMPERA_CHECKPOINT_BY_TIME)
+        return is_due(t->step, t->options.checkpoint_every);
+    return t->now() - t->saved_at >= fmax(least_pause, writing_shares * t->save_seconds);
+}
+
+static enum tempera_status save_timed(struct tempera_trainer *t, struct tempera_error *error)
+{
+    double began = t->now();
+    enum tempera_status status = tempera_trainer_save(t, t->checkpoint_path, error);
+    t->saved_at = t->now();
+    t->save_seconds = t->saved_at - began;
+    return status;
+}
+
 // A step with what follows it: evaluation and its line in the log.
 static enum tempera_status step_and_log(struct tempera_trainer *t,
                                         struct tempera_train_report *report,
@@ -324,6 +342,36 @@ static enum tempera_status step_and_log(struct tempera_trainer *t,
     return t->log.fd >= 0 ? tempera_loss_log_append(&t->log, report, error) : TEMPERA_OK;
 }
 
+// Opens what the run writes to, before anything is trained.
+static enum tempera_status open_outputs(struct tempera_trainer *t, struct tempera_error *error)
+{
+    enum tempera_status status = TEMPERA_OK;
+    if (t->checkpoint_path != NULL)
+        status = tempera_checkpoint_check(t->checkpoint_path, error);
+    if (status == TEMPERA_OK && t->log.path != NULL)
+        status = t->log.fd < 0 ? tempera_loss_log_create(&t->log, error)
+                               : tempera_loss_log_catch_up(&t->log, error);
+    return status;
+}
+
+// A log that can't be written ends the run, but a state that has the line can still be saved.
+static enum tempera_status save_after_log_failed(struct tempera_trainer *t,
+                                                 enum tempera_status failed,
+                                                 struct tempera_error *error)
+{
+    struct tempera_error saving = {0};
+    char message[sizeof saving.message] = "";
+    if (t->checkpoint_path == NULL)
+        return failed;
+    enum tempera_status status = tempera_trainer_save(t, t->checkpoint_path, &saving);
+    if (error != NULL)
+        memcpy(message, error->message, sizeof message);
+    return tempera_train_fail(error, failed, "%.110s; %s%.100s", message,
+                              status == TEMPERA_OK ? "all that was trained is in "
+                                                   : "no checkpoint either: ",
+                              status == TEMPERA_OK ? t->checkpoint_path : saving.message);
+}
+
 enum tempera_status tempera_trainer_run(struct tempera_trainer *t,
                                         const struct tempera_train_callbacks *callbacks,
                                         struct tempera_error *error)
@@ -334,22 +382,22 @@ enum tempera_status tempera_trainer_run(struct tempera_trainer *t,
         return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     static const struct tempera_train_callbacks none;
     const struct tempera_train_callbacks *calls = callbacks != NULL ? callbacks : &none;
-    enum tempera_status status = TEMPERA_OK;
-    if (t->log.path != NULL && t->log.fd < 0)
-        status = tempera_loss_log_create(&t->log, error);
+    enum tempera_status status = open_outputs(t, error);
     bool stop = false;
+    t->saved_at = t->now();
     while (status == TEMPERA_OK && !stop && t->step < t->options.steps) {
         struct tempera_train_report report;
         status = step_and_log(t, &report, error);
+        if (status != TEMPERA_OK && t->log.n_pending > 0)
+            status = save_after_log_failed(t, status, error);
         if (status != TEMPERA_OK)
             break;
         stop = calls->progress != NULL && !calls->progress(calls->context, &report);
         if (calls->sample != NULL && !stop && is_due(t->step, t->options.sample_every))
             calls->sample(calls->context, &report);
-        bool save = stop || t->step == t->options.steps ||
-                    is_due(t->step, t->options.checkpoint_every);
+        bool save = stop || t->step == t->options.steps || is_checkpoint_due(t);
         if (save && t->checkpoint_path != NULL)
-            status = tempera_trainer_save(t, t->checkpoint_path, error);
+            status = save_timed(t, error);
     }
     bool early = stop && t->step < t->options.steps;
     return status == TEMPERA_OK && early ? TEMPERA_STOPPED : status;

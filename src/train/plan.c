@@ -34,8 +34,8 @@ static uint32_t vocab_for(double nbytes)
     static const struct {
         double nbytes;
         uint32_t vocab;
-    } steps[] = {{0x1p16, BYTES_VOCAB}, {0x1p18, 512}, {0x1p20, 1024}, {0x1p24, 2048},
-                 {0x1p27, 4096}};
+    } steps[] = {
+        {0x1p16, BYTES_VOCAB}, {0x1p18, 512}, {0x1p20, 1024}, {0x1p24, 2048}, {0x1p27, 4096}};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         if (nbytes < steps[i].nbytes)
             return steps[i].vocab;
@@ -96,7 +96,7 @@ static size_t context_for(double n_tokens)
 }
 
 // Of what the user left open: everything that follows from the steps.
-static void fill_options(struct tempera_train_options *options, uint32_t dim, double minutes)
+static void fill_options(struct tempera_train_options *options, uint32_t dim)
 {
     struct tempera_train_options *o = options;
     const struct tempera_train_options usual = tempera_train_options_default();
@@ -111,8 +111,6 @@ static void fill_options(struct tempera_train_options *options, uint32_t dim, do
         o->evaluate_every = steps / 20 + 1;
     if (o->sample_every == 0)
         o->sample_every = steps / 5 + 1;
-    if (o->checkpoint_every == 0)
-        o->checkpoint_every = (uint64_t)((double)steps / fmax(2, minutes)) + 1;
     if (o->weight_decay == 0)
         o->weight_decay = usual.weight_decay;
     if (o->beta1 == 0)
@@ -208,8 +206,7 @@ enum tempera_status tempera_train_plan(size_t text_nbytes, double minutes, size_
     status = tempera_model_config_check(&chosen, error);
     if (status != TEMPERA_OK)
         return status;
-    double tokens = (double)o.steps * (double)o.batch * (double)o.context;
-    fill_options(&o, chosen.dim, tokens / tokens_per_second(&chosen, o.context, n_threads) / 60);
+    fill_options(&o, chosen.dim);
     status = tempera_train_options_check(&o, error);
     if (status != TEMPERA_OK)
         return status;

@@ -20,24 +20,31 @@ struct tempera_trainer {
     struct tempera_workspace *workspace;
     int32_t *tokens, *targets; // [batch, context]
 
-    size_t n; // parameters
-    float *weights;             // [n], the model's
-    float *gradients;           // [n], 0 between steps
-    float *first, *second;      // [n], AdamW's moments
+    size_t n;              // parameters
+    float *weights;        // [n], the model's
+    float *gradients;      // [n], 0 between steps
+    float *first, *second; // [n], AdamW's moments
     struct tempera_block *blocks;
     size_t n_blocks;
     double *block_sums; // [n_blocks]
 
     uint64_t step; // finished steps
     uint64_t text_digest, heldout_digest;
+    size_t n_borders; // between documents of the text
     struct tempera_loss_log log;
+    double (*now)(void); // seconds since some moment; a test has its own
     double step_seconds; // smoothed; 0: not known yet
+    double saved_at;     // when the last checkpoint was written, or the run began
+    double save_seconds; // that it took
 };
 
 // Fills *error, if there is one, and returns `status`.
 __attribute__((format(printf, 3, 4))) enum tempera_status
 tempera_train_fail(struct tempera_error *error, enum tempera_status status, const char *format,
                    ...);
+
+// OK if a state can be saved there, and nothing but a state would be lost; else IO_ERROR, ...
+enum tempera_status tempera_checkpoint_check(const char *path, struct tempera_error *error);
 
 // OK, or INVALID_ARGUMENT with the option that is wrong.
 enum tempera_status tempera_train_options_check(const struct tempera_train_options *options,
