@@ -8,6 +8,7 @@
 
 #include "commands.h"
 #include "support.h"
+#include "text.h"
 
 // Names what the library doesn't know of: the model's file, and the option for the context.
 static int failed(const struct cli_session *session, enum tempera_status status,
@@ -33,7 +34,7 @@ static int evaluate(const struct cli_session *session, const char *path, uint64_
                     bool json)
 {
     size_t nbytes;
-    char *text = cli_read_file("eval", path, &nbytes);
+    char *text = cli_read_text("eval", path, &nbytes);
     if (text == NULL)
         return CLI_FAILED;
     struct tempera_evaluation result;
@@ -72,7 +73,7 @@ static int run(int argc, char **argv)
     uint64_t context = 0, threads = 0;
     bool json = false;
     const struct cli_option options[] = {
-        {"model", 'm', CLI_TEXT, &model, "FILE", "a GGUF model; the one that ships", 0, 0},
+        {"model", 'm', CLI_FILE, &model, "FILE", "a GGUF model; the one that ships", 0, 0},
         {"context", 0, CLI_COUNT, &context, "N", "tokens a window; 0: the model's, at most 4096; 0",
          0, 1e9},
         {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors; 0", 0, 1024},

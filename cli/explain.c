@@ -11,6 +11,7 @@
 #include "sampling.h"
 #include "stages.h"
 #include "support.h"
+#include "text.h"
 
 enum { BAR_WIDTH = 20, MOST_TEMPERATURES = 8 };
 
@@ -265,15 +266,18 @@ static int explain(struct request *request, const struct tempera_generate_option
 
 static int run(int argc, char **argv)
 {
-    const char *model = NULL, *prompt = "", *isa = NULL;
+    const char *model = NULL, *prompt_text = NULL, *prompt_file = NULL, *isa = NULL;
+    char *prompt = NULL;
     struct cli_sampling sampling = cli_sampling_default();
     struct cli_numbers temperatures = {NULL, 0};
     struct cli_texts words = {NULL, 0}, asked = {NULL, 0};
     uint64_t top = 10, threads = 0;
     bool raw = false, json = false;
     const struct cli_option own[] = {
-        {"model", 'm', CLI_TEXT, &model, "FILE", "a GGUF model; the one that ships", 0, 0},
-        {"prompt", 'p', CLI_TEXT, &prompt, "TEXT", "the text before the token to explain", 0, 0},
+        {"model", 'm', CLI_FILE, &model, "FILE", "a GGUF model; the one that ships", 0, 0},
+        {"prompt", 'p', CLI_TEXT, &prompt_text, "TEXT", "the text before the token; -: stdin", 0,
+         0},
+        {"prompt-file", 0, CLI_TEXT, &prompt_file, "FILE", "the same, but its last line end", 0, 0},
         {"temperature", 't', CLI_NUMBERS, &temperatures, "T,...", "0.5,1,2 unless given", 0,
          INFINITY},
         {"token", 0, CLI_TEXTS, &asked, "TEXT|ID", "what became of a token; may be repeated", 0, 0},
@@ -311,6 +315,10 @@ static int run(int argc, char **argv)
         ok = false;
     }
     if (ok) {
+        prompt = cli_read_prompt("explain", prompt_text, prompt_file, &exit_code);
+        ok = prompt != NULL;
+    }
+    if (ok) {
         struct cli_session session;
         exit_code = CLI_FAILED;
         if (cli_session_open(&session, "explain", model, threads)) {
@@ -326,6 +334,7 @@ static int run(int argc, char **argv)
             cli_session_close(&session);
         }
     }
+    free(prompt);
     cli_sampling_close(&sampling);
     cli_options_free(options, n_options, &words);
     return exit_code;

@@ -15,6 +15,7 @@
 #include "sampling.h"
 #include "stages.h"
 #include "support.h"
+#include "text.h"
 
 // What the callback gathers: the text to print at once or to keep for the end, and the numbers.
 struct output {
@@ -211,15 +212,17 @@ static int generate(struct output out, const struct tempera_generate_options *op
 
 static int run(int argc, char **argv)
 {
-    const char *model = NULL, *prompt = "", *isa = NULL;
+    const char *model = NULL, *prompt_text = NULL, *prompt_file = NULL, *isa = NULL;
+    char *prompt = NULL;
     struct cli_sampling sampling = cli_sampling_default();
     struct cli_texts stops = {NULL, 0}, words = {NULL, 0};
     uint64_t seed = UINT64_MAX, max_tokens = 200, threads = 0; // a seed of UINT64_MAX: not given
     uint64_t logprobs = UINT64_MAX;                            // not given
     bool raw = false, explain = false, json = false;
     const struct cli_option own[] = {
-        {"model", 'm', CLI_TEXT, &model, "FILE", "a GGUF model; the one that ships", 0, 0},
-        {"prompt", 'p', CLI_TEXT, &prompt, "TEXT", "the text to go on from", 0, 0},
+        {"model", 'm', CLI_FILE, &model, "FILE", "a GGUF model; the one that ships", 0, 0},
+        {"prompt", 'p', CLI_TEXT, &prompt_text, "TEXT", "the text to go on from; -: stdin", 0, 0},
+        {"prompt-file", 0, CLI_TEXT, &prompt_file, "FILE", "the same, but its last line end", 0, 0},
         {"temperature", 't', CLI_NUMBER, &sampling.temperature, "T", "0: always the top token; 0.8",
          0, INFINITY},
         {"seed", 0, CLI_COUNT, &seed, "N", "same seed, same text; random", 0, 9e15},
@@ -261,6 +264,10 @@ static int run(int argc, char **argv)
         ok = false;
     }
     if (ok) {
+        prompt = cli_read_prompt("generate", prompt_text, prompt_file, &exit_code);
+        ok = prompt != NULL;
+    }
+    if (ok) {
         exit_code = CLI_FAILED;
         ok = cli_session_open(&session, "generate", model, threads);
     }
@@ -287,6 +294,7 @@ static int run(int argc, char **argv)
         exit_code = generate(out, &how, sampling.temperature);
         cli_session_close(&session);
     }
+    free(prompt);
     cli_sampling_close(&sampling);
     cli_options_free(options, n_options, &words);
     return exit_code;
@@ -301,7 +309,10 @@ const struct cli_command cli_generate = {
         "n-grams,\npenalties, DRY, top-n-sigma, top-k, typical, top-p, min-p, epsilon, eta, "
         "tail-free, top-a, top-h,\np-less, XTC, temperature, smoothing, adaptive-p. With --order "
         "temperature-first, temperature and\nsmoothing come before the filters, and those begin "
-        "with top-k. A prompt that ends inside a word is\ncompleted. With --explain or "
+        "with top-k. A prompt that ends inside a word is\ncompleted; without -p, one that is piped "
+        "in "
+        "is taken. The text ends with the end-of-text token, if the\nmodel has learnt one. With "
+        "--explain or "
         "--logprobs, --json prints a line for each token, then one with the\nwhole text. "
         "mean_entropy_bits is of the model's own scores, at T = 1.",
     .example = "tempera generate -p \"Humpty D\" -t 0.2 --max-tokens 60 --seed 1",

@@ -95,7 +95,7 @@ static int run(int argc, char **argv)
     const char *model_path = NULL, *isa = NULL;
     bool json = false;
     const struct cli_option options[] = {
-        {"model", 'm', CLI_TEXT, &model_path, "FILE", "also say what this model file holds", 0, 0},
+        {"model", 'm', CLI_FILE, &model_path, "FILE", "also say what this model file holds", 0, 0},
         {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
         {"json", 0, CLI_FLAG, &json, NULL, "print JSON", 0, 0},
     };

@@ -99,6 +99,14 @@ static bool store(const struct cli_command *command, const struct cli_option *op
     case CLI_FLAG:
         *(bool *)option->value = true;
         return true;
+    case CLI_FILE:
+        if (strcmp(text, "-") == 0) {
+            cli_error("tempera %s: --%s needs a file's name: '-' can't stand for it", command->name,
+                      option->name);
+            return false;
+        }
+        *(const char **)option->value = text;
+        return true;
     case CLI_TEXT:
         *(const char **)option->value = text;
         return true;

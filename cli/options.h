@@ -12,6 +12,7 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 }; // exit codes
 
 enum cli_kind {
     CLI_FLAG,    // bool
+    CLI_FILE,    // const char *, as CLI_TEXT: a file's name, and never '-'
     CLI_TEXT,    // const char *
     CLI_TEXTS,   // struct cli_texts; may be given several times
     CLI_NUMBER,  // float in [low, high]

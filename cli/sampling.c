@@ -61,7 +61,14 @@ bool cli_sampling_open(struct cli_sampling *s, const char *command,
                   command);
         return false;
     }
-    return make_lists(s, command, tokenizer);
+    if (!make_lists(s, command, tokenizer))
+        return false;
+    int32_t eos = tempera_tokenizer_eos(tokenizer);
+    if (s->ignore_eos && eos >= 0) {
+        s->banned.ids = cli_realloc(s->banned.ids, (s->banned.count + 1) * sizeof *s->banned.ids);
+        s->banned.ids[s->banned.count++] = eos;
+    }
+    return true;
 }
 
 void cli_sampling_close(struct cli_sampling *s)
@@ -189,6 +196,7 @@ size_t cli_sampling_options(struct cli_sampling *s, const struct cli_option *own
          "add A to a token's score; -inf: never; may be repeated", 0, 0},
         {"allow", 0, CLI_TEXTS, &s->allow, "ID,...", "only these tokens", 0, 0},
         {"ban", 0, CLI_TEXTS, &s->ban, "ID,...", "never these tokens", 0, 0},
+        {"ignore-eos", 0, CLI_FLAG, &s->ignore_eos, NULL, "never the end of the text", 0, 0},
     };
     memcpy(options, own, n_own * sizeof *own);
     memcpy(options + n_own, shared, sizeof shared);

@@ -10,7 +10,7 @@
 #include "options.h"
 #include "token_lists.h"
 
-enum { CLI_SAMPLING_STAGES = TEMPERA_PRESET_STAGES, CLI_SAMPLING_OPTIONS = 41 };
+enum { CLI_SAMPLING_STAGES = TEMPERA_PRESET_STAGES, CLI_SAMPLING_OPTIONS = 42 };
 
 // llama.cpp's default values; in its order unless told otherwise.
 struct cli_sampling {
@@ -19,7 +19,7 @@ struct cli_sampling {
     const char *order;
     uint64_t min_keep, top_k, penalty_window, dry_allowed_length, dry_window, ngram, ngram_window;
     uint64_t mirostat, mirostat_m;
-    bool p_less, penalty_drawn_only;
+    bool p_less, penalty_drawn_only, ignore_eos;
     struct cli_texts logit_bias, allow, ban, xtc_spare, dry_breakers;
     struct tempera_logit_bias *bias; // [logit_bias.count], made of the texts, as all below
     struct cli_tokens allowed, banned, spared, breakers;

@@ -10,6 +10,7 @@
 
 #include "commands.h"
 #include "support.h"
+#include "text.h"
 
 enum { MOST_BARS = 24, BAR_WIDTH = 40 };
 
@@ -65,13 +66,10 @@ static bool append_scores(struct scores *scores, char *text, const char *where)
 static bool read_scores(struct scores *scores, const char *path)
 {
     size_t nbytes;
-    char *text = cli_read_file("softmax", path, &nbytes);
+    char *text = cli_read_text("softmax", path, &nbytes);
     if (text == NULL)
         return false;
-    bool ok = memchr(text, '\0', nbytes) == NULL;
-    if (!ok)
-        cli_error("tempera softmax: '%s' is a binary file; scores are read as text", path);
-    ok = ok && append_scores(scores, text, NULL);
+    bool ok = append_scores(scores, text, NULL);
     free(text);
     return ok;
 }

@@ -49,42 +49,6 @@ char *cli_strdup(const char *text)
     return memcpy(cli_realloc(NULL, nbytes), text, nbytes);
 }
 
-static char *read_stream(FILE *file, size_t *nbytes)
-{
-    size_t capacity = 65536, used = 0;
-    char *text = cli_realloc(NULL, capacity);
-    for (;;) {
-        used += fread(text + used, 1, capacity - used - 1, file);
-        if (used < capacity - 1)
-            break;
-        capacity *= 2;
-        text = cli_realloc(text, capacity);
-    }
-    text[used] = '\0';
-    *nbytes = used;
-    return text;
-}
-
-char *cli_read_file(const char *command, const char *path, size_t *nbytes)
-{
-    bool is_stdin = strcmp(path, "-") == 0;
-    FILE *file = is_stdin ? stdin : fopen(path, "rb");
-    if (file == NULL) {
-        cli_error("tempera %s: can't read '%s': %s", command, path, strerror(errno));
-        return NULL;
-    }
-    errno = 0;
-    char *text = read_stream(file, nbytes);
-    if (ferror(file)) {
-        cli_error("tempera %s: can't read '%s': %s", command, path, strerror(errno));
-        free(text);
-        text = NULL;
-    }
-    if (!is_stdin)
-        fclose(file);
-    return text;
-}
-
 // The command lies in <prefix>/bin; the model in <prefix>/share/tempera/models, or, for a command
 // in build/<preset>/bin, in the source tree's models.
 char *cli_default_model(const char *command)

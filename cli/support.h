@@ -26,10 +26,6 @@ int cli_failed(const char *command, enum tempera_status status, const struct tem
 void *cli_realloc(void *pointer, size_t nbytes);
 char *cli_strdup(const char *text);
 
-// Reads a whole file ("-": stdin) to malloc'ed memory with a NUL behind it. On failure prints why
-// and returns NULL.
-char *cli_read_file(const char *command, const char *path, size_t *nbytes);
-
 // The model that ships with the command, found next to the command itself: in the installation
 // or in the source tree it was built in. NULL, with a message, if it isn't there. Freed by the
 // caller.

@@ -17,6 +17,7 @@
 
 #include "commands.h"
 #include "support.h"
+#include "text.h"
 
 #define NOT_GIVEN UINT64_MAX
 
@@ -24,14 +25,14 @@
 struct run {
     // from the command line; NAN and NOT_GIVEN where the option isn't, if 0 has a meaning
     struct cli_texts texts;
-    const char *out, *heldout_path, *sample_prompt, *dtype_name, *isa;
+    const char *out, *heldout_path, *prompt_text, *dtype_name, *isa;
     float minutes, learning_rate, min_learning_rate, weight_decay;
     uint64_t steps, layers, dim, heads, kv_heads, hidden, context, batch, vocab, threads, seed;
     uint64_t warmup, evaluate_every, sample_every, checkpoint_every;
-    bool resume, quiet;
+    bool resume, quiet, one_document;
     // made on the way
-    char *text, *heldout, *checkpoint_path, *log_path, *name;
-    size_t nbytes, heldout_nbytes;
+    char *checkpoint_path, *log_path, *name, *sample_prompt;
+    struct cli_documents text, heldout;
     enum tempera_dtype dtype;
     struct tempera_thread_pool *pool;
     const struct tempera_executor *executor;
@@ -45,10 +46,35 @@ struct run {
 
 static volatile sig_atomic_t interrupted;
 
+// The first signal stops after the step in work, and says so at once, since that may take a while;
+// the second one ends the program.
 static void on_interrupt(int signal_number)
 {
-    (void)signal_number;
+    static const char note[] =
+        "\nstopping after this step, then saving; the same once more ends at "
+        "once, and loses what came after the last checkpoint\n";
+    if (interrupted) {
+        signal(signal_number, SIG_DFL);
+        raise(signal_number);
+        return;
+    }
+    int kept = errno;
     interrupted = 1;
+    ssize_t written = write(STDERR_FILENO, note, sizeof note - 1);
+    (void)written; // the terminal may be gone
+    errno = kept;
+}
+
+// SIGHUP: the terminal was closed, or the connection lost; who ignores it (nohup) trains on.
+static void catch_signals(void)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    const struct sigaction action = {.sa_handler = on_interrupt};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        struct sigaction before;
+        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(signals[i], &action, NULL);
+    }
 }
 
 static double seconds_now(void)
@@ -153,79 +179,89 @@ static bool same_file(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-// Hours of training must not end at a file that can't be written, and nothing that the training
-// reads may be written over.
+// Nothing that the training reads may be written over.
+static bool is_read(const struct run *run, const char *path)
+{
+    const char *what = NULL;
+    for (size_t i = 0; what == NULL && i < run->texts.count; i++)
+        if (same_file(path, run->texts.items[i]))
+            what = "it is a text to train on";
+    if (what == NULL && run->heldout_path != NULL && same_file(path, run->heldout_path))
+        what = "it is the held-out text";
+    if (what != NULL)
+        cli_error("tempera train: can't write '%s': %s; choose another -o", path, what);
+    return what != NULL;
+}
+
+// Hours of training must not end at a file that can't be written.
 static bool check_output(const struct run *run, const char *path)
 {
-    char *copy = cli_strdup(path);
-    const char *folder = dirname(copy), *why = NULL;
-    size_t length = strlen(path);
-    struct stat found;
-    bool exists = stat(path, &found) == 0;
-    struct stat place;
-    if (length == 0)
-        why = "it has no name";
-    else if (stat(folder, &place) == 0 && !S_ISDIR(place.st_mode))
-        why = "the part before the last '/' is a file, not a folder";
-    else if (path[length - 1] == '/' || (exists && S_ISDIR(found.st_mode)))
-        why = "it is a folder";
-    else if (exists && !S_ISREG(found.st_mode))
-        why = "it is no ordinary file";
-    else if (access(folder, W_OK | X_OK) != 0 || (exists && access(path, W_OK) != 0))
-        why = strerror(errno);
-    for (size_t i = 0; why == NULL && i < run->texts.count; i++)
-        if (same_file(path, run->texts.items[i]))
-            why = "it is a text to train on";
-    if (why == NULL && run->heldout_path != NULL && same_file(path, run->heldout_path))
-        why = "it is the held-out text";
-    if (why != NULL)
-        cli_error("tempera train: can't write '%s': %s; choose another -o", path, why);
-    free(copy);
-    return why == NULL;
+    struct tempera_error error = {0};
+    if (is_read(run, path))
+        return false;
+    if (tempera_gguf_save_check(path, &error) == TEMPERA_OK)
+        return true;
+    cli_error("tempera train: %s; choose another -o", error.message);
+    return false;
+}
+
+// How far the training in a checkpoint is; false if there is none.
+static bool read_progress(const char *path, uint64_t *step, uint64_t *steps)
+{
+    struct tempera_gguf *gguf = NULL;
+    bool found = tempera_gguf_open(&gguf, path, NULL) == TEMPERA_OK &&
+                 tempera_gguf_get_u64(gguf, "tempera.train.step", step) == TEMPERA_OK &&
+                 tempera_gguf_get_u64(gguf, "tempera.train.steps", steps) == TEMPERA_OK;
+    tempera_gguf_close(&gguf);
+    return found;
 }
 
 // A training that was stopped may be hours of work, and a new one would write over it.
 static bool check_unfinished(const struct run *run)
 {
-    struct tempera_gguf *gguf = NULL;
     uint64_t step, steps;
-    bool unfinished = tempera_gguf_open(&gguf, run->checkpoint_path, NULL) == TEMPERA_OK &&
-                      tempera_gguf_get_u64(gguf, "tempera.train.step", &step) == TEMPERA_OK &&
-                      tempera_gguf_get_u64(gguf, "tempera.train.steps", &steps) == TEMPERA_OK &&
-                      step < steps;
-    tempera_gguf_close(&gguf);
-    if (unfinished)
-        cli_error("tempera train: '%s' holds a training stopped after %llu of %llu steps: go on "
-                  "with --resume; to begin anew, remove that file or choose another -o",
-                  run->checkpoint_path, (unsigned long long)step, (unsigned long long)steps);
-    return !unfinished;
+    if (!read_progress(run->checkpoint_path, &step, &steps) || step >= steps)
+        return true;
+    cli_error("tempera train: '%s' holds a training stopped after %llu of %llu steps: go on "
+              "with --resume; to begin anew, remove that file or choose another -o",
+              run->checkpoint_path, (unsigned long long)step, (unsigned long long)steps);
+    return false;
 }
 
-// All texts in one, a blank line between two.
+static bool add_text(const struct run *run, const char *path, struct cli_documents *documents)
+{
+    size_t nbytes;
+    char *text = cli_read_text("train", path, &nbytes);
+    if (text == NULL)
+        return false;
+    cli_documents_add(documents, text, nbytes, run->one_document);
+    free(text);
+    return true;
+}
+
 static bool read_texts(struct run *run)
 {
-    for (size_t i = 0; i < run->texts.count; i++) {
-        size_t nbytes;
-        char *text = cli_read_file("train", run->texts.items[i], &nbytes);
-        if (text == NULL)
+    for (size_t i = 0; i < run->texts.count; i++)
+        if (!add_text(run, run->texts.items[i], &run->text))
             return false;
-        size_t gap = i > 0 ? 2 : 0;
-        run->text = cli_realloc(run->text, run->nbytes + gap + nbytes + 1);
-        memcpy(run->text + run->nbytes, "\n\n", gap);
-        memcpy(run->text + run->nbytes + gap, text, nbytes);
-        run->nbytes += gap + nbytes;
-        run->text[run->nbytes] = '\0';
-        free(text);
-    }
-    if (run->nbytes == 0) {
+    if (run->text.nbytes == 0) {
         cli_error("tempera train: '%s' is empty; give a text to learn from", run->texts.items[0]);
         return false;
     }
-    if (run->heldout_path != NULL) {
-        run->heldout = cli_read_file("train", run->heldout_path, &run->heldout_nbytes);
-        return run->heldout != NULL;
-    }
-    return true;
+    return run->heldout_path == NULL || add_text(run, run->heldout_path, &run->heldout);
+}
+
+// stdin can be read once.
+static bool check_stdin(const struct run *run)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < run->texts.count; i++)
+        n += strcmp(run->texts.items[i], "-") == 0;
+    n += run->heldout_path != NULL && strcmp(run->heldout_path, "-") == 0;
+    n += run->prompt_text != NULL && strcmp(run->prompt_text, "-") == 0;
+    if (n > 1)
+        cli_error("tempera train: '-' is stdin, which can be read once only");
+    return n <= 1;
 }
 
 static struct tempera_model_config config_from(const struct run *run)
@@ -273,6 +309,8 @@ static void keep_given(const struct run *run, struct tempera_train_options *opti
     keep_count(run->evaluate_every, &options->evaluate_every);
     keep_count(run->sample_every, &options->sample_every);
     keep_count(run->checkpoint_every, &options->checkpoint_every);
+    if (run->checkpoint_every == 0)
+        options->checkpoint_every = TEMPERA_CHECKPOINT_NEVER;
 }
 
 // Puts the option that caused it before an error's message.
@@ -294,14 +332,14 @@ static enum tempera_status plan_new(struct run *run, struct tempera_model_config
     const uint32_t bytes_vocab = 257;
     *options = options_from(run);
     enum tempera_status status = tempera_train_plan(
-        run->nbytes, (double)run->minutes, run->executor->n_threads, config, options, error);
+        run->text.nbytes, (double)run->minutes, run->executor->n_threads, config, options, error);
     if (status != TEMPERA_OK)
         return status;
     keep_given(run, options);
     if (config->vocab_size == bytes_vocab)
         return tempera_tokenizer_bytes(&run->tokenizer);
-    status =
-        tempera_tokenizer_train(&run->tokenizer, run->text, run->nbytes, config->vocab_size, error);
+    status = tempera_tokenizer_train(&run->tokenizer, run->text.text, run->text.nbytes,
+                                     config->vocab_size, error);
     if (status != TEMPERA_OK && run->vocab != 0)
         return name_option(error, "--vocab", run->vocab);
     if (status != TEMPERA_TEXT_TOO_SHORT)
@@ -326,10 +364,13 @@ static enum tempera_status start_new(struct run *run, struct tempera_train_optio
     fprintf(stderr,
             "%zu bytes of text: vocabulary %u, %u layers, dim %u, %u heads (%u kv), hidden %u, "
             "context %zu\n%.2f million parameters, %llu steps of %zu x %zu tokens, %zu threads\n",
-            run->nbytes, config.vocab_size, config.n_layers, config.dim, config.n_heads,
+            run->text.nbytes, config.vocab_size, config.n_layers, config.dim, config.n_heads,
             config.n_kv_heads, config.hidden_dim, options->context,
             1e-6 * (double)tempera_model_config_n_parameters(&config),
             (unsigned long long)options->steps, options->batch, options->context, n_threads);
+    if (run->text.n_borders > 0)
+        fprintf(stderr, "%zu documents: their ends are learnt, too (--one-document: not)\n",
+                run->text.n_borders + 1);
     return tempera_model_create(&run->model, &config, options->seed, error);
 }
 
@@ -374,6 +415,28 @@ static enum tempera_status check_kept(const struct run *run, const struct temper
     return TEMPERA_OK;
 }
 
+// A later end stretches the schedule: the learning rate may jump up again.
+static void say_how_it_goes_on(const struct run *run, const struct tempera_train_options *before,
+                               const struct tempera_train_options *after)
+{
+    uint64_t step, steps;
+    if (!read_progress(run->checkpoint_path, &step, &steps))
+        return;
+    if (step >= after->steps)
+        fprintf(stderr,
+                "this training has done all of its %llu steps: only the model is written; to go "
+                "on, give --steps with more than that\n",
+                (unsigned long long)after->steps);
+    else if (after->steps != steps)
+        fprintf(stderr,
+                "%llu steps instead of %llu: the learning rate was %.3g after step %llu, goes on "
+                "at %.3g and ends at %.3g\n",
+                (unsigned long long)after->steps, (unsigned long long)steps,
+                step > 0 ? tempera_train_learning_rate(before, step) : 0, (unsigned long long)step,
+                tempera_train_learning_rate(after, step + 1),
+                tempera_train_learning_rate(after, after->steps));
+}
+
 // A resume takes everything from the checkpoint but the number of steps and when to evaluate,
 // sample and save, if those are given.
 static enum tempera_status start_again(struct run *run, struct tempera_train_options *options,
@@ -385,9 +448,11 @@ static enum tempera_status start_again(struct run *run, struct tempera_train_opt
         status = check_kept(run, tempera_model_get_config(run->model), options, error);
     if (status != TEMPERA_OK)
         return status;
+    const struct tempera_train_options before = *options;
     if (run->steps != 0)
         options->steps = run->steps;
     keep_given(run, options);
+    say_how_it_goes_on(run, &before, options);
     return TEMPERA_OK;
 }
 
@@ -403,7 +468,17 @@ static enum tempera_status open_trainer(struct run *run, struct tempera_error *e
         return status;
     options.checkpoint_path = run->checkpoint_path;
     options.log_path = run->log_path;
-    struct tempera_corpus corpus = {run->text, run->nbytes, run->heldout, run->heldout_nbytes};
+    const struct tempera_corpus corpus = {
+        .text = run->text.text,
+        .nbytes = run->text.nbytes,
+        .borders = run->text.borders,
+        .n_borders = run->text.n_borders,
+        .heldout =
+            run->heldout_path != NULL ? (run->heldout.nbytes > 0 ? run->heldout.text : "") : NULL,
+        .heldout_nbytes = run->heldout.nbytes,
+        .heldout_borders = run->heldout.borders,
+        .n_heldout_borders = run->heldout.n_borders,
+    };
     status = tempera_trainer_open(&run->trainer, run->model, run->tokenizer, &corpus, &options,
                                   run->executor, error);
     if (status == TEMPERA_OK && run->resume)
@@ -443,10 +518,42 @@ static void print_resume_command(const struct run *run)
         print_words(" --held-out", run->heldout_path);
     if (run->dtype != TEMPERA_F16)
         print_words(" --dtype", run->dtype_name);
+    if (run->one_document)
+        fprintf(stderr, " --one-document");
     if (run->sample_prompt[0] != '\0')
         print_words(" -p", run->sample_prompt);
     print_words(" -o", run->out);
     fprintf(stderr, " --resume\n");
+}
+
+static void say_when_saved(const struct run *run)
+{
+    if (run->quiet)
+        return;
+    if (run->checkpoint_every == NOT_GIVEN)
+        fprintf(stderr, "a checkpoint every minute, and on Ctrl-C: %s\n", run->checkpoint_path);
+    else if (run->checkpoint_every == 0)
+        fprintf(stderr, "a checkpoint at the end and on Ctrl-C: %s\n", run->checkpoint_path);
+    else
+        fprintf(stderr, "a checkpoint every %llu steps, and on Ctrl-C: %s\n",
+                (unsigned long long)run->checkpoint_every, run->checkpoint_path);
+}
+
+// How to go on once a file could not be written, be it model, checkpoint or log.
+static void advise(const struct run *run, enum tempera_status status)
+{
+    uint64_t step, steps;
+    if (status != TEMPERA_DISK_FULL && status != TEMPERA_IO_ERROR)
+        return;
+    if (status == TEMPERA_DISK_FULL)
+        fprintf(stderr, "free some space, or allow larger files; ");
+    if (read_progress(run->checkpoint_path, &step, &steps))
+        fprintf(stderr,
+                "%s holds the training up to step %llu of %llu: once that is mended, the same "
+                "command with --resume goes on from there\n",
+                run->checkpoint_path, (unsigned long long)step, (unsigned long long)steps);
+    else if (status == TEMPERA_DISK_FULL)
+        fprintf(stderr, "there is no checkpoint yet: begin again then\n");
 }
 
 static int train(struct run *run)
@@ -455,30 +562,21 @@ static int train(struct run *run)
     enum tempera_status status = open_trainer(run, &error);
     if (status != TEMPERA_OK)
         return cli_failed("train", status, &error);
-    struct sigaction action = {.sa_handler = on_interrupt};
-    action.sa_flags = (int)SA_RESETHAND; // a second Ctrl-C ends at once; the checkpoint survives
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    say_when_saved(run);
+    catch_signals();
     struct tempera_train_callbacks callbacks = {run, on_progress, on_sample};
     enum tempera_status ended = tempera_trainer_run(run->trainer, &callbacks, &error);
     end_progress_line(run);
     if (ended != TEMPERA_OK && ended != TEMPERA_STOPPED) {
         cli_failed("train", ended, &error);
-        if (ended == TEMPERA_DISK_FULL)
-            fprintf(stderr,
-                    "free some space, then the same command, with --resume if %s is there: it "
-                    "holds the training up to the last checkpoint\n",
-                    run->checkpoint_path);
+        advise(run, ended);
         return CLI_FAILED;
     }
     status =
         tempera_model_save(run->out, run->model, run->tokenizer, run->dtype, run->name, &error);
     if (status != TEMPERA_OK) {
         cli_failed("train", status, &error);
-        fprintf(stderr,
-                "the training itself is safe in %s: once that is mended, the same command "
-                "with --resume writes the model\n",
-                run->checkpoint_path);
+        advise(run, status);
         return CLI_FAILED;
     }
     if (ended == TEMPERA_STOPPED)
@@ -511,8 +609,9 @@ static void close_run(struct run *run)
     tempera_model_close(&run->model);
     tempera_tokenizer_close(&run->tokenizer);
     tempera_thread_pool_close(&run->pool);
-    free(run->text);
-    free(run->heldout);
+    cli_documents_free(&run->text);
+    cli_documents_free(&run->heldout);
+    free(run->sample_prompt);
     free(run->checkpoint_path);
     free(run->log_path);
     free(run->name);
@@ -528,14 +627,18 @@ static int run_checked(struct run *run)
         cli_error("tempera train: name the model to write with -o, such as -o my.gguf");
         return CLI_USAGE;
     }
-    if (!parse_dtype(run) || !cli_set_isa("train", run->isa))
+    if (!parse_dtype(run) || !cli_set_isa("train", run->isa) || !check_stdin(run))
         return CLI_USAGE;
+    int exit_code;
+    run->sample_prompt = cli_read_prompt("train", run->prompt_text != NULL ? run->prompt_text : "",
+                                         NULL, &exit_code);
+    if (run->sample_prompt == NULL)
+        return exit_code;
     run->checkpoint_path = with_ending(run->out, ".state.gguf");
     run->log_path = with_ending(run->out, ".log.jsonl");
     run->name = base_name(run->out);
     if (!check_output(run, run->out) || !check_output(run, run->checkpoint_path) ||
-        !check_output(run, run->log_path) || (!run->resume && !check_unfinished(run)) ||
-        !read_texts(run))
+        is_read(run, run->log_path) || (!run->resume && !check_unfinished(run)) || !read_texts(run))
         return CLI_FAILED;
     if (run->resume && access(run->checkpoint_path, R_OK) != 0) {
         cli_error("tempera train: no checkpoint '%s' to resume from; leave --resume out to begin",
@@ -548,7 +651,6 @@ static int run_checked(struct run *run)
 static int run(int argc, char **argv)
 {
     struct run r = {
-        .sample_prompt = "",
         .dtype_name = "f16",
         .min_learning_rate = NAN,
         .weight_decay = NAN,
@@ -559,20 +661,20 @@ static int run(int argc, char **argv)
         .checkpoint_every = NOT_GIVEN,
     };
     const struct cli_option options[] = {
-        {"out", 'o', CLI_TEXT, &r.out, "FILE", "the model to write (GGUF)", 0, 0},
-        {"minutes", 0, CLI_NUMBER, &r.minutes, "M", "time to plan for; 5", 0, 1e6},
+        {"out", 'o', CLI_FILE, &r.out, "FILE", "the model to write (GGUF)", 0, 0},
+        {"minutes", 0, CLI_NUMBER, &r.minutes, "M", "time to plan for; 5", 0.01, 1e6},
         {"held-out", 0, CLI_TEXT, &r.heldout_path, "FILE",
          "text to measure on; a twentieth of the text", 0, 0},
         {"resume", 0, CLI_FLAG, &r.resume, NULL, "go on from the checkpoint beside -o", 0, 0},
-        {"steps", 0, CLI_COUNT, &r.steps, "N", "optimiser steps in all", 0, 1e15},
-        {"layers", 0, CLI_COUNT, &r.layers, "N", "of the model", 0, 4096},
-        {"dim", 0, CLI_COUNT, &r.dim, "N", "width of the model", 0, 1 << 20},
-        {"heads", 0, CLI_COUNT, &r.heads, "N", "attention heads", 0, 1 << 16},
-        {"kv-heads", 0, CLI_COUNT, &r.kv_heads, "N", "key and value heads; as heads", 0, 1 << 16},
-        {"hidden", 0, CLI_COUNT, &r.hidden, "N", "width of the feed-forward part", 0, 1 << 20},
-        {"context", 0, CLI_COUNT, &r.context, "N", "tokens a sequence", 0, 1 << 20},
-        {"batch", 0, CLI_COUNT, &r.batch, "N", "sequences a step", 0, 1 << 16},
-        {"vocab", 0, CLI_COUNT, &r.vocab, "N", "tokens; 257 means bytes", 0, 1 << 24},
+        {"steps", 0, CLI_COUNT, &r.steps, "N", "optimiser steps in all", 1, 1e15},
+        {"layers", 0, CLI_COUNT, &r.layers, "N", "of the model", 1, 4096},
+        {"dim", 0, CLI_COUNT, &r.dim, "N", "width of the model", 1, 1 << 20},
+        {"heads", 0, CLI_COUNT, &r.heads, "N", "attention heads", 1, 1 << 16},
+        {"kv-heads", 0, CLI_COUNT, &r.kv_heads, "N", "key and value heads; as heads", 1, 1 << 16},
+        {"hidden", 0, CLI_COUNT, &r.hidden, "N", "width of the feed-forward part", 1, 1 << 20},
+        {"context", 0, CLI_COUNT, &r.context, "N", "tokens a sequence", 1, 1 << 20},
+        {"batch", 0, CLI_COUNT, &r.batch, "N", "sequences a step", 1, 1 << 16},
+        {"vocab", 0, CLI_COUNT, &r.vocab, "N", "tokens; 257 means bytes", 1, 1 << 24},
         {"lr", 0, CLI_NUMBER, &r.learning_rate, "R", "learning rate after warm-up", 1e-9, 1},
         {"min-lr", 0, CLI_NUMBER, &r.min_learning_rate, "R", "learning rate at the end", 0, 1},
         {"warmup", 0, CLI_COUNT, &r.warmup, "N", "steps of warm-up; 0: none", 0, 1e15},
@@ -580,8 +682,10 @@ static int run(int argc, char **argv)
         {"evaluate-every", 0, CLI_COUNT, &r.evaluate_every, "N", "steps; 0: at the end", 0, 1e15},
         {"sample-every", 0, CLI_COUNT, &r.sample_every, "N", "steps; 0: never", 0, 1e15},
         {"checkpoint-every", 0, CLI_COUNT, &r.checkpoint_every, "N",
-         "steps; 0: at the end and on Ctrl-C", 0, 1e15},
-        {"prompt", 'p', CLI_TEXT, &r.sample_prompt, "TEXT", "what samples go on from", 0, 0},
+         "steps; 0: at the end and on Ctrl-C; unless given, every minute", 0, 1e15},
+        {"one-document", 0, CLI_FLAG, &r.one_document, NULL, "texts have no ends to be learnt", 0,
+         0},
+        {"prompt", 'p', CLI_TEXT, &r.prompt_text, "TEXT", "what samples go on from", 0, 0},
         {"dtype", 0, CLI_TEXT, &r.dtype_name, "TYPE", "of the model written: f16, f32, bf16; f16",
          0, 0},
         {"seed", 0, CLI_COUNT, &r.seed, "N", "same seed, same curve; 0", 0, 9e15},
@@ -602,9 +706,13 @@ const struct cli_command cli_train = {
     .name = "train",
     .summary = "train a model on your own text",
     .arguments = "TEXT... -o MODEL.gguf",
-    .details = "Trains a small Llama-architecture model. Sizes that aren't given are picked from "
-               "the text's size\nand --minutes. Beside MODEL.gguf: MODEL.state.gguf, the "
-               "checkpoint for --resume, and\nMODEL.log.jsonl, the loss log.",
+    .details =
+        "Trains a small Llama-architecture model. Sizes that aren't given are picked from the "
+        "text's size\nand --minutes. TEXT is a file, '-' stdin; UTF-8, or UTF-16 or UTF-32 with a "
+        "mark. Where a text\nends, or has <|endoftext|>, a document ends: that is learnt, and "
+        "generate stops there.\nBeside MODEL.gguf: MODEL.log.jsonl, the loss log, and "
+        "MODEL.state.gguf, the checkpoint for --resume,\nwritten every minute (or ten times what "
+        "writing takes, or a step, whichever is longest): a kill costs\nno more than that.",
     .example = "tempera train data/rhymes.txt -o my.gguf --minutes 1",
     .run = run,
 };

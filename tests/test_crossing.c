@@ -45,21 +45,34 @@ static size_t token_nbytes(const struct tempera_tokenizer *tokenizer, int32_t id
     return nbytes;
 }
 
-// Encodes text[nbytes] followed by every text over the alphabet of up to `more` bytes.
-static void expect_all(const struct tempera_tokenizer *tokenizer, char *text, size_t nbytes,
-                       size_t at, size_t more, const char *alphabet, size_t n_alphabet)
+// A text, of which the first bytes are some tokens that stay.
+struct cut {
+    const struct tempera_tokenizer *tokenizer;
+    const char *alphabet;
+    size_t n_alphabet;
+    size_t nbytes; // of the text
+    size_t n_lead;
+    int32_t lead[MOST_IDS];
+    size_t n_lead_ids;
+};
+
+// Encodes the text followed by every text over the alphabet of up to `more` bytes.
+static void expect_all(const struct cut *cut, char *text, size_t at, size_t more)
 {
     int32_t ids[64];
-    size_t n_ids, end = 0, n = 0;
-    if (at > nbytes) {
-        CHECK_STATUS(tempera_tokenizer_encode(tokenizer, text, at, ids, 64, &n_ids), TEMPERA_OK);
-        while (end <= nbytes)
-            end += token_nbytes(tokenizer, ids[n++]);
-        add_path(&expected, ids, n);
+    size_t n_ids, end = cut->n_lead, n = cut->n_lead_ids;
+    if (at > cut->nbytes) {
+        CHECK_STATUS(tempera_tokenizer_encode(cut->tokenizer, text, at, ids, 64, &n_ids),
+                     TEMPERA_OK);
+        bool keeps_lead = n_ids > n && memcmp(ids, cut->lead, n * sizeof *ids) == 0;
+        while (keeps_lead && end <= cut->nbytes)
+            end += token_nbytes(cut->tokenizer, ids[n++]);
+        if (keeps_lead)
+            add_path(&expected, ids + cut->n_lead_ids, n - cut->n_lead_ids);
     }
-    for (size_t i = 0; i < n_alphabet && more > 0; i++) {
-        text[at] = alphabet[i];
-        expect_all(tokenizer, text, nbytes, at + 1, more - 1, alphabet, n_alphabet);
+    for (size_t i = 0; i < cut->n_alphabet && more > 0; i++) {
+        text[at] = cut->alphabet[i];
+        expect_all(cut, text, at + 1, more - 1);
     }
 }
 
@@ -74,13 +87,14 @@ static bool is_over(const struct tempera_tokenizer *tokenizer, int32_t id, const
     return true;
 }
 
-// Those of text, over the alphabet; special tokens are counted.
-static size_t find_all(const struct tempera_tokenizer *tokenizer, const char *text, size_t nbytes,
-                       const char *alphabet, size_t n_alphabet)
+// Those of the text, over the alphabet; special tokens are counted.
+static size_t find_all(const struct cut *cut, const char *text)
 {
+    const struct tempera_tokenizer *tokenizer = cut->tokenizer;
     struct tempera_crossings crossings;
-    size_t n_special = 0;
-    CHECK_STATUS(tempera_crossings_find(&crossings, tokenizer, (const uint8_t *)text, nbytes),
+    size_t n_special = 0, n_tail = cut->nbytes - cut->n_lead;
+    CHECK_STATUS(tempera_crossings_find(&crossings, tokenizer, (const uint8_t *)text, cut->nbytes,
+                                        cut->n_lead),
                  TEMPERA_OK);
     for (size_t i = 0; i < crossings.n_items; i++) {
         const struct tempera_crossing *item = &crossings.items[i];
@@ -89,7 +103,7 @@ static size_t find_all(const struct tempera_tokenizer *tokenizer, const char *te
               (before->prefix == item->prefix && before->token < item->token));
         n_special += tempera_tokenizer_is_special(tokenizer, item->token);
         if (tempera_tokenizer_is_special(tokenizer, item->token) ||
-            !is_over(tokenizer, item->token, alphabet, n_alphabet))
+            !is_over(tokenizer, item->token, cut->alphabet, cut->n_alphabet))
             continue;
         int32_t ids[MOST_IDS];
         size_t n = MOST_IDS, length = token_nbytes(tokenizer, item->token);
@@ -101,25 +115,57 @@ static size_t find_all(const struct tempera_tokenizer *tokenizer, const char *te
         }
         CHECK_EQ_SIZE(length - token_nbytes(tokenizer, item->token),
                       crossings.prefixes[item->prefix].nbytes);
-        CHECK(length > nbytes && crossings.prefixes[item->prefix].nbytes <= nbytes);
+        CHECK(length > n_tail && crossings.prefixes[item->prefix].nbytes <= n_tail);
         add_path(&found, ids + n, MOST_IDS - n);
     }
     tempera_crossings_free(&crossings);
     return n_special;
 }
 
+// Whether a merge reaches from a path into the tokens that stay, which isn't looked for.
+static bool changes_lead(const struct cut *cut, const struct path *path)
+{
+    int32_t ids[2 * MOST_IDS], encoded[2 * MOST_IDS];
+    char text[128];
+    size_t nbytes, n_encoded;
+    memcpy(ids, cut->lead, cut->n_lead_ids * sizeof *ids);
+    memcpy(ids + cut->n_lead_ids, path->ids, path->n * sizeof *ids);
+    CHECK_STATUS(tempera_tokenizer_decode(cut->tokenizer, ids, cut->n_lead_ids + path->n, text, 128,
+                                          &nbytes),
+                 TEMPERA_OK);
+    CHECK_STATUS(
+        tempera_tokenizer_encode(cut->tokenizer, text, nbytes, encoded, 2 * MOST_IDS, &n_encoded),
+        TEMPERA_OK);
+    return n_encoded < cut->n_lead_ids ||
+           memcmp(encoded, cut->lead, cut->n_lead_ids * sizeof *ids) != 0;
+}
+
+// With n_lead_ids of the text's own tokens before what may change.
 static void compare(const struct tempera_tokenizer *tokenizer, const char *text, size_t nbytes,
-                    size_t more, const char *alphabet, size_t n_alphabet)
+                    size_t n_lead_ids, size_t more, const char *alphabet, size_t n_alphabet)
 {
     char buffer[64];
+    size_t n_ids;
+    struct cut cut = {tokenizer, alphabet, n_alphabet, nbytes, 0, {0}, n_lead_ids};
+    CHECK_STATUS(tempera_tokenizer_encode(tokenizer, text, nbytes, cut.lead, MOST_IDS, &n_ids),
+                 TEMPERA_OK);
+    for (size_t i = 0; i < n_lead_ids; i++)
+        cut.n_lead += token_nbytes(tokenizer, cut.lead[i]);
     memcpy(buffer, text, nbytes);
     expected.n = found.n = 0;
-    expect_all(tokenizer, buffer, nbytes, nbytes, more, alphabet, n_alphabet);
-    CHECK_EQ_SIZE(find_all(tokenizer, text, nbytes, alphabet, n_alphabet), 1);
+    expect_all(&cut, buffer, nbytes, more);
+    CHECK_EQ_SIZE(find_all(&cut, text), 1);
     qsort(expected.items, expected.n, sizeof *expected.items, compare_paths);
     qsort(found.items, found.n, sizeof *found.items, compare_paths);
-    CHECK_EQ_SIZE(found.n, expected.n);
-    CHECK_MEM(found.items, expected.items, expected.n * sizeof *expected.items);
+    size_t n_extra = 0;
+    for (size_t i = 0, e = 0; i < found.n; i++) {
+        if (e < expected.n && compare_paths(&found.items[i], &expected.items[e]) == 0)
+            e++;
+        else
+            n_extra += !changes_lead(&cut, &found.items[i]);
+        CHECK(i + 1 < found.n || e == expected.n);
+    }
+    CHECK_EQ_SIZE(n_extra, 0);
 }
 
 // With as many merges as the text can give.
@@ -128,14 +174,17 @@ static struct tempera_tokenizer *train(const char *text)
     struct tempera_tokenizer *tokenizer = NULL;
     for (size_t vocab = 320; vocab > 257 && tokenizer == NULL; vocab--)
         tempera_tokenizer_train(&tokenizer, text, strlen(text), vocab, NULL);
-    CHECK(tempera_tokenizer_n_tokens(tokenizer) > 262);
+    CHECK(tempera_tokenizer_n_tokens(tokenizer) > 260);
     return tokenizer;
 }
 
 // ------------------------------------------------------------------------------------------------
 
 #define COMPARE(text, more, alphabet)                                                              \
-    compare(tokenizer, text, sizeof(text) - 1, more, alphabet, sizeof(alphabet) - 1)
+    compare(tokenizer, text, sizeof(text) - 1, 0, more, alphabet, sizeof(alphabet) - 1)
+
+#define COMPARE_AFTER(n_lead_ids, text, more, alphabet)                                            \
+    compare(tokenizer, text, sizeof(text) - 1, n_lead_ids, more, alphabet, sizeof(alphabet) - 1)
 
 // " ab" and " abb" are tokens, " abba" is [ abb][a] or [ ab][ba]: what " ab" becomes depends on
 // what follows. White space: a run gives its last character to what follows.
@@ -163,9 +212,9 @@ static void words_and_spaces(void)
 
 static void english_endings(void)
 {
+    static const char alphabet[] = "'srela";
     struct tempera_tokenizer *tokenizer =
         train("it's we're l's s'r re'll 's 're r's sr's e're l'l 're 's 'l e's ''s 'll lle");
-    static const char alphabet[] = "'sre l";
     COMPARE("'", 5, alphabet);
     COMPARE("'r", 5, alphabet);
     COMPARE("'l", 5, alphabet);
@@ -173,6 +222,38 @@ static void english_endings(void)
     COMPARE("''", 5, alphabet);
     COMPARE(" '", 5, alphabet);
     COMPARE("s", 5, alphabet);
+    tempera_tokenizer_close(&tokenizer);
+    // one merge, "'r": a token that is one only where an "e" follows
+    CHECK_STATUS(tempera_tokenizer_train(&tokenizer, "x're y're z're w're v've u'll t'll s'll", 39,
+                                         258, NULL),
+                 TEMPERA_OK);
+    COMPARE("'", 5, alphabet);
+    COMPARE("s", 5, alphabet);
+    tempera_tokenizer_close(&tokenizer);
+    CHECK_STATUS(tempera_tokenizer_train(&tokenizer, "x'll y'll z'll w'll 've a'll", 28, 258, NULL),
+                 TEMPERA_OK);
+    COMPARE("'", 5, alphabet);
+    tempera_tokenizer_close(&tokenizer);
+}
+
+// The first tokens stay, and still say what word the rest goes on with: "!'" and "s" are not "'s".
+static void after_tokens_that_stay(void)
+{
+    static const char alphabet[] = "'sa! ", wide[] = "a \xC3\xA9\xE2\x82\xAC";
+    struct tempera_tokenizer *tokenizer =
+        train("sa's as sas aas 's !a's ssa !!s'a s!a'a asas sasa's ss as's aa");
+    COMPARE_AFTER(1, "!'", 5, alphabet);
+    COMPARE_AFTER(1, "'s", 5, alphabet);
+    COMPARE_AFTER(1, "sas", 5, alphabet);
+    COMPARE_AFTER(1, "  ", 5, alphabet);
+    COMPARE_AFTER(2, "!'as", 5, alphabet);
+    COMPARE_AFTER(3, "aasasasa", 5, alphabet);
+    tempera_tokenizer_close(&tokenizer);
+    tokenizer = train("a\xC3\xA9 \xC3\xA9\xE2\x82\xAC a\xC3\xA9"
+                      "a\xC3\xA9\xC3 \xE2\x82\xAC\xE2\x82\xAC a");
+    COMPARE_AFTER(1, "\xE2\x82\xAC", 4, wide);
+    COMPARE_AFTER(1, "a\xC3\xA9", 4, wide);
+    COMPARE_AFTER(2, "\xE2\x82\xAC\xE2", 4, wide);
     tempera_tokenizer_close(&tokenizer);
 }
 
@@ -256,6 +337,7 @@ int main(void)
     static const struct check_test tests[] = {
         {"crossings within words and white space are those of all longer texts", words_and_spaces},
         {"English endings", english_endings},
+        {"after tokens that stay", after_tokens_that_stay},
         {"texts and tokens that end within a character", within_characters},
         {"what is settled ends before the last word", settled_places},
         {"words before the settled place stay, whatever follows", settled_words_stay},

@@ -125,6 +125,14 @@ static size_t decode(const struct setting *s, const int32_t *ids, size_t n, char
     return nbytes;
 }
 
+// Of text[nbytes], what is left when a character at the end that hasn't ended is left out.
+static size_t whole_nbytes(const char *text, size_t nbytes)
+{
+    static char shown[MOST_TEXT];
+    struct tempera_utf8_holdback holdback = {.nbytes = 0};
+    return tempera_utf8_push(&holdback, (const uint8_t *)text, nbytes, shown);
+}
+
 // A chain without filters, hot, so that every token can come.
 static struct tempera_stage hot = {.kind = TEMPERA_STAGE_TEMPERATURE, .u.temperature = 3};
 
@@ -209,7 +217,7 @@ static void prompt_is_kept(void)
         size_t nbytes = decode(&s, seen.tokens, seen.n_tokens, text);
         CHECK(seen.n_known <= length && seen.n_known <= nbytes);
         CHECK_MEM(text, prompt + length - seen.n_known, seen.n_known);
-        CHECK_EQ_SIZE(seen.nbytes, nbytes - seen.n_known);
+        CHECK_EQ_SIZE(seen.nbytes, whole_nbytes(text + seen.n_known, nbytes - seen.n_known));
         CHECK_MEM(seen.text, text + seen.n_known, seen.nbytes);
         CHECK(seen.nbytes > 0 || seen.tokens[0] == tempera_tokenizer_eos(s.tokenizer));
     }
@@ -268,7 +276,8 @@ static void seeds_and_zero(void)
     close_setting(&s);
 }
 
-// Bytes of any kind come out unchanged, in whole characters where they are some.
+// Bytes of any kind come out unchanged, in whole characters where they are some; the text ends with
+// the last whole one, the tokens after it count.
 static void bytes_are_kept(void)
 {
     static struct seen seen;
@@ -279,8 +288,19 @@ static void bytes_are_kept(void)
         options.raw = true;
         CHECK_STATUS(generate(&s, "x", &options, &seen), TEMPERA_OK);
         size_t nbytes = decode(&s, seen.tokens, seen.n_tokens, text);
-        CHECK_EQ_SIZE(seen.nbytes, nbytes);
-        CHECK_MEM(seen.text, text, nbytes);
+        CHECK_EQ_SIZE(seen.nbytes, whole_nbytes(text, nbytes));
+        CHECK_MEM(seen.text, text, seen.nbytes);
+    }
+    // the first two bytes of a character of three, for ever
+    const int32_t begin[] = {0xE4, 0xBD};
+    struct tempera_stage allowed = tempera_stage_allow(begin, 2);
+    struct tempera_generate_options options = hot_options(1, 21);
+    options.sampler = tempera_sampler_of(&allowed, 1);
+    for (options.seed = 0; options.seed < 8; options.seed++) {
+        CHECK_STATUS(generate(&s, "x", &options, &seen), TEMPERA_OK);
+        CHECK_EQ_SIZE(seen.n_tokens, 21);
+        size_t n_open = seen.tokens[20] == 0xE4 ? 1 : seen.tokens[19] == 0xE4 ? 2 : 0;
+        CHECK_EQ_SIZE(seen.nbytes, 21 - n_open);
     }
     close_setting(&s);
 }

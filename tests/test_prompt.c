@@ -8,6 +8,7 @@
 #include <tempera/model.h>
 #include <tempera/sampler_stages.h>
 
+#include "model/prompt.h"
 #include "tokenizer/tokenizer.h"
 
 enum { MOST_IDS = 24, N_BYTES = 257, MOST_COLUMNS = 4096 }; // byte 256: the end of the text
@@ -91,6 +92,8 @@ static bool is_encoding(const struct search *search, const int32_t *ids, size_t 
         "",
         "a",
         "s",
+        "e",
+        "l",
         "'",
         " ",
         "\n",
@@ -190,6 +193,7 @@ struct first {
     double next[N_BYTES]; // shares of the columns' weights
     float scores[MOST_COLUMNS], logprobs[MOST_COLUMNS];
     int32_t tokens[MOST_COLUMNS];
+    uint32_t n_known[MOST_COLUMNS];
     size_t n, n_calls;
     struct tempera_generated generated; // its pointers are over
     char text[256];
@@ -206,6 +210,7 @@ static void add_columns(struct first *first, const struct tempera_generated *gen
         bool special = tempera_tokenizer_is_special(first->s->tokenizer, token);
         first->scores[i] = generated->logits[i];
         first->tokens[i] = token;
+        first->n_known[i] = (uint32_t)n_known;
         first->next[special ? 256 : bytes[n_known]] += exp((double)generated->logits[i] - norm);
     }
     first->n = generated->n_logits;
@@ -508,26 +513,106 @@ static void without_bos(void)
     close_setting(&s);
 }
 
-// Of a long word, the last 32 bytes are looked at. A prompt that fills the context but for one
-// token leaves room for few prefixes; one that fills it is refused.
+// A beginning token that stands for what is taken back takes room, too.
+static void bos_takes_room(void)
+{
+    struct setting s = open_setting(3);
+    struct tempera_generate_options options = plain(NULL, 0);
+    s.tokenizer->adds_bos = false;
+    tempera_decoder_close(&s.decoder);
+    for (size_t capacity = 2; capacity < 9; capacity++) {
+        CHECK_STATUS(tempera_decoder_open(&s.decoder, s.model, capacity, NULL), TEMPERA_OK);
+        for (size_t n = 1; n <= capacity; n++)
+            CHECK_STATUS(generate(&s, "!?!?!?!?", n, &options, &first),
+                         n + 1 < capacity ? TEMPERA_OK : TEMPERA_CONTEXT_FULL);
+        tempera_decoder_close(&s.decoder);
+    }
+    close_setting(&s);
+}
+
+// Of a long word, the last 32 bytes are looked at, from where a token begins; a short one is looked
+// at whole.
 static void long_words(void)
 {
     struct setting s = open_setting(3);
     struct tempera_generate_options options = plain(NULL, 0);
-    char prompt[512] = "";
-    size_t n_ids = 0;
-    for (size_t n = 0; n_ids + 1 < 64; n++) {
-        int32_t ids[512];
-        prompt[n] = "mrg"[n * n % 3];
-        prompt[n + 1] = '\0';
-        CHECK_STATUS(tempera_tokenizer_encode(s.tokenizer, prompt, n + 1, ids, 512, &n_ids),
-                     TEMPERA_OK);
-        enum tempera_status status = generate_text(&s, prompt, &options);
-        CHECK_STATUS(status, n_ids + 1 < 64 ? TEMPERA_OK : TEMPERA_CONTEXT_FULL);
-        size_t n_possible = 0;
-        for (size_t c = 0; c < first.n; c++)
-            n_possible += first.scores[c] > -INFINITY;
-        CHECK(status != TEMPERA_OK || n_possible > 100);
+    char text[64] = "the ";
+    for (size_t n = 5; n < 46; n++) {
+        struct tempera_prompt prompt;
+        text[n - 1] = "mrg"[n * n % 3];
+        text[n] = '\0';
+        CHECK_STATUS(tempera_prompt_open(&prompt, s.tokenizer, text, n, false, NULL), TEMPERA_OK);
+        CHECK(prompt.tail_nbytes <= 32 && (n - 3 <= 32 || prompt.tail_nbytes > 32 - 8));
+        CHECK(n - 3 > 32 || prompt.tail_nbytes == n - 3); // with the space before it
+        CHECK(prompt.n_lead <= 17 && prompt.n_lead <= n - 3);
+        tempera_prompt_close(&prompt);
+        CHECK_STATUS(generate_text(&s, text, &options), TEMPERA_OK);
+        CHECK(first.n > 100);
+    }
+    close_setting(&s);
+}
+
+// Columns without a prefix have the scores that the model gives after c.
+static void first_columns_are_the_models(void)
+{
+    struct setting s = open_setting(3);
+    struct tempera_generate_options options = plain(NULL, 0);
+    int32_t ids[16] = {tempera_tokenizer_bos(s.tokenizer)};
+    size_t n, n_same = 0;
+    CHECK_STATUS(tempera_tokenizer_encode(s.tokenizer, "the", 3, ids + 1, 15, &n), TEMPERA_OK);
+    CHECK_STATUS(generate_text(&s, "the k", &options), TEMPERA_OK);
+    CHECK_STATUS(tempera_decoder_rewind(s.decoder, 0), TEMPERA_OK);
+    CHECK_STATUS(tempera_decoder_append(s.decoder, ids, n + 1, s.logits), TEMPERA_OK);
+    for (size_t c = 0; c < first.n; c++)
+        if (first.n_known[c] == 2) {
+            CHECK(first.scores[c] == s.logits[first.tokens[c]]);
+            n_same++;
+        }
+    CHECK(n_same > 0);
+    close_setting(&s);
+}
+
+// What the tokenizer can't say has no share: in a model with more tokens, the columns' weights are
+// those of a model without them.
+static void tokens_without_a_text(void)
+{
+    struct setting s = open_setting(3), larger = s;
+    struct tempera_model_config config = *tempera_model_get_config(s.model);
+    size_t n, n_larger;
+    config.vocab_size += 5;
+    CHECK_STATUS(tempera_model_create(&larger.model, &config, 3, NULL), TEMPERA_OK);
+    CHECK_STATUS(tempera_decoder_open(&larger.decoder, larger.model, 0, NULL), TEMPERA_OK);
+    float *from = tempera_model_weights(s.model, &n);
+    float *to = tempera_model_weights(larger.model, &n_larger);
+    size_t n_embedding = s.vocab * config.dim, n_added = 5 * config.dim;
+    CHECK_EQ_SIZE(n_larger, n + n_added);
+    memcpy(to, from, n_embedding * sizeof *to);
+    for (size_t i = 0; i < n_added; i++)
+        to[n_embedding + i] = from[i]; // as likely as some others
+    memcpy(to + n_embedding + n_added, from + n_embedding, (n - n_embedding) * sizeof *to);
+    struct tempera_generate_options options = plain(NULL, 0);
+    CHECK_STATUS(generate_text(&s, "the k", &options), TEMPERA_OK);
+    static double expected[N_BYTES];
+    memcpy(expected, first.next, sizeof expected);
+    CHECK_STATUS(generate_text(&larger, "the k", &options), TEMPERA_OK);
+    for (size_t b = 0; b < N_BYTES; b++)
+        CHECK_NEAR(first.next[b], expected[b], 1e-6);
+    tempera_decoder_close(&larger.decoder);
+    tempera_model_close(&larger.model);
+    close_setting(&s);
+}
+
+// A list with a token that the model hasn't is refused before anything is drawn.
+static void lists_beyond_the_vocabulary(void)
+{
+    struct setting s = open_setting(3);
+    const int32_t beyond[] = {(int32_t)s.vocab}, largest[] = {INT32_MAX};
+    struct tempera_stage stages[] = {tempera_stage_ban(beyond, 1),
+                                     tempera_stage_dry(1, 2, 1, 8, largest, 1)};
+    for (size_t i = 0; i < 2; i++) {
+        struct tempera_generate_options options = plain(stages + i, 1);
+        CHECK_STATUS(generate_text(&s, "good m", &options), TEMPERA_TOKEN_OUT_OF_RANGE);
+        CHECK_EQ_SIZE(first.n_calls, 0);
     }
     close_setting(&s);
 }
@@ -598,7 +683,11 @@ int main(void)
         {"n-grams, penalties and DRY know each column's history", histories},
         {"the second row follows the first token as it was read", second_row},
         {"without a beginning token, the prompt's first one stays", without_bos},
+        {"a beginning token takes room", bos_takes_room},
         {"long words", long_words},
+        {"columns without a prefix have the model's own scores", first_columns_are_the_models},
+        {"tokens that the tokenizer doesn't know have no share", tokens_without_a_text},
+        {"lists beyond the vocabulary are refused", lists_beyond_the_vocabulary},
         {"prefixes that have no room in the context", full_contexts},
         {"a NaN ends the text", not_a_number},
         {"a tokenizer with more tokens than the model is refused", too_many_tokens},

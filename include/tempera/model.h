@@ -180,7 +180,7 @@ TEMPERA_API enum tempera_status tempera_decoder_rewind(struct tempera_decoder *d
 // One generated token, as seen by the callback.
 struct tempera_generated {
     int32_t token;
-    const char *text; // what can be shown now (whole UTF-8 characters); not NUL-terminated
+    const char *text; // what can be shown now (whole UTF-8 characters, to the last); no NUL
     size_t nbytes;    // of text; may be 0
     float raw_logprob;
     float logprob;
@@ -230,14 +230,14 @@ TEMPERA_API struct tempera_generate_options tempera_generate_options_default(voi
 // Its token is t, its history c and s, its text what t adds to the prompt; one token may have
 // several columns. Everything that a sampler does acts on these columns, and from the second token
 // on on the model's rows. Tokens of the prompt are never given to the callback, and don't count.
-//     - White space belongs to w as a whole, however long, since its last character may belong to
-//       what follows, and both ways of that have columns
-//     - Of w, the last 32 bytes are looked at, from where a token begins: of a longer word, the
-//       tokens before that stay as they are
+//     - White space belongs to w as a whole, since its last character may belong to what follows, and
+//       both ways of that have columns
+//     - Of w, the last 32 bytes are looked at, from where a token begins: of a longer word (in
+//       scripts without spaces, of a sentence) the tokens before that stay as they are
 //     - Where c is empty, bos stands for it; without a bos, the prompt's first token
 //     - Prefixes s that don't fit into the context have no columns
-// The cost: a row of scores for each different beginning of an s, mostly 1 to 3 and at most one for
-// each byte of w, and a short word encoded for each token of the vocabulary.
+// The cost: a row of scores for each different beginning of an s, mostly 1 to 3 and about one for
+// each byte of w at most, and a short word encoded for each token of the vocabulary.
 // raw: the first row is the one after the prompt's own tokens. An empty prompt starts from bos.
 //
 // options NULL: the defaults; n_tokens and error may be NULL, decoder, tokenizer and callback not.

@@ -80,6 +80,11 @@ static inline struct tempera_sampler tempera_sampler_of(const struct tempera_sta
 TEMPERA_API enum tempera_status tempera_sampler_check(const struct tempera_sampler *sampler,
                                                       struct tempera_error *error);
 
+// TOKEN_OUT_OF_RANGE if a bias or a list of a valid sampler names a token outside a vocabulary of
+// this size, else OK. Sampling from a whole vocabulary checks this by itself.
+TEMPERA_API enum tempera_status tempera_sampler_check_vocab(const struct tempera_sampler *sampler,
+                                                            size_t vocab);
+
 // ------------------------------------------------------------------------------------------------
 // State: what was accepted so far. A block without pointers: copy it to clone, put it back to
 // roll back, write it out to save.

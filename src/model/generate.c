@@ -342,13 +342,11 @@ static enum tempera_status step(struct generation *g)
     return TEMPERA_OK;
 }
 
+// Shows what was held back for a stop string. A character that hasn't ended is left out.
 static void flush(struct generation *g)
 {
     struct tempera_generated generated = {.token = -1};
-    if (g->refused || !reserve_text(g, 0))
-        return;
-    g->nbytes += tempera_utf8_flush(&g->holdback, g->text + g->nbytes);
-    if (g->nbytes > 0)
+    if (!g->refused && g->nbytes > 0)
         show(g, &generated, true);
 }
 
@@ -402,6 +400,13 @@ enum tempera_status tempera_generate(struct tempera_decoder *decoder,
     enum tempera_status status = tempera_sampler_check(&g.options->sampler, error);
     if (status != TEMPERA_OK)
         return status;
+    status = tempera_sampler_check_vocab(&g.options->sampler, g.vocab);
+    if (status != TEMPERA_OK)
+        return tempera_model_fail(
+            error, status,
+            "the sampler has a bias or a list with a token that the model, of "
+            "%zu tokens, hasn't",
+            g.vocab);
     if (error != NULL)
         *error = (struct tempera_error){0};
     status = open_generation(&g);

@@ -15,6 +15,17 @@
 // ------------------------------------------------------------------------------------------------
 // The prompt
 
+// Bytes before `at` that show what word w goes on with: some characters, whole ones, that don't begin
+// with what may be taken for an English ending.
+static size_t lead_of(const uint8_t *text, size_t settled, size_t at)
+{
+    const size_t enough = 16;
+    size_t begin = at - settled > enough ? at - enough : settled;
+    while (begin > settled && ((text[begin] & 0xC0) == 0x80 || text[begin] == '\''))
+        begin--;
+    return at - begin;
+}
+
 // Takes tokens of the text back while they belong to its last words.
 static void cut(struct tempera_prompt *prompt, const struct tempera_tokenizer *tokenizer,
                 const uint8_t *text, size_t nbytes, size_t n_kept_at_least)
@@ -30,6 +41,7 @@ static void cut(struct tempera_prompt *prompt, const struct tempera_tokenizer *t
     }
     prompt->tail = text + at;
     prompt->tail_nbytes = nbytes - at;
+    prompt->n_lead = lead_of(text, settled, at);
 }
 
 enum tempera_status tempera_prompt_open(struct tempera_prompt *prompt,
@@ -56,6 +68,7 @@ enum tempera_status tempera_prompt_open(struct tempera_prompt *prompt,
     memmove(prompt->ids + 1, prompt->ids, prompt->n_ids * sizeof *prompt->ids);
     prompt->ids[0] = bos;
     prompt->n_ids++;
+    prompt->n_whole += !adds_bos;
     return TEMPERA_OK;
 }
 
@@ -224,7 +237,8 @@ tempera_prompt_row_open(struct tempera_prompt_row *row, const struct tempera_pro
 {
     *row = (struct tempera_prompt_row){0};
     enum tempera_status status =
-        tempera_crossings_find(&row->crossings, tokenizer, prompt->tail, prompt->tail_nbytes);
+        tempera_crossings_find(&row->crossings, tokenizer, prompt->tail - prompt->n_lead,
+                               prompt->n_lead + prompt->tail_nbytes, prompt->n_lead);
     if (status == TEMPERA_OK)
         status = make_columns(row, prompt);
     if (status == TEMPERA_OK)

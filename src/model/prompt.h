@@ -15,17 +15,18 @@
 
 #include "tokenizer/crossing.h"
 
-// Bytes of w at most. Of a longer word, which no language has, the first tokens stay as they are,
-// so that a prompt without spaces costs no more than a word.
+// Bytes of w at most. Of a longer word (in some scripts a whole sentence is one) the first tokens
+// stay as they are, so that a prompt without spaces costs no more than a word.
 enum { TEMPERA_MOST_TAIL = 32 };
 
 // A prompt as tokens, cut where the row's columns begin.
 struct tempera_prompt {
     int32_t *ids; // [n_ids], c, of memory for the whole prompt
     size_t n_ids;
-    size_t n_whole; // tokens of the whole prompt, were it not cut
-    const uint8_t *tail;
-    size_t tail_nbytes; // w; 0: the row after c is all that there is to say
+    size_t n_whole;      // tokens of the whole prompt, were it not cut
+    const uint8_t *tail; // w
+    size_t tail_nbytes;  // 0: the row after c is all that there is to say
+    size_t n_lead;       // bytes before w that say how its words go on
 };
 
 // Encodes text[nbytes]. With whole, nothing is cut off. INVALID_ARGUMENT, with a message: an empty

@@ -8,13 +8,15 @@
 // ------------------------------------------------------------------------------------------------
 // Rows
 
-static enum tempera_status check_tokens(const struct tempera_sampler *sampler, size_t cols)
+enum tempera_status tempera_sampler_check_vocab(const struct tempera_sampler *sampler, size_t vocab)
 {
+    enum tempera_status status = tempera_sampler_check(sampler, NULL);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
     for (size_t s = 0; s < sampler->n_stages; s++) {
         const struct tempera_stage *stage = &sampler->stages[s];
         const struct tempera_stage_type *type = tempera_stage_type_of(stage->kind);
         int32_t highest = type->highest_token == NULL ? -1 : type->highest_token(stage);
-        TEMPERA_CHECK(highest < 0 || (size_t)highest < cols, TEMPERA_TOKEN_OUT_OF_RANGE);
+        TEMPERA_CHECK(highest < 0 || (size_t)highest < vocab, TEMPERA_TOKEN_OUT_OF_RANGE);
     }
     return TEMPERA_OK;
 }
@@ -70,16 +72,18 @@ static enum tempera_status check_columns(const struct tempera_sample_row *row, s
 static enum tempera_status check_row(const struct tempera_sample_row *row, size_t cols)
 {
     const uint32_t wants = TEMPERA_WANT_RAW_LOGPROB | TEMPERA_WANT_TEMPERED_LOGPROB;
-    enum tempera_status status = tempera_sampler_check(row->sampler, NULL);
+    enum tempera_status status = row->tokens == NULL
+                                     ? tempera_sampler_check_vocab(row->sampler, cols)
+                                     : tempera_sampler_check(row->sampler, NULL);
     if (status == TEMPERA_OK)
         status = tempera_state_check(row->state, row->sampler);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     TEMPERA_CHECK((row->want & ~wants) == 0 && row->reserved == 0 &&
-                      (uintptr_t)row->mask % sizeof *row->mask == 0,
+                      (uintptr_t)row->mask % sizeof *row->mask == 0 &&
+                      (uintptr_t)row->tokens % sizeof *row->tokens == 0 &&
+                      (uintptr_t)row->branches % _Alignof(struct tempera_branch) == 0,
                   TEMPERA_INVALID_ARGUMENT);
     status = check_columns(row, cols);
-    if (status == TEMPERA_OK && row->tokens == NULL)
-        status = check_tokens(row->sampler, cols);
     if (status == TEMPERA_OK && row->logprobs != NULL)
         status = check_report(row->logprobs, cols);
     return status;

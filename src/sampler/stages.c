@@ -259,7 +259,7 @@ static size_t dry_room(const struct tempera_stage *stage, size_t vocab)
 {
     (void)vocab;
     return (size_t)stage->u.dry.window * sizeof(int32_t) +
-           (size_t)(tempera_highest_token(&stage->u.dry.breakers) + 1);
+           (size_t)((int64_t)tempera_highest_token(&stage->u.dry.breakers) + 1);
 }
 
 // ------------------------------------------------------------------------------------------------

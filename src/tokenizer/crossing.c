@@ -16,7 +16,7 @@ struct finder {
     struct tempera_crossings *found;
     const struct tempera_tokenizer *tokenizer;
     const uint8_t *text;
-    size_t nbytes;
+    size_t nbytes, n_lead;
     size_t prefix_capacity, item_capacity;
     uint8_t *buffer; // the text up to a token, the token, and what may follow
     int32_t *ids;    // [most bytes that are encoded]
@@ -102,8 +102,9 @@ static enum tempera_status try_token(struct finder *f, size_t at, int32_t token)
     size_t n_endings = tempera_split_endings(f->buffer, at + length, endings);
     for (size_t i = 0; i < n_endings; i++) {
         memcpy(f->buffer + at + length, endings[i].bytes, endings[i].nbytes);
-        enum tempera_status status = tempera_tokenizer_encode_before(
-            f->tokenizer, f->buffer, at + length, at + length + endings[i].nbytes, f->ids, &n_ids);
+        enum tempera_status status =
+            tempera_tokenizer_encode_part(f->tokenizer, f->buffer, at + length + endings[i].nbytes,
+                                          f->n_lead, at + length, f->ids, &n_ids);
         if (status == TEMPERA_OK && f->ids[n_ids - 1] == token)
             status = take(f, f->ids, n_ids, n_before);
         if (status != TEMPERA_OK)
@@ -116,8 +117,8 @@ static enum tempera_status try_token(struct finder *f, size_t at, int32_t token)
 static enum tempera_status take_specials(struct finder *f)
 {
     size_t n_tokens = tempera_tokenizer_n_tokens(f->tokenizer), n_ids;
-    enum tempera_status status = tempera_tokenizer_encode_before(f->tokenizer, f->text, f->nbytes,
-                                                                 f->nbytes, f->ids, &n_ids);
+    enum tempera_status status = tempera_tokenizer_encode_part(
+        f->tokenizer, f->text, f->nbytes, f->n_lead, f->nbytes, f->ids, &n_ids);
     for (size_t id = 0; id < n_tokens && status == TEMPERA_OK; id++) {
         f->ids[n_ids] = (int32_t)id;
         if (tempera_tokenizer_is_special(f->tokenizer, (int32_t)id))
@@ -130,7 +131,7 @@ static enum tempera_status find(struct finder *f)
 {
     size_t n_tokens = tempera_tokenizer_n_tokens(f->tokenizer);
     enum tempera_status status = TEMPERA_OK;
-    for (size_t at = 0; at <= f->nbytes && status == TEMPERA_OK; at++) {
+    for (size_t at = f->n_lead; at <= f->nbytes && status == TEMPERA_OK; at++) {
         memcpy(f->buffer, f->text, at);
         for (size_t id = 0; id < n_tokens && status == TEMPERA_OK; id++)
             if (!tempera_tokenizer_is_special(f->tokenizer, (int32_t)id))
@@ -160,7 +161,7 @@ static size_t longest_token(const struct tempera_tokenizer *tokenizer)
 
 enum tempera_status tempera_crossings_find(struct tempera_crossings *crossings,
                                            const struct tempera_tokenizer *tokenizer,
-                                           const uint8_t *text, size_t nbytes)
+                                           const uint8_t *text, size_t nbytes, size_t n_lead)
 {
     size_t most = nbytes + longest_token(tokenizer) + sizeof(struct tempera_ending);
     *crossings = (struct tempera_crossings){0};
@@ -168,6 +169,7 @@ enum tempera_status tempera_crossings_find(struct tempera_crossings *crossings,
                        .tokenizer = tokenizer,
                        .text = text,
                        .nbytes = nbytes,
+                       .n_lead = n_lead,
                        .prefix_capacity = 1,
                        .buffer = tempera_alloc(most, 1),
                        .ids = tempera_alloc(most, sizeof *f.ids)};

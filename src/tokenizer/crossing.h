@@ -12,7 +12,7 @@
 struct tempera_prefix {
     size_t parent; // number of the prefix without its last token; of number 0, which is empty, 0
     int32_t token; // the last one; -1 for number 0
-    size_t nbytes; // of the text
+    size_t nbytes; // of the text, after the lead
 };
 
 // A token that follows a prefix and goes beyond the end of the text, by one byte at least. Special
@@ -30,14 +30,16 @@ struct tempera_crossings {
     size_t n_items;
 };
 
-// The crossings of text[nbytes], which begins where a word does or is cut off from one too long to
-// be looked at whole: those in the encodings of all texts that begin with it, except that what
-// ends in white space, or within a character, is also taken to be followed by any letter, and by
-// any character that it can become, whether or not the vocabulary would merge the two.
+// The crossings of text[nbytes]: those in the encodings of all texts that begin with it, except that
+// what ends in white space, or within a character, is also taken to be followed by any letter, and
+// by any character that it can become, whether or not the vocabulary would merge the two.
+//   n_lead  bytes at the beginning that are encoded already, up to where a token ends: they only say
+//           how the words go on. Prefixes begin after them. What would change those tokens, because
+//           a merge reaches across that place, is not looked for
 // Encodes about one short word for each token of the vocabulary. OK or OUT_OF_MEMORY.
 enum tempera_status tempera_crossings_find(struct tempera_crossings *crossings,
                                            const struct tempera_tokenizer *tokenizer,
-                                           const uint8_t *text, size_t nbytes);
+                                           const uint8_t *text, size_t nbytes, size_t n_lead);
 void tempera_crossings_free(struct tempera_crossings *crossings);
 
 #endif

@@ -146,16 +146,24 @@ static void merge_long(const struct tempera_tokenizer *t, struct scratch *s, con
 // ------------------------------------------------------------------------------------------------
 // Texts
 
-// Counts the ids of text[nbytes] in *n_ids, and writes those that fit below capacity. Words are
-// those of text[n_whole], cut off at nbytes.
-static enum tempera_status encode(const struct tempera_tokenizer *t, const uint8_t *text,
-                                  size_t nbytes, size_t n_whole, int32_t *ids, size_t capacity,
-                                  size_t *n_ids, struct scratch *s)
+// A part of a text: bytes begin to end of text[nbytes], whose words these are.
+struct part {
+    const uint8_t *text;
+    size_t nbytes, begin, end;
+};
+
+// Counts the ids of a part in *n_ids, and writes those that fit below capacity.
+static enum tempera_status encode(const struct tempera_tokenizer *t, const struct part *part,
+                                  int32_t *ids, size_t capacity, size_t *n_ids, struct scratch *s)
 {
+    const uint8_t *text = part->text;
     size_t n = 0;
-    for (size_t at = 0, length; at < nbytes; at += length) {
-        length = tempera_split_word(text + at, n_whole - at);
-        length = length < nbytes - at ? length : nbytes - at;
+    for (size_t at = 0, next; at < part->end; at = next) {
+        next = at + tempera_split_word(text + at, part->nbytes - at);
+        if (next <= part->begin)
+            continue;
+        at = at > part->begin ? at : part->begin;
+        size_t length = (next < part->end ? next : part->end) - at;
         if (length <= SHORT_NBYTES) {
             int32_t few[SHORT_NBYTES];
             size_t n_few = merge_short(t, text + at, length, few);
@@ -184,27 +192,27 @@ enum tempera_status tempera_tokenizer_encode(const struct tempera_tokenizer *tok
     if (tokenizer == NULL || n_ids == NULL || (text == NULL && nbytes > 0) ||
         (ids == NULL && capacity > 0))
         return TEMPERA_INVALID_ARGUMENT;
-    const uint8_t *bytes = (const uint8_t *)text;
+    const struct part whole = {(const uint8_t *)text, nbytes, 0, nbytes};
     struct scratch scratch = {0};
     enum tempera_status status = TEMPERA_OK;
     if (capacity < nbytes) { // may be too few: count before anything is written
-        status = encode(tokenizer, bytes, nbytes, nbytes, NULL, 0, n_ids, &scratch);
+        status = encode(tokenizer, &whole, NULL, 0, n_ids, &scratch);
         if (status == TEMPERA_OK && *n_ids > capacity)
             status = TEMPERA_BUFFER_TOO_SMALL;
     }
     if (status == TEMPERA_OK)
-        status = encode(tokenizer, bytes, nbytes, nbytes, ids, capacity, n_ids, &scratch);
+        status = encode(tokenizer, &whole, ids, capacity, n_ids, &scratch);
     free(scratch.heap);
     return status;
 }
 
-enum tempera_status tempera_tokenizer_encode_before(const struct tempera_tokenizer *tokenizer,
-                                                    const uint8_t *text, size_t nbytes,
-                                                    size_t n_whole, int32_t *ids, size_t *n_ids)
+enum tempera_status tempera_tokenizer_encode_part(const struct tempera_tokenizer *tokenizer,
+                                                  const uint8_t *text, size_t nbytes, size_t begin,
+                                                  size_t end, int32_t *ids, size_t *n_ids)
 {
+    const struct part part = {text, nbytes, begin, end};
     struct scratch scratch = {0};
-    enum tempera_status status =
-        encode(tokenizer, text, nbytes, n_whole, ids, nbytes, n_ids, &scratch);
+    enum tempera_status status = encode(tokenizer, &part, ids, end - begin, n_ids, &scratch);
     free(scratch.heap);
     return status;
 }

@@ -174,6 +174,8 @@ size_t tempera_split_endings(const uint8_t *text, size_t nbytes,
     if (n == 0) {
         if (ends_in_space(text, nbytes))
             endings[count++] = (struct tempera_ending){{'a'}, 1};
+        if (nbytes >= 2 && text[nbytes - 2] == '\'' && strchr("rvl", text[nbytes - 1]) != NULL)
+            endings[count++] = (struct tempera_ending){{text[nbytes - 1] == 'l' ? 'l' : 'e'}, 1};
         return count;
     }
     uint32_t first, last, character;

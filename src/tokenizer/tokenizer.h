@@ -69,11 +69,11 @@ static inline uint32_t tempera_tokenizer_find_merge(const struct tempera_tokeniz
                : TEMPERA_NO_MERGE;
 }
 
-// The ids[<= nbytes] of the first nbytes of text[n_whole], in the text's own words: what encoding
-// the whole begins with, if there a token ends at nbytes.
-enum tempera_status tempera_tokenizer_encode_before(const struct tempera_tokenizer *tokenizer,
-                                                    const uint8_t *text, size_t nbytes,
-                                                    size_t n_whole, int32_t *ids, size_t *n_ids);
+// The ids[end - begin], at most, of bytes begin to end of text[nbytes], in the text's own words: what
+// encoding the whole gives there, if tokens end at both places.
+enum tempera_status tempera_tokenizer_encode_part(const struct tempera_tokenizer *tokenizer,
+                                                  const uint8_t *text, size_t nbytes, size_t begin,
+                                                  size_t end, int32_t *ids, size_t *n_ids);
 
 // GPT-2 writes bytes as characters that can be seen: those from '!' to '~' and most of Latin-1
 // stand for themselves, the other 68 are U+0100 and on, in order. Its first 256 ids follow the
