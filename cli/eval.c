@@ -8,7 +8,7 @@
 
 #include "commands.h"
 #include "support.h"
-#include "text.h"
+#include "input.h"
 
 // Names what the library doesn't know of: the model's file, and the option for the context.
 static int failed(const struct cli_session *session, enum tempera_status status,

@@ -11,7 +11,7 @@
 #include "sampling.h"
 #include "stages.h"
 #include "support.h"
-#include "text.h"
+#include "input.h"
 
 enum { BAR_WIDTH = 20, MOST_TEMPERATURES = 8 };
 

@@ -15,7 +15,7 @@
 #include "sampling.h"
 #include "stages.h"
 #include "support.h"
-#include "text.h"
+#include "input.h"
 
 // What the callback gathers: the text to print at once or to keep for the end, and the numbers.
 struct output {

@@ -10,7 +10,7 @@
 
 #include "commands.h"
 #include "support.h"
-#include "text.h"
+#include "input.h"
 
 enum { MOST_BARS = 24, BAR_WIDTH = 40 };
 

@@ -17,7 +17,7 @@
 
 #include "commands.h"
 #include "support.h"
-#include "text.h"
+#include "input.h"
 
 #define NOT_GIVEN UINT64_MAX
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "text.h"
+#include "input.h"
 
 #include <errno.h>
 #include <iconv.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Text that a command reads: from a file or stdin, in UTF-8 or with a mark of what else it is.
-#ifndef CLI_TEXT_H
-#define CLI_TEXT_H
+#ifndef CLI_INPUT_H
+#define CLI_INPUT_H
 
 #include <stdbool.h>
 #include <stddef.h>
