@@ -9,14 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <tempera/gguf.h>
 #include <tempera/train.h>
 
 #include "commands.h"
+#include "progress.h"
 #include "support.h"
+#include "text.h"
 
 #define NOT_GIVEN UINT64_MAX
 
@@ -39,8 +40,7 @@ struct run {
     struct tempera_model *model;
     struct tempera_decoder *decoder; // for samples
     struct tempera_trainer *trainer;
-    bool has_progress_line;
-    double last_line; // seconds
+    struct cli_progress progress;
 };
 
 static volatile sig_atomic_t interrupted;
@@ -51,51 +51,23 @@ static void on_interrupt(int signal_number)
     interrupted = 1;
 }
 
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 // ------------------------------------------------------------------------------------------------
 // Progress and samples
 
-static void format_duration(double seconds, char *text, size_t nbytes)
-{
-    unsigned long total = seconds > 0 ? (unsigned long)(seconds + 0.5) : 0;
-    if (total >= 3600)
-        snprintf(text, nbytes, "%luh%02lum", total / 3600, total / 60 % 60);
-    else
-        snprintf(text, nbytes, "%lum%02lus", total / 60, total % 60);
-}
-
-static void end_progress_line(struct run *run)
-{
-    if (run->has_progress_line)
-        fputc('\n', stderr);
-    run->has_progress_line = false;
-}
-
-// One line that is redrawn in a terminal; elsewhere a line every ten seconds and at evaluations.
 static bool on_progress(void *context, const struct tempera_train_report *report)
 {
     struct run *run = context;
-    bool terminal = isatty(STDERR_FILENO), last = report->step == report->steps;
-    double now = seconds_now();
-    double pause = terminal ? 0.2 : 10;
-    if (!run->quiet && (report->evaluated || last || now - run->last_line >= pause)) {
-        char left[32], heldout[64] = "";
-        format_duration(report->seconds_left, left, sizeof left);
+    bool last = report->step == report->steps;
+    if (!run->quiet && (report->evaluated || last || cli_progress_due(&run->progress))) {
+        char left[32], heldout[64] = "", line[192];
+        cli_duration(report->seconds_left, left, sizeof left);
         if (report->evaluated)
             snprintf(heldout, sizeof heldout, "  held-out %.4f (%.4f bits/byte)",
                      report->heldout_loss, report->heldout_bits_per_byte);
-        fprintf(stderr, "%sstep %llu/%llu  loss %.4f%s  %.0f tokens/s  %s left%s",
-                terminal ? "\r\033[K" : "", (unsigned long long)report->step,
-                (unsigned long long)report->steps, report->loss, heldout, report->tokens_per_second,
-                left, terminal && !report->evaluated ? "" : "\n");
-        run->has_progress_line = terminal && !report->evaluated;
-        run->last_line = now;
+        snprintf(line, sizeof line, "step %llu/%llu  loss %.4f%s  %s left  %.0f tokens/s",
+                 (unsigned long long)report->step, (unsigned long long)report->steps, report->loss,
+                 heldout, left, report->tokens_per_second);
+        cli_progress_draw(&run->progress, line, report->evaluated);
     }
     return !interrupted;
 }
@@ -118,7 +90,7 @@ static void on_sample(void *context, const struct tempera_train_report *report)
     struct tempera_generate_options options = tempera_generate_options_default();
     options.seed = report->step;
     options.max_tokens = 48;
-    end_progress_line(run);
+    cli_progress_end(&run->progress);
     fprintf(stderr, "--- step %llu: %s", (unsigned long long)report->step, run->sample_prompt);
     tempera_generate(run->decoder, run->tokenizer, run->sample_prompt, strlen(run->sample_prompt),
                      &options, print_generated, NULL, NULL, NULL);
@@ -179,7 +151,7 @@ static bool check_output(const struct run *run, const char *path)
     if (why == NULL && run->heldout_path != NULL && same_file(path, run->heldout_path))
         why = "it is the held-out text";
     if (why != NULL)
-        cli_error("tempera train: can't write '%s': %s; choose another -o", path, why);
+        cli_error("tempera train: can't write '%s': %s; choose another -o", cli_shown(path), why);
     free(copy);
     return why == NULL;
 }
@@ -197,7 +169,8 @@ static bool check_unfinished(const struct run *run)
     if (unfinished)
         cli_error("tempera train: '%s' holds a training stopped after %llu of %llu steps: go on "
                   "with --resume; to begin anew, remove that file or choose another -o",
-                  run->checkpoint_path, (unsigned long long)step, (unsigned long long)steps);
+                  cli_shown(run->checkpoint_path), (unsigned long long)step,
+                  (unsigned long long)steps);
     return !unfinished;
 }
 
@@ -218,7 +191,8 @@ static bool read_texts(struct run *run)
         free(text);
     }
     if (run->nbytes == 0) {
-        cli_error("tempera train: '%s' is empty; give a text to learn from", run->texts.items[0]);
+        cli_error("tempera train: '%s' is empty; give a text to learn from",
+                  cli_shown(run->texts.items[0]));
         return false;
     }
     if (run->heldout_path != NULL) {
@@ -306,10 +280,11 @@ static enum tempera_status plan_new(struct run *run, struct tempera_model_config
         return name_option(error, "--vocab", run->vocab);
     if (status != TEMPERA_TEXT_TOO_SHORT)
         return status;
-    fprintf(stderr,
-            "the text repeats itself too much for a vocabulary of %u tokens; bytes are "
-            "taken instead\n",
-            config->vocab_size);
+    if (!run->quiet)
+        fprintf(stderr,
+                "the text repeats itself too much for a vocabulary of %u tokens; bytes are "
+                "taken instead\n",
+                config->vocab_size);
     *config = config_from(run);
     config->vocab_size = bytes_vocab;
     return plan_new(run, config, options, error);
@@ -323,13 +298,15 @@ static enum tempera_status start_new(struct run *run, struct tempera_train_optio
     enum tempera_status status = plan_new(run, &config, options, error);
     if (status != TEMPERA_OK)
         return status;
-    fprintf(stderr,
-            "%zu bytes of text: vocabulary %u, %u layers, dim %u, %u heads (%u kv), hidden %u, "
-            "context %zu\n%.2f million parameters, %llu steps of %zu x %zu tokens, %zu threads\n",
-            run->nbytes, config.vocab_size, config.n_layers, config.dim, config.n_heads,
-            config.n_kv_heads, config.hidden_dim, options->context,
-            1e-6 * (double)tempera_model_config_n_parameters(&config),
-            (unsigned long long)options->steps, options->batch, options->context, n_threads);
+    if (!run->quiet)
+        fprintf(stderr,
+                "%zu bytes of text: vocabulary %u, %u layers, dim %u, %u heads (%u kv), hidden %u, "
+                "context %zu\n%.2f million parameters, %llu steps of %zu x %zu tokens, %zu "
+                "threads\n",
+                run->nbytes, config.vocab_size, config.n_layers, config.dim, config.n_heads,
+                config.n_kv_heads, config.hidden_dim, options->context,
+                1e-6 * (double)tempera_model_config_n_parameters(&config),
+                (unsigned long long)options->steps, options->batch, options->context, n_threads);
     return tempera_model_create(&run->model, &config, options->seed, error);
 }
 
@@ -414,6 +391,19 @@ static enum tempera_status open_trainer(struct run *run, struct tempera_error *e
 // ------------------------------------------------------------------------------------------------
 // The run
 
+// A word with control characters, as most shells take it: $'a\n'.
+static void print_escaped(const char *word)
+{
+    size_t nbytes = strlen(word), nbytes_text = 10 * nbytes + 32;
+    char *text = cli_realloc(NULL, nbytes_text);
+    cli_quote((const uint8_t *)word, nbytes, SIZE_MAX, text, nbytes_text);
+    fputs("$'", stderr);
+    for (const char *c = text + 1; c[1] != '\0'; c++)
+        fprintf(stderr, *c == '\'' ? "\\%c" : "%c", *c);
+    fputc('\'', stderr);
+    free(text);
+}
+
 // An option and a word as a shell has to be given them: quoted where need be.
 static void print_words(const char *option, const char *word)
 {
@@ -421,6 +411,10 @@ static void print_words(const char *option, const char *word)
     fprintf(stderr, "%s ", option);
     if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
         fputs(word, stderr);
+        return;
+    }
+    if (cli_needs_escape(word)) {
+        print_escaped(word);
         return;
     }
     fputc('\'', stderr);
@@ -452,6 +446,7 @@ static void print_resume_command(const struct run *run)
 static int train(struct run *run)
 {
     struct tempera_error error = {0};
+    signal(SIGPIPE, SIG_IGN); // a training goes on though nobody reads its progress any more
     enum tempera_status status = open_trainer(run, &error);
     if (status != TEMPERA_OK)
         return cli_failed("train", status, &error);
@@ -461,14 +456,14 @@ static int train(struct run *run)
     sigaction(SIGTERM, &action, NULL);
     struct tempera_train_callbacks callbacks = {run, on_progress, on_sample};
     enum tempera_status ended = tempera_trainer_run(run->trainer, &callbacks, &error);
-    end_progress_line(run);
+    cli_progress_end(&run->progress);
     if (ended != TEMPERA_OK && ended != TEMPERA_STOPPED) {
         cli_failed("train", ended, &error);
         if (ended == TEMPERA_DISK_FULL)
             fprintf(stderr,
                     "free some space, then the same command, with --resume if %s is there: it "
                     "holds the training up to the last checkpoint\n",
-                    run->checkpoint_path);
+                    cli_shown(run->checkpoint_path));
         return CLI_FAILED;
     }
     status =
@@ -478,12 +473,14 @@ static int train(struct run *run)
         fprintf(stderr,
                 "the training itself is safe in %s: once that is mended, the same command "
                 "with --resume writes the model\n",
-                run->checkpoint_path);
+                cli_shown(run->checkpoint_path));
         return CLI_FAILED;
     }
+    if (run->quiet)
+        return CLI_OK;
     if (ended == TEMPERA_STOPPED)
         print_resume_command(run);
-    fprintf(stderr, "wrote %s (%s); try:", run->out, tempera_dtype_name(run->dtype));
+    fprintf(stderr, "wrote %s (%s); try:", cli_shown(run->out), tempera_dtype_name(run->dtype));
     print_words("", cli_program);
     fprintf(stderr, " generate");
     print_words(" -m", run->out);
@@ -500,7 +497,8 @@ static bool parse_dtype(struct run *run)
         if (strcmp(run->dtype_name, tempera_dtype_name(run->dtype)) == 0)
             return true;
     }
-    cli_error("tempera train: --dtype must be f16, f32 or bf16, not '%s'", run->dtype_name);
+    cli_error("tempera train: --dtype must be f16, f32 or bf16, not '%s'",
+              cli_shown(run->dtype_name));
     return false;
 }
 
@@ -539,7 +537,7 @@ static int run_checked(struct run *run)
         return CLI_FAILED;
     if (run->resume && access(run->checkpoint_path, R_OK) != 0) {
         cli_error("tempera train: no checkpoint '%s' to resume from; leave --resume out to begin",
-                  run->checkpoint_path);
+                  cli_shown(run->checkpoint_path));
         return CLI_FAILED;
     }
     return train(run);
@@ -548,6 +546,7 @@ static int run_checked(struct run *run)
 static int run(int argc, char **argv)
 {
     struct run r = {
+        .progress = cli_progress_begin(),
         .sample_prompt = "",
         .dtype_name = "f16",
         .min_learning_rate = NAN,
@@ -566,7 +565,7 @@ static int run(int argc, char **argv)
         {"resume", 0, CLI_FLAG, &r.resume, NULL, "go on from the checkpoint beside -o", 0, 0},
         {"steps", 0, CLI_COUNT, &r.steps, "N", "optimiser steps in all", 0, 1e15},
         {"layers", 0, CLI_COUNT, &r.layers, "N", "of the model", 0, 4096},
-        {"dim", 0, CLI_COUNT, &r.dim, "N", "width of the model", 0, 1 << 20},
+        {"dim", 0, CLI_COUNT, &r.dim, "N", "width of the model", 0, 1 << 18},
         {"heads", 0, CLI_COUNT, &r.heads, "N", "attention heads", 0, 1 << 16},
         {"kv-heads", 0, CLI_COUNT, &r.kv_heads, "N", "key and value heads; as heads", 0, 1 << 16},
         {"hidden", 0, CLI_COUNT, &r.hidden, "N", "width of the feed-forward part", 0, 1 << 20},
@@ -587,7 +586,7 @@ static int run(int argc, char **argv)
         {"seed", 0, CLI_COUNT, &r.seed, "N", "same seed, same curve; 0", 0, 9e15},
         {"threads", 0, CLI_COUNT, &r.threads, "N", "0: all processors; 0", 0, 1024},
         {"isa", 0, CLI_TEXT, &r.isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
-        {"quiet", 'q', CLI_FLAG, &r.quiet, NULL, "no progress, no samples", 0, 0},
+        {"quiet", 'q', CLI_FLAG, &r.quiet, NULL, "nothing but errors on stderr", 0, 0},
     };
     const size_t n_options = sizeof options / sizeof *options;
     int exit_code;

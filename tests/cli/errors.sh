@@ -24,12 +24,12 @@ err_has "context"
 run 1 train text.txt -o m.gguf --vocab 60000 --steps 2
 err_has "vocabulary"
 err_has "--vocab 60000"
-run 1 train text.txt -o m.gguf --vocab 100 --steps 2
+run 2 train text.txt -o m.gguf --vocab 100 --steps 2
 err_has "--vocab 100"
 # Unasked, a text that gives no such vocabulary is learnt byte by byte.
 awk 'BEGIN { for (i = 0; i < 9000; i++) print "hello world" }' >same.txt
 run 0 train same.txt -o same.gguf --layers 1 --dim 16 --heads 2 --hidden 32 --context 32 --batch 2 \
-    --steps 2 --quiet
+    --steps 2
 err_has "bytes are taken instead"
 run 0 info -m same.gguf
 rm same.gguf same.state.gguf same.log.jsonl
@@ -37,8 +37,8 @@ run 2 train text.txt -o m.gguf --dtype q4
 err_has "f16, f32 or bf16"
 run 2 train text.txt -o m.gguf --layers x
 run 2 train text.txt -o m.gguf --layers -1
-run 1 train text.txt -o m.gguf $small --dim 15
-err_has "dim"
+run 2 train text.txt -o m.gguf $small --dim 15
+err_has "--dim (15) must be --heads (2) times an even number"
 
 # Training: the output.
 run 1 train text.txt -o no-such-folder/m.gguf $small
