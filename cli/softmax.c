@@ -24,7 +24,8 @@ static bool append_score(struct scores *scores, const char *text, const char *wh
     double number = 0;
     bool is_number = cli_parse_number(text, &number);
     if (is_number && isnan(number)) {
-        cli_error("tempera softmax: score %zu, '%s' (%s), is NaN: nothing follows from it",
+        cli_error("tempera softmax: score %zu, '%s' (%s), is NaN, from which nothing follows; "
+                  "-inf is a score that is masked out",
                   scores->count + 1, cli_shown(text), where);
         return false;
     }
@@ -36,7 +37,7 @@ static bool append_score(struct scores *scores, const char *text, const char *wh
     }
     if (!cli_fits_float(number)) {
         cli_error("tempera softmax: '%s' (%s) is too large for a 32-bit float: the largest is "
-                  "3.4e38; inf is allowed",
+                  "3.40282347e+38; inf is allowed",
                   cli_shown(text), where);
         return false;
     }
