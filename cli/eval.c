@@ -3,24 +3,56 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <tempera/train.h>
 
 #include "commands.h"
+#include "progress.h"
 #include "support.h"
 #include "input.h"
+#include "text.h"
 
 // Names what the library doesn't know of: the model's file, and the option for the context.
 static int failed(const struct cli_session *session, enum tempera_status status,
                   const struct tempera_error *error)
 {
     if (status == TEMPERA_NAN_INPUT)
-        cli_error("tempera eval: '%s': %s", session->path, error->message);
-    else if (status == TEMPERA_OUT_OF_MEMORY)
+        cli_error("tempera eval: '%s': %s", cli_shown(session->path), error->message);
+    else if (status == TEMPERA_OUT_OF_MEMORY || status == TEMPERA_INVALID_ARGUMENT)
         cli_error("tempera eval: %s (--context)", error->message);
     else
         return cli_failed("eval", status, error);
-    return CLI_FAILED;
+    return status == TEMPERA_INVALID_ARGUMENT ? CLI_USAGE : CLI_FAILED;
+}
+
+struct watch {
+    struct cli_progress progress;
+    double start; // seconds
+};
+
+static bool on_progress(void *context, uint64_t n_done, uint64_t n_tokens)
+{
+    struct watch *watch = context;
+    double now = cli_seconds_now();
+    if (n_done == 0) {
+        watch->start = now;
+        if (!watch->progress.redraws) // where lines stay, a short text gets none
+            watch->progress.last_line = now;
+    }
+    if (!cli_progress_due(&watch->progress))
+        return true;
+    char speed_text[64] = "", line[128];
+    if (n_done > 0) {
+        char left[32];
+        double speed = (double)n_done / (now - watch->start);
+        cli_duration((double)(n_tokens - n_done) / speed, left, sizeof left);
+        snprintf(speed_text, sizeof speed_text, "  %s left  %.0f tokens/s", left, speed);
+    }
+    snprintf(line, sizeof line, "%llu of %llu tokens%s", (unsigned long long)n_done,
+             (unsigned long long)n_tokens, speed_text);
+    cli_progress_draw(&watch->progress, line, false);
+    return true;
 }
 
 static const char *or_beyond(enum tempera_fit_border border)
@@ -39,9 +71,12 @@ static int evaluate(const struct cli_session *session, const char *path, uint64_
         return CLI_FAILED;
     struct tempera_evaluation result;
     struct tempera_error error = {0};
+    struct watch watch = {.progress = cli_progress_begin()};
+    bool watched = !json || isatty(STDERR_FILENO); // a program that reads JSON wants no lines
     enum tempera_status status =
-        tempera_evaluate(session->model, session->tokenizer, text, nbytes, (size_t)context, &result,
-                         session->executor, &error);
+        tempera_evaluate(session->model, session->tokenizer, text, nbytes, (size_t)context,
+                         watched ? on_progress : NULL, &watch, &result, session->executor, &error);
+    cli_progress_clear(&watch.progress);
     free(text);
     if (status != TEMPERA_OK)
         return failed(session, status, &error);
@@ -60,8 +95,8 @@ static int evaluate(const struct cli_session *session, const char *path, uint64_
     printf("%s on %s\n  bits per byte  %.4f\n  perplexity     %.3f per token (loss %.4f nats)\n"
            "  temperature    %.4f%s would be best: %.4f bits per byte\n"
            "  size           %llu bytes, %llu tokens (%.2f bytes a token)\n",
-           session->path, path, result.bits_per_byte, result.perplexity, result.loss,
-           result.best_temperature, or_beyond(result.best_temperature_border),
+           cli_shown(session->path), cli_shown(path), result.bits_per_byte, result.perplexity,
+           result.loss, result.best_temperature, or_beyond(result.best_temperature_border),
            result.bits_per_byte_at_best_temperature, (unsigned long long)result.bytes,
            (unsigned long long)result.tokens, (double)result.bytes / (double)result.tokens);
     return CLI_OK;

@@ -12,6 +12,7 @@
 #include "stages.h"
 #include "support.h"
 #include "input.h"
+#include "text.h"
 
 enum { BAR_WIDTH = 20, MOST_TEMPERATURES = 8 };
 
@@ -90,7 +91,7 @@ static int32_t find_token(const struct tempera_tokenizer *tokenizer, const char 
         unsigned long long id = strtoull(text, NULL, 10);
         if (id < n_tokens)
             return (int32_t)id;
-        cli_error("tempera explain: --token %s: ids go to %zu", text, n_tokens - 1);
+        cli_error("tempera explain: --token %s: ids go to %zu", cli_shown(text), n_tokens - 1);
         return -1;
     }
     for (size_t id = 0; id < n_tokens; id++) {
@@ -124,7 +125,7 @@ static bool add_columns(struct analysis *a, const char *text)
     }
     cli_error("tempera explain: no token is exactly '%s'; most words begin with a space (--token "
               "' wall'), and --top N lists the likeliest",
-              text);
+              cli_shown(text));
     return false;
 }
 
@@ -133,7 +134,7 @@ static bool add_columns(struct analysis *a, const char *text)
 
 static void print_table(const struct analysis *a, size_t top)
 {
-    printf("%5s  %-18s %9s", "rank", "token", "logit");
+    printf("%5s  %-*s %9s", "rank", CLI_TOKEN_COLUMNS, "token", "logit");
     for (size_t t = 0; t < a->n_temperatures; t++) {
         char heading[24];
         snprintf(heading, sizeof heading, "T = %g", (double)a->temperatures[t]);
@@ -142,9 +143,11 @@ static void print_table(const struct analysis *a, size_t top)
     putchar('\n');
     for (size_t i = 0; i < top && i < a->n; i++) {
         size_t column = (size_t)a->order[i];
-        char token[64];
+        char token[CLI_TOKEN_NBYTES];
         cli_row_text(&a->row, column, token, sizeof token);
-        printf("%5zu  %-18s %9.4f", i + 1, token, (double)a->row.step->logits[column]);
+        printf("%5zu  ", i + 1);
+        cli_print_padded(token, CLI_TOKEN_COLUMNS);
+        printf(" %9.4f", (double)a->row.step->logits[column]);
         for (size_t t = 0; t < a->n_temperatures; t++)
             printf("  %7.3f %%", 100 * (double)a->probs[t * a->n + column]);
         putchar('\n');
@@ -170,8 +173,8 @@ static void print_text(const struct analysis *a, size_t top)
     for (size_t i = 0; i < a->n_impossible; i++) {
         size_t nbytes;
         const uint8_t *bytes = tempera_tokenizer_token(a->row.tokenizer, a->impossible[i], &nbytes);
-        char text[64];
-        cli_quote(bytes, nbytes, text, sizeof text);
+        char text[CLI_TOKEN_NBYTES];
+        cli_quote(bytes, nbytes, CLI_TOKEN_COLUMNS, text, sizeof text);
         printf("%s (%d): no text that begins with the prompt has it here\n", text,
                a->impossible[i]);
     }
@@ -192,17 +195,20 @@ static json_t *token_json(const struct analysis *a, size_t column)
 static json_t *to_json(const struct analysis *a, size_t top, const char *prompt)
 {
     json_t *tokens = json_array(), *entropies = json_array(), *impossible = json_array();
+    json_t *temperatures = json_array();
     for (size_t i = 0; i < top && i < a->n; i++)
         json_array_append_new(tokens, token_json(a, (size_t)a->order[i]));
     for (size_t t = 0; t < a->n_temperatures; t++)
         json_array_append_new(entropies, cli_json_number(a->entropy[t]));
+    for (size_t t = 0; t < a->n_temperatures; t++)
+        json_array_append_new(temperatures, cli_json_temperature((double)a->temperatures[t]));
     for (size_t i = 0; i < a->n_impossible; i++)
         json_array_append_new(impossible, json_integer(a->impossible[i]));
-    return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "prompt", cli_json_text(prompt, strlen(prompt)),
-        "temperatures", cli_json_numbers(a->temperatures, a->n_temperatures), "entropy_bits",
-        entropies, "tokens", tokens, "stages", cli_explained_stages_json(&a->explained), "asked",
-        cli_explained_tokens_json(&a->explained, &a->row), "impossible", impossible);
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "prompt",
+                     cli_json_text(prompt, strlen(prompt)), "temperatures", temperatures,
+                     "entropy_bits", entropies, "tokens", tokens, "stages",
+                     cli_explained_stages_json(&a->explained), "asked",
+                     cli_explained_tokens_json(&a->explained, &a->row), "impossible", impossible);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -233,7 +239,7 @@ static bool explain_row(void *context, const struct tempera_generated *step)
         request->status =
             cli_explained_make(&a.explained, &a.row, step->row, a.columns, a.n_columns);
     if (!ok)
-        request->exit_code = CLI_FAILED;
+        request->exit_code = CLI_USAGE;
     else if (request->status == TEMPERA_OK && request->json)
         request->exit_code = cli_json_print("explain", to_json(&a, request->top, request->prompt));
     else if (request->status == TEMPERA_OK)
@@ -294,7 +300,7 @@ static int run(int argc, char **argv)
     bool ok = cli_options_parse(&cli_explain, options, n_options, argc, argv, &words, &exit_code);
     if (ok && words.count > 0) {
         cli_error("tempera explain: '%s' is no option; the prompt goes after -p, in quotes",
-                  words.items[0]);
+                  cli_shown(words.items[0]));
         exit_code = CLI_USAGE;
         ok = false;
     }
@@ -349,7 +355,9 @@ const struct cli_command cli_explain = {
         "their scores,\ntheir probability at each temperature, the entropy, and what each stage of "
         "generate does: how many\ntokens it leaves, the mass it removes, entropy and KL divergence "
         "from the scores in bits. This is\nthe row that generate draws its first token from. The "
-        "temperature among the stages is the one after\n-t if it is one, else 0.8.",
+        "temperature among the stages is the one after\n-t if it is one, else 0.8. In JSON, what "
+        "is filtered away has null for its log-probability, and\nfor the distance to what stays if "
+        "it is banned; an infinite temperature is \"inf\".",
     .example = "tempera explain -p \"Humpty Dumpty sat on a\" -t 0.5,1,2",
     .run = run,
 };

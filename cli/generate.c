@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // tempera generate: text at a temperature, streaming, seeded.
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,10 +11,12 @@
 #include <tempera/model.h>
 
 #include "commands.h"
+#include "progress.h"
 #include "sampling.h"
 #include "stages.h"
 #include "support.h"
 #include "input.h"
+#include "text.h"
 
 // What the callback gathers: the text to print at once or to keep for the end, and the numbers.
 struct output {
@@ -42,7 +43,7 @@ static void print_step(const struct output *out, const struct cli_row *row,
                        const struct cli_explained *explained)
 {
     const struct tempera_sample_result *result = &explained->result;
-    char text[64];
+    char text[CLI_TOKEN_NBYTES];
     cli_row_text(row, (size_t)result->column, text, sizeof text);
     printf("%zu: %s (%d), %.3f %% of the scores, %.3f %% when it was drawn\n", out->n_tokens, text,
            result->token, 100 * exp((double)result->raw_logprob),
@@ -135,13 +136,6 @@ static uint64_t random_seed(void)
     return seed;
 }
 
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 static int report_text(const struct output *out, uint64_t seed, double seconds)
 {
     if (out->explain && !out->failed) {
@@ -149,8 +143,7 @@ static int report_text(const struct output *out, uint64_t seed, double seconds)
         fwrite(out->text, 1, out->nbytes, stdout);
     }
     if (out->failed || fputc('\n', stdout) == EOF || fflush(stdout) != 0) {
-        cli_error("tempera generate: can't write the text: %s", strerror(errno));
-        return CLI_FAILED;
+        return cli_cant_write("generate");
     }
     if (isatty(STDERR_FILENO) && isatty(STDOUT_FILENO))
         fprintf(stderr,
@@ -167,15 +160,14 @@ static int report_json(struct output *out, const char *prompt, uint64_t seed, fl
     json_t *object =
         json_pack("{s:o, s:o, s:o, s:I, s:o, s:o}", "prompt", cli_json_text(prompt, strlen(prompt)),
                   "text", cli_json_text(out->text, out->nbytes), "tokens", out->tokens, "seed",
-                  (json_int_t)seed, "temperature", cli_json_number((double)temperature),
+                  (json_int_t)seed, "temperature", cli_json_temperature((double)temperature),
                   "mean_entropy_bits", cli_json_number(n > 0 ? out->entropy_sum / (double)n : 0));
     out->tokens = NULL;
     if (!shows_steps(out))
         return cli_json_print("generate", object);
     if (!out->failed && cli_json_line(object))
         return CLI_OK;
-    cli_error("tempera generate: can't write the output: %s", strerror(errno));
-    return CLI_FAILED;
+    return cli_cant_write("generate");
 }
 
 static int generate(struct output out, const struct tempera_generate_options *options,
@@ -186,7 +178,7 @@ static int generate(struct output out, const struct tempera_generate_options *op
     struct tempera_decoder *decoder = NULL;
     struct tempera_error error = {0};
     size_t n_tokens = 0;
-    double start = seconds_now();
+    double start = cli_seconds_now();
     enum tempera_status status =
         tempera_decoder_open(&decoder, session->model, 0, session->executor);
     if (status == TEMPERA_OK) {
@@ -203,7 +195,7 @@ static int generate(struct output out, const struct tempera_generate_options *op
     else if (out.json)
         exit_code = report_json(&out, prompt, options->seed, temperature);
     else
-        exit_code = report_text(&out, options->seed, seconds_now() - start);
+        exit_code = report_text(&out, options->seed, cli_seconds_now() - start);
     tempera_decoder_close(&decoder);
     json_decref(out.tokens);
     free(out.text);
@@ -244,7 +236,7 @@ static int run(int argc, char **argv)
     bool ok = cli_options_parse(&cli_generate, options, n_options, argc, argv, &words, &exit_code);
     if (ok && words.count > 0) {
         cli_error("tempera generate: '%s' is no option; the prompt goes after -p, in quotes",
-                  words.items[0]);
+                  cli_shown(words.items[0]));
         exit_code = CLI_USAGE;
         ok = false;
     }
@@ -314,7 +306,8 @@ const struct cli_command cli_generate = {
         "is taken. The text ends with the end-of-text token, if the\nmodel has learnt one. With "
         "--explain or "
         "--logprobs, --json prints a line for each token, then one with the\nwhole text. "
-        "mean_entropy_bits is of the model's own scores, at T = 1.",
+        "mean_entropy_bits is of the model's own scores, at T = 1. What is filtered away has null\n"
+        "for its log-probability; an infinite temperature is \"inf\".",
     .example = "tempera generate -p \"Humpty D\" -t 0.2 --max-tokens 60 --seed 1",
     .run = run,
 };

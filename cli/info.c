@@ -3,13 +3,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <tempera/model.h>
+#include <tempera/parallel.h>
 #include <tempera/tempera.h>
 
 #include "commands.h"
 #include "support.h"
+#include "text.h"
 
 static json_t *isa_names(uint32_t mask)
 {
@@ -23,7 +24,7 @@ static json_t *isa_names(uint32_t mask)
 static json_t *machine(void)
 {
     return json_pack("{s:s, s:s, s:I, s:o, s:o, s:s}", "version", tempera_version(), "processor",
-                     tempera_cpu_name(), "processors", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN),
+                     tempera_cpu_name(), "processors", (json_int_t)tempera_processors(),
                      "isa_detected", isa_names(tempera_cpu_detected()), "isa_compiled",
                      isa_names(tempera_cpu_compiled()), "isa_active",
                      tempera_isa_name(tempera_cpu_active()));
@@ -44,7 +45,7 @@ static json_t *model_facts(const struct cli_session *session)
 static void print_value(const json_t *value)
 {
     if (json_is_string(value)) {
-        fputs(json_string_value(value), stdout);
+        fputs(cli_shown(json_string_value(value)), stdout);
     } else if (json_is_integer(value)) {
         printf("%lld", (long long)json_integer_value(value));
     } else if (json_is_boolean(value)) {
@@ -104,7 +105,8 @@ static int run(int argc, char **argv)
     int exit_code;
     bool ok = cli_options_parse(&cli_info, options, n_options, argc, argv, &words, &exit_code);
     if (ok && words.count > 0) {
-        cli_error("tempera info: '%s' is no option; a model goes after -m", words.items[0]);
+        cli_error("tempera info: '%s' is no option; a model goes after -m",
+                  cli_shown(words.items[0]));
         exit_code = CLI_USAGE;
         ok = false;
     }

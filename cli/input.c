@@ -12,6 +12,7 @@
 
 #include "commands.h"
 #include "support.h"
+#include "text.h"
 
 static const char end_of_text[] = "<|endoftext|>";
 
@@ -44,7 +45,7 @@ static char *read_bytes(const char *command, const char *path, size_t *nbytes)
     bool is_stdin = strcmp(path, "-") == 0;
     FILE *file = is_stdin ? stdin : fopen(path, "rb");
     if (file == NULL) {
-        cli_error("tempera %s: can't read '%s': %s", command, path, strerror(errno));
+        cli_error("tempera %s: can't read '%s': %s", command, cli_shown(path), strerror(errno));
         return NULL;
     }
     errno = 0;
@@ -52,9 +53,9 @@ static char *read_bytes(const char *command, const char *path, size_t *nbytes)
     if (text == NULL) {
         cli_error("tempera %s: '%s' gives more than %zu MB of text, the most that is read; give a "
                   "part of it",
-                  command, path, CLI_MOST_TEXT >> 20);
+                  command, cli_shown(path), CLI_MOST_TEXT >> 20);
     } else if (ferror(file)) {
-        cli_error("tempera %s: can't read '%s': %s", command, path, strerror(errno));
+        cli_error("tempera %s: can't read '%s': %s", command, cli_shown(path), strerror(errno));
         free(text);
         text = NULL;
     }
@@ -100,7 +101,7 @@ static char *convert(const char *command, const char *path, const char *encoding
     }
     if (!ok) {
         cli_error("tempera %s: '%s' is marked as %s, but isn't from byte %zu on; give it as UTF-8",
-                  command, path, encoding, *nbytes - left);
+                  command, cli_shown(path), encoding, *nbytes - left);
         free(converted);
         return NULL;
     }
@@ -130,7 +131,7 @@ static char *decode(const char *command, const char *path, char *text, size_t *n
     const char *zero = text != NULL ? memchr(text, 0, *nbytes) : NULL;
     if (zero != NULL) {
         cli_error("tempera %s: '%s' is no text: byte %zu is zero; give plain text, in UTF-8",
-                  command, path, (size_t)(zero - text));
+                  command, cli_shown(path), (size_t)(zero - text));
         free(text);
         text = NULL;
     }

@@ -2,14 +2,18 @@
 // The `tempera` command: finds the subcommand and runs it. Each subcommand is one file here and
 // uses the public API only, so whatever it does a C program can do.
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <tempera/tempera.h>
 
 #include "commands.h"
 #include "support.h"
+#include "text.h"
 
 static const struct cli_command *const commands[] = {
     &cli_softmax, &cli_train, &cli_generate, &cli_explain, &cli_eval, &cli_info,
@@ -40,11 +44,29 @@ static int written(int exit_code)
     return CLI_FAILED;
 }
 
+// A file opened where stdin, stdout or stderr is closed would take its place, and be given what is
+// meant for it. So something stands there that can't be read, or written, any more than before; but
+// messages to a closed stderr are lost, which is no error.
+static bool hold_descriptors(void)
+{
+    static const int modes[] = {O_WRONLY, O_RDONLY, O_WRONLY};
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd)
+            return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
-    // A closed pipe and a file that may grow no more are write errors, reported like any other.
-    signal(SIGPIPE, SIG_IGN);
+    if (!hold_descriptors()) {
+        cli_error("tempera: can't open /dev/null: %s", strerror(errno));
+        return CLI_FAILED;
+    }
+    // Who closes a pipe wants no more, and no message: the signal ends the command, whatever its
+    // parent did with it. A file that may grow no more is a write error, reported like any other.
+    signal(SIGPIPE, SIG_DFL);
     signal(SIGXFSZ, SIG_IGN);
+    cli_json_begin();
     if (argc > 0 && argv[0][0] != '\0')
         cli_program = argv[0];
     if (argc < 2) {
@@ -63,6 +85,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < N_COMMANDS; i++)
         if (strcmp(name, commands[i]->name) == 0)
             return written(commands[i]->run(argc - 1, argv + 1));
-    cli_error("tempera: there is no command '%s'; '%s --help' lists them", name, cli_program);
+    cli_error("tempera: there is no command '%s'; '%s --help' lists them", cli_shown(name),
+              cli_program);
     return CLI_USAGE;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "support.h"
+#include "text.h"
 
 enum { MAX_OPTIONS = 64, FIRST_LONG = 256 }; // long options' codes begin above every letter
 
@@ -40,12 +41,12 @@ static bool parse_count(const char *text, uint64_t *value)
     return *end == '\0' && errno == 0;
 }
 
-// "from 0 up", "from 0 to 1", for messages.
+// "a number from 0 to 1", for messages.
 static void describe_range(const struct cli_option *option, char *text, size_t nbytes)
 {
     const char *what = option->kind == CLI_COUNT ? "a whole number" : "a number";
     if (isinf(option->high))
-        snprintf(text, nbytes, "%s from %.9g up, or inf", what, option->low);
+        snprintf(text, nbytes, "%s from %.9g to %.9g, or inf", what, option->low, (double)FLT_MAX);
     else if (option->kind == CLI_COUNT)
         snprintf(text, nbytes, "%s from %.0f to %.0f", what, option->low, option->high);
     else
@@ -57,7 +58,8 @@ static bool range_error(const struct cli_command *command, const struct cli_opti
 {
     char range[96];
     describe_range(option, range, sizeof range);
-    cli_error("tempera %s: --%s must be %s, not '%s'", command->name, option->name, range, text);
+    cli_error("tempera %s: --%s must be %s, not '%s'", command->name, option->name, range,
+              cli_shown(text));
     return false;
 }
 
@@ -189,6 +191,15 @@ static const struct cli_option *find_option(const struct cli_option *options, si
     return NULL;
 }
 
+static void refuse_option(const struct cli_command *command, const char *word, int code)
+{
+    if (code >= FIRST_LONG) // one that there is, with "=VALUE" behind it
+        cli_error("tempera %s: %s: this option takes no value", command->name, cli_shown(word));
+    else
+        cli_error("tempera %s: unknown option %s; '%s %s --help' lists them", command->name,
+                  cli_shown(word), cli_program, command->name);
+}
+
 bool cli_options_parse(const struct cli_command *command, const struct cli_option *options,
                        size_t n_options, int argc, char **argv, struct cli_texts *positionals,
                        int *exit_code)
@@ -215,11 +226,10 @@ bool cli_options_parse(const struct cli_command *command, const struct cli_optio
             *exit_code = CLI_OK;
             return false;
         } else if (code == ':') {
-            cli_error("tempera %s: %s needs a value", command->name, word);
+            cli_error("tempera %s: %s needs a value", command->name, cli_shown(word));
             return false;
         } else if (code == '?') {
-            cli_error("tempera %s: unknown option %s; '%s %s --help' lists them", command->name,
-                      word, cli_program, command->name);
+            refuse_option(command, word, optopt);
             return false;
         } else if (!store(command, find_option(options, n_options, code), optarg)) {
             return false;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "support.h"
+#include "text.h"
 
 static const char *const order_first = "temperature-first", *const order_last = "temperature-last";
 
@@ -53,7 +54,7 @@ bool cli_sampling_open(struct cli_sampling *s, const char *command,
 {
     if (strcmp(s->order, order_first) != 0 && strcmp(s->order, order_last) != 0) {
         cli_error("tempera %s: --order is %s or %s, not '%s'", command, order_first, order_last,
-                  s->order);
+                  cli_shown(s->order));
         return false;
     }
     if (s->mirostat > 0 && s->params.adaptive_target >= 0) {

@@ -11,6 +11,7 @@
 #include "commands.h"
 #include "support.h"
 #include "input.h"
+#include "text.h"
 
 enum { MOST_BARS = 24, BAR_WIDTH = 40 };
 
@@ -21,17 +22,24 @@ struct scores {
 
 static bool append_score(struct scores *scores, const char *text, const char *where)
 {
-    double number;
-    if (!cli_parse_number(text, &number)) {
+    double number = 0;
+    bool is_number = cli_parse_number(text, &number);
+    if (is_number && isnan(number)) {
+        cli_error("tempera softmax: score %zu, '%s' (%s), is NaN, from which nothing follows; "
+                  "-inf is a score that is masked out",
+                  scores->count + 1, cli_shown(text), where);
+        return false;
+    }
+    if (!is_number) {
         cli_error("tempera softmax: '%s' (%s) is no number; give scores such as 2 1 0.1, with "
                   "spaces, commas or new lines between",
-                  text, where);
+                  cli_shown(text), where);
         return false;
     }
     if (!cli_fits_float(number)) {
         cli_error("tempera softmax: '%s' (%s) is too large for a 32-bit float: the largest is "
-                  "3.4e38; inf is allowed",
-                  text, where);
+                  "3.40282347e+38; inf is allowed",
+                  cli_shown(text), where);
         return false;
     }
     if (scores->count == scores->capacity) {
@@ -114,8 +122,9 @@ static void print_text(const struct scores *scores, const float *probs, float te
 static json_t *to_json(const struct scores *scores, const float *probs, const float *logprobs,
                        float temperature)
 {
-    return json_pack("{s:o, s:o, s:o, s:o}", "temperature", cli_json_number((double)temperature),
-                     "probabilities", cli_json_numbers(probs, scores->count), "logprobs",
+    return json_pack("{s:o, s:o, s:o, s:o}", "temperature",
+                     cli_json_temperature((double)temperature), "probabilities",
+                     cli_json_numbers(probs, scores->count), "logprobs",
                      cli_json_numbers(logprobs, scores->count), "entropy_bits",
                      cli_json_number(cli_entropy_bits(probs, scores->count)));
 }
@@ -193,7 +202,9 @@ const struct cli_command cli_softmax = {
     .summary = "scores to probabilities at a temperature, with bars",
     .arguments = "[SCORE...]",
     .details = "Turns scores into probabilities: exp(score / T), divided by the sum. Scores come "
-               "as arguments,\nfrom a file or from stdin. -inf is a score that is masked out.",
+               "as arguments,\nfrom a file or from stdin. -inf is a score that is masked out.\nIn "
+               "JSON its "
+               "log-probability is null, and an infinite temperature is \"inf\".",
     .example = "tempera softmax 2 1 0.1 -t 0.5",
     .run = run,
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "support.h"
+#include "text.h"
 
 enum { BAR_WIDTH = 20 };
 
@@ -34,7 +35,7 @@ void cli_row_text(const struct cli_row *row, size_t column, char *text, size_t n
 {
     size_t nbytes;
     const uint8_t *bytes = cli_row_bytes(row, column, &nbytes);
-    cli_quote(bytes, nbytes, text, nbytes_text);
+    cli_quote(bytes, nbytes, CLI_TOKEN_COLUMNS, text, nbytes_text);
 }
 
 void cli_row_json(const struct cli_row *row, size_t column, json_t *object)
@@ -193,7 +194,7 @@ static void print_fate(const struct cli_explained *e, const struct tempera_token
 void cli_explained_print_tokens(const struct cli_explained *e, const struct cli_row *row)
 {
     for (size_t i = 0; i < e->n_tokens; i++) {
-        char text[64];
+        char text[CLI_TOKEN_NBYTES];
         cli_row_text(row, (size_t)e->tokens[i].column, text, sizeof text);
         printf("%s (%d): ", text, e->tokens[i].token);
         print_fate(e, &e->tokens[i]);
@@ -203,23 +204,30 @@ void cli_explained_print_tokens(const struct cli_explained *e, const struct cli_
 // ------------------------------------------------------------------------------------------------
 // JSON
 
+static json_t *parameter_json(const struct tempera_stage *stage)
+{
+    if (stage == NULL)
+        return json_null();
+    bool is_temperature = stage->kind == TEMPERA_STAGE_TEMPERATURE;
+    double parameter = parameter_of(stage);
+    return is_temperature ? cli_json_temperature(parameter) : cli_json_number(parameter);
+}
+
 json_t *cli_explained_stages_json(const struct cli_explained *e)
 {
     json_t *stages = json_array();
     for (size_t s = 0; s <= e->sampler->n_stages; s++) {
         const struct tempera_stage_report *report = &e->stages[s];
         const struct tempera_stage *stage = s == 0 ? NULL : &e->sampler->stages[s - 1];
-        double parameter = stage == NULL ? NAN : parameter_of(stage);
         json_array_append_new(stages,
                               json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:o}", "stage",
                                         stage == NULL ? "scores" : tempera_stage_name(stage->kind),
-                                        "parameter",
-                                        isnan(parameter) ? json_null() : cli_json_number(parameter),
-                                        "kept", (json_int_t)report->n_left, "mass_removed",
+                                        "parameter", parameter_json(stage), "kept",
+                                        (json_int_t)report->n_left, "mass_removed",
                                         cli_json_number(report->mass_removed), "entropy_bits",
                                         cli_json_number(report->entropy * bits_of_a_nat), "kl_bits",
                                         cli_json_number(report->divergence * bits_of_a_nat),
-                                        "temperature", cli_json_number(report->temperature)));
+                                        "temperature", cli_json_temperature(report->temperature)));
     }
     return stages;
 }

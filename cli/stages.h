@@ -19,7 +19,10 @@ struct cli_row {
 int32_t cli_row_token(const struct cli_row *row, size_t column);
 const uint8_t *cli_row_bytes(const struct cli_row *row, size_t column, size_t *nbytes);
 
-// Those bytes in one line, in quotes.
+// A token in a table: so many columns, and the bytes that they may take.
+enum { CLI_TOKEN_COLUMNS = 24, CLI_TOKEN_NBYTES = 128 };
+
+// Those bytes in one line, in quotes, of CLI_TOKEN_COLUMNS at most.
 void cli_row_text(const struct cli_row *row, size_t column, char *text, size_t nbytes_text);
 
 // Adds "token", "text" and "bytes" to an object: the text may stand for bytes that are no UTF-8.

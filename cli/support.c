@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "options.h"
+#include "text.h"
 
 static const char *const shipped_model = "tempera-kjv.gguf";
 
@@ -18,18 +19,81 @@ const char *cli_program = "tempera";
 
 void cli_error(const char *format, ...)
 {
+    char message[4096], line[8192]; // no memory is asked for: that it's out may be the message
     va_list arguments;
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    fputc('\n', stderr);
+    cli_escape(message, SIZE_MAX, line, sizeof line);
+    fprintf(stderr, "%s\n", line);
+}
+
+// The option for a struct's field that text begins with; NULL if it begins with none.
+static const char *option_of(const char *text, size_t *length)
+{
+    static const struct {
+        const char *field, *option;
+    } names[] = {
+        {"options.min_learning_rate", "--min-lr"},
+        {"options.learning_rate", "--lr"},
+        {"options.weight_decay", "--weight-decay"},
+        {"options.context", "--context"},
+        {"options.batch", "--batch"},
+        {"options.steps", "--steps"},
+        {"learning_rate", "--lr"},
+        {"context_length", "--context"},
+        {"vocab_size", "--vocab"},
+        {"n_layers", "--layers"},
+        {"n_heads", "--heads"},
+        {"n_kv_heads", "--kv-heads"},
+        {"hidden_dim", "--hidden"},
+        {"dim", "--dim"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        *length = strlen(names[i].field);
+        if (strncmp(text, names[i].field, *length) == 0 &&
+            strspn(text + *length, "_abcdefghijklmnopqrstuvwxyz") == 0)
+            return names[i].option;
+    }
+    return NULL;
+}
+
+// The library speaks of fields, which a user of the command doesn't know.
+static void name_options(const char *message, char *text, size_t nbytes)
+{
+    size_t used = 0;
+    bool begins_word = true;
+    while (*message != '\0' && used + 1 < nbytes) {
+        size_t length;
+        const char *option = begins_word ? option_of(message, &length) : NULL;
+        if (option != NULL) {
+            used += (size_t)snprintf(text + used, nbytes - used, "%s", option);
+            message += length;
+            begins_word = false;
+        } else {
+            begins_word = *message == ' ' || *message == '(';
+            text[used++] = *message++;
+        }
+    }
+    text[used < nbytes ? used : nbytes - 1] = '\0';
 }
 
 int cli_failed(const char *command, enum tempera_status status, const struct tempera_error *error)
 {
     bool has_message = error != NULL && error->message[0] != '\0';
     const char *message = has_message ? error->message : tempera_status_text(status);
+    char text[2 * sizeof error->message];
+    if (status == TEMPERA_INVALID_ARGUMENT) {
+        name_options(message, text, sizeof text);
+        message = text;
+    }
     cli_error("tempera %s: %s", command, message);
+    return status == TEMPERA_INVALID_ARGUMENT ? CLI_USAGE : CLI_FAILED;
+}
+
+int cli_cant_write(const char *command)
+{
+    cli_error("tempera %s: can't write the output: %s", command, strerror(errno));
     return CLI_FAILED;
 }
 
@@ -80,7 +144,7 @@ bool cli_set_isa(const char *command, const char *name)
     uint32_t isa = tempera_isa_from_name(name);
     if (isa == 0) {
         cli_error("tempera %s: --isa must be scalar, avx2, avx512 or neon, not '%s'", command,
-                  name);
+                  cli_shown(name));
         return false;
     }
     if (tempera_cpu_set_mask(isa) != TEMPERA_OK) {
@@ -125,11 +189,25 @@ void cli_session_close(struct cli_session *session)
 // ------------------------------------------------------------------------------------------------
 // JSON
 
+static void *json_malloc(size_t nbytes)
+{
+    return cli_realloc(NULL, nbytes);
+}
+
+// Without it jansson leaves out, in silence, what there's no memory for.
+void cli_json_begin(void)
+{
+    json_set_alloc_funcs(json_malloc, free);
+}
+
 json_t *cli_json_number(double value)
 {
-    if (isinf(value))
-        return json_string(value > 0 ? "inf" : "-inf");
-    return isnan(value) ? json_string("nan") : json_real(value);
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *cli_json_temperature(double value)
+{
+    return value == (double)INFINITY ? json_string("inf") : cli_json_number(value);
 }
 
 json_t *cli_json_numbers(const float *values, size_t count)
@@ -172,12 +250,14 @@ json_t *cli_json_text(const char *bytes, size_t nbytes)
     return string;
 }
 
-// Nine digits tell every float apart.
+// Nine digits tell every float apart. All of it is made before any of it is printed.
 static bool print_json(json_t *object, size_t style)
 {
-    int failed = json_dumpf(object, stdout, JSON_REAL_PRECISION(9) | style);
+    char *text = json_dumps(object, JSON_REAL_PRECISION(9) | style);
     json_decref(object);
-    return failed == 0 && fputc('\n', stdout) != EOF && fflush(stdout) == 0;
+    bool ok = fputs(text, stdout) != EOF && fputc('\n', stdout) != EOF && fflush(stdout) == 0;
+    free(text);
+    return ok;
 }
 
 bool cli_json_line(json_t *object)
@@ -187,48 +267,7 @@ bool cli_json_line(json_t *object)
 
 int cli_json_print(const char *command, json_t *object)
 {
-    if (!print_json(object, JSON_INDENT(2))) {
-        cli_error("tempera %s: can't write the output: %s", command, strerror(errno));
-        return CLI_FAILED;
-    }
-    return CLI_OK;
-}
-
-// ------------------------------------------------------------------------------------------------
-// Text in a terminal
-
-void cli_bar(double share, size_t width, char *text)
-{
-    static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-    if (!(share >= 0)) // a NaN has no length
-        share = 0;
-    size_t cells = (size_t)(fmin(share, 1) * (double)width * 8 + 0.5);
-    char *end = text;
-    for (size_t i = 0; i < cells / 8; i++)
-        end = stpcpy(end, "█");
-    stpcpy(end, eighths[cells % 8]);
-}
-
-void cli_quote(const uint8_t *bytes, size_t nbytes, char *text, size_t nbytes_text)
-{
-    size_t used = 0;
-    json_t *as_utf8 = json_stringn((const char *)bytes, nbytes);
-    bool escape_high = as_utf8 == NULL; // a piece of a character can't be shown as it is
-    json_decref(as_utf8);
-    text[used++] = '"';
-    for (size_t i = 0; i < nbytes && used + 6 < nbytes_text; i++) {
-        uint8_t c = bytes[i];
-        if (c == '\n')
-            used += (size_t)snprintf(text + used, nbytes_text - used, "\\n");
-        else if (c == '"' || c == '\\')
-            used += (size_t)snprintf(text + used, nbytes_text - used, "\\%c", c);
-        else if (c < 0x20 || c == 0x7F || (c > 0x7F && escape_high))
-            used += (size_t)snprintf(text + used, nbytes_text - used, "\\x%02x", c);
-        else
-            text[used++] = (char)c;
-    }
-    text[used++] = '"';
-    text[used] = '\0';
+    return print_json(object, JSON_INDENT(2)) ? CLI_OK : cli_cant_write(command);
 }
 
 double cli_entropy_bits(const float *probs, size_t count)

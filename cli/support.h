@@ -15,16 +15,20 @@
 // How the command was called: for hints that can be pasted.
 extern const char *cli_program;
 
-// Prints a line to stderr.
+// Prints a line to stderr, control characters written out.
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 // Prints "tempera COMMAND: message" for a failed library call (the status's own text where the
-// error has no message) and returns the exit code CLI_FAILED.
+// error has no message), fields of structs by the names of their options, and returns the exit
+// code: CLI_USAGE where it was an argument that the library refused.
 int cli_failed(const char *command, enum tempera_status status, const struct tempera_error *error);
 
 // Allocation that ends the program with a message when memory is out.
 void *cli_realloc(void *pointer, size_t nbytes);
 char *cli_strdup(const char *text);
+
+// Prints that stdout can't be written, and returns the exit code CLI_FAILED.
+int cli_cant_write(const char *command);
 
 // The model that ships with the command, found next to the command itself: in the installation
 // or in the source tree it was built in. NULL, with a message, if it isn't there. Freed by the
@@ -50,9 +54,14 @@ bool cli_session_open(struct cli_session *session, const char *command, const ch
 void cli_session_close(struct cli_session *session);
 
 // ------------------------------------------------------------------------------------------------
-// JSON. Infinities are the strings "inf" and "-inf"; numbers read back to the same float.
+// JSON. Numbers read back to the same float. No result is NULL: once cli_json_begin was called, the
+// program ends with a message where memory is out.
 
+void cli_json_begin(void);
+// null for what no number stands for: the logarithm of a probability of 0, the loss by an infinity.
 json_t *cli_json_number(double value);
+// A temperature, which may be "inf".
+json_t *cli_json_temperature(double value);
 json_t *cli_json_numbers(const float *values, size_t count);
 // Bytes as a JSON string; bytes that are no UTF-8 become U+FFFD.
 json_t *cli_json_text(const char *bytes, size_t nbytes);
@@ -60,16 +69,6 @@ json_t *cli_json_text(const char *bytes, size_t nbytes);
 bool cli_json_line(json_t *object);
 // Prints object and a newline to stdout, frees it, and returns the exit code.
 int cli_json_print(const char *command, json_t *object);
-
-// ------------------------------------------------------------------------------------------------
-// Text in a terminal
-
-// A bar of `width` cells for share in [0, 1], in eighths of a cell. text: 3 * width + 4 bytes.
-void cli_bar(double share, size_t width, char *text);
-
-// Bytes of a token as something that fits on one line: quoted, control bytes as \n, \x0a. text:
-// nbytes_text bytes.
-void cli_quote(const uint8_t *bytes, size_t nbytes, char *text, size_t nbytes_text);
 
 // Entropy in bits of a distribution.
 double cli_entropy_bits(const float *probs, size_t count);

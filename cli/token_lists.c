@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "support.h"
+#include "text.h"
 
 // The id at the beginning of a text, which ends at *end; -1 if there is none.
 static int32_t id_at(const char *text, const struct tempera_tokenizer *tokenizer, char **end)
@@ -21,7 +22,7 @@ static bool not_ids(const char *command, const char *option, const char *text,
                     const struct tempera_tokenizer *tokenizer)
 {
     cli_error("tempera %s: --%s takes ids of tokens, 0 to %zu, with commas between, not '%s'",
-              command, option, tempera_tokenizer_n_tokens(tokenizer) - 1, text);
+              command, option, tempera_tokenizer_n_tokens(tokenizer) - 1, cli_shown(text));
     return false;
 }
 
@@ -61,7 +62,8 @@ bool cli_token_biases(const char *command, const char *option, const struct cli_
         if (id < 0 || *end != ':' || !cli_parse_number(end + 1, &value) || !cli_fits_float(value) ||
             value == INFINITY) {
             cli_error("tempera %s: --%s takes ID:BIAS, the id from 0 to %zu, not '%s'", command,
-                      option, tempera_tokenizer_n_tokens(tokenizer) - 1, texts->items[i]);
+                      option, tempera_tokenizer_n_tokens(tokenizer) - 1,
+                      cli_shown(texts->items[i]));
             return false;
         }
         (*bias)[i] = (struct tempera_logit_bias){id, (float)value};

@@ -9,15 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <tempera/gguf.h>
 #include <tempera/train.h>
 
 #include "commands.h"
+#include "progress.h"
 #include "support.h"
 #include "input.h"
+#include "text.h"
 
 #define NOT_GIVEN UINT64_MAX
 
@@ -40,8 +41,7 @@ struct run {
     struct tempera_model *model;
     struct tempera_decoder *decoder; // for samples
     struct tempera_trainer *trainer;
-    bool has_progress_line;
-    double last_line; // seconds
+    struct cli_progress progress;
 };
 
 static volatile sig_atomic_t interrupted;
@@ -77,51 +77,23 @@ static void catch_signals(void)
     }
 }
 
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 // ------------------------------------------------------------------------------------------------
 // Progress and samples
 
-static void format_duration(double seconds, char *text, size_t nbytes)
-{
-    unsigned long total = seconds > 0 ? (unsigned long)(seconds + 0.5) : 0;
-    if (total >= 3600)
-        snprintf(text, nbytes, "%luh%02lum", total / 3600, total / 60 % 60);
-    else
-        snprintf(text, nbytes, "%lum%02lus", total / 60, total % 60);
-}
-
-static void end_progress_line(struct run *run)
-{
-    if (run->has_progress_line)
-        fputc('\n', stderr);
-    run->has_progress_line = false;
-}
-
-// One line that is redrawn in a terminal; elsewhere a line every ten seconds and at evaluations.
 static bool on_progress(void *context, const struct tempera_train_report *report)
 {
     struct run *run = context;
-    bool terminal = isatty(STDERR_FILENO), last = report->step == report->steps;
-    double now = seconds_now();
-    double pause = terminal ? 0.2 : 10;
-    if (!run->quiet && (report->evaluated || last || now - run->last_line >= pause)) {
-        char left[32], heldout[64] = "";
-        format_duration(report->seconds_left, left, sizeof left);
+    bool last = report->step == report->steps;
+    if (!run->quiet && (report->evaluated || last || cli_progress_due(&run->progress))) {
+        char left[32], heldout[64] = "", line[192];
+        cli_duration(report->seconds_left, left, sizeof left);
         if (report->evaluated)
             snprintf(heldout, sizeof heldout, "  held-out %.4f (%.4f bits/byte)",
                      report->heldout_loss, report->heldout_bits_per_byte);
-        fprintf(stderr, "%sstep %llu/%llu  loss %.4f%s  %.0f tokens/s  %s left%s",
-                terminal ? "\r\033[K" : "", (unsigned long long)report->step,
-                (unsigned long long)report->steps, report->loss, heldout, report->tokens_per_second,
-                left, terminal && !report->evaluated ? "" : "\n");
-        run->has_progress_line = terminal && !report->evaluated;
-        run->last_line = now;
+        snprintf(line, sizeof line, "step %llu/%llu  loss %.4f%s  %s left  %.0f tokens/s",
+                 (unsigned long long)report->step, (unsigned long long)report->steps, report->loss,
+                 heldout, left, report->tokens_per_second);
+        cli_progress_draw(&run->progress, line, report->evaluated);
     }
     return !interrupted;
 }
@@ -144,7 +116,7 @@ static void on_sample(void *context, const struct tempera_train_report *report)
     struct tempera_generate_options options = tempera_generate_options_default();
     options.seed = report->step;
     options.max_tokens = 48;
-    end_progress_line(run);
+    cli_progress_end(&run->progress);
     fprintf(stderr, "--- step %llu: %s", (unsigned long long)report->step, run->sample_prompt);
     tempera_generate(run->decoder, run->tokenizer, run->sample_prompt, strlen(run->sample_prompt),
                      &options, print_generated, NULL, NULL, NULL);
@@ -189,7 +161,7 @@ static bool is_read(const struct run *run, const char *path)
     if (what == NULL && run->heldout_path != NULL && same_file(path, run->heldout_path))
         what = "it is the held-out text";
     if (what != NULL)
-        cli_error("tempera train: can't write '%s': %s; choose another -o", path, what);
+        cli_error("tempera train: can't write '%s': %s; choose another -o", cli_shown(path), what);
     return what != NULL;
 }
 
@@ -224,7 +196,7 @@ static bool check_unfinished(const struct run *run)
         return true;
     cli_error("tempera train: '%s' holds a training stopped after %llu of %llu steps: go on "
               "with --resume; to begin anew, remove that file or choose another -o",
-              run->checkpoint_path, (unsigned long long)step, (unsigned long long)steps);
+              cli_shown(run->checkpoint_path), (unsigned long long)step, (unsigned long long)steps);
     return false;
 }
 
@@ -245,7 +217,8 @@ static bool read_texts(struct run *run)
         if (!add_text(run, run->texts.items[i], &run->text))
             return false;
     if (run->text.nbytes == 0) {
-        cli_error("tempera train: '%s' is empty; give a text to learn from", run->texts.items[0]);
+        cli_error("tempera train: '%s' is empty; give a text to learn from",
+                  cli_shown(run->texts.items[0]));
         return false;
     }
     return run->heldout_path == NULL || add_text(run, run->heldout_path, &run->heldout);
@@ -344,10 +317,11 @@ static enum tempera_status plan_new(struct run *run, struct tempera_model_config
         return name_option(error, "--vocab", run->vocab);
     if (status != TEMPERA_TEXT_TOO_SHORT)
         return status;
-    fprintf(stderr,
-            "the text repeats itself too much for a vocabulary of %u tokens; bytes are "
-            "taken instead\n",
-            config->vocab_size);
+    if (!run->quiet)
+        fprintf(stderr,
+                "the text repeats itself too much for a vocabulary of %u tokens; bytes are "
+                "taken instead\n",
+                config->vocab_size);
     *config = config_from(run);
     config->vocab_size = bytes_vocab;
     return plan_new(run, config, options, error);
@@ -361,6 +335,8 @@ static enum tempera_status start_new(struct run *run, struct tempera_train_optio
     enum tempera_status status = plan_new(run, &config, options, error);
     if (status != TEMPERA_OK)
         return status;
+    if (run->quiet)
+        return tempera_model_create(&run->model, &config, options->seed, error);
     fprintf(stderr,
             "%zu bytes of text: vocabulary %u, %u layers, dim %u, %u heads (%u kv), hidden %u, "
             "context %zu\n%.2f million parameters, %llu steps of %zu x %zu tokens, %zu threads\n",
@@ -420,7 +396,7 @@ static void say_how_it_goes_on(const struct run *run, const struct tempera_train
                                const struct tempera_train_options *after)
 {
     uint64_t step, steps;
-    if (!read_progress(run->checkpoint_path, &step, &steps))
+    if (run->quiet || !read_progress(run->checkpoint_path, &step, &steps))
         return;
     if (step >= after->steps)
         fprintf(stderr,
@@ -489,6 +465,19 @@ static enum tempera_status open_trainer(struct run *run, struct tempera_error *e
 // ------------------------------------------------------------------------------------------------
 // The run
 
+// A word with control characters, as most shells take it: $'a\n'.
+static void print_escaped(const char *word)
+{
+    size_t nbytes = strlen(word), nbytes_text = 10 * nbytes + 32;
+    char *text = cli_realloc(NULL, nbytes_text);
+    cli_quote((const uint8_t *)word, nbytes, SIZE_MAX, text, nbytes_text);
+    fputs("$'", stderr);
+    for (const char *c = text + 1; c[1] != '\0'; c++)
+        fprintf(stderr, *c == '\'' ? "\\%c" : "%c", *c);
+    fputc('\'', stderr);
+    free(text);
+}
+
 // An option and a word as a shell has to be given them: quoted where need be.
 static void print_words(const char *option, const char *word)
 {
@@ -496,6 +485,10 @@ static void print_words(const char *option, const char *word)
     fprintf(stderr, "%s ", option);
     if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
         fputs(word, stderr);
+        return;
+    }
+    if (cli_needs_escape(word)) {
+        print_escaped(word);
         return;
     }
     fputc('\'', stderr);
@@ -531,12 +524,14 @@ static void say_when_saved(const struct run *run)
     if (run->quiet)
         return;
     if (run->checkpoint_every == NOT_GIVEN)
-        fprintf(stderr, "a checkpoint every minute, and on Ctrl-C: %s\n", run->checkpoint_path);
+        fprintf(stderr, "a checkpoint every minute, and on Ctrl-C: %s\n",
+                cli_shown(run->checkpoint_path));
     else if (run->checkpoint_every == 0)
-        fprintf(stderr, "a checkpoint at the end and on Ctrl-C: %s\n", run->checkpoint_path);
+        fprintf(stderr, "a checkpoint at the end and on Ctrl-C: %s\n",
+                cli_shown(run->checkpoint_path));
     else
         fprintf(stderr, "a checkpoint every %llu steps, and on Ctrl-C: %s\n",
-                (unsigned long long)run->checkpoint_every, run->checkpoint_path);
+                (unsigned long long)run->checkpoint_every, cli_shown(run->checkpoint_path));
 }
 
 // How to go on once a file could not be written, be it model, checkpoint or log.
@@ -551,7 +546,8 @@ static void advise(const struct run *run, enum tempera_status status)
         fprintf(stderr,
                 "%s holds the training up to step %llu of %llu: once that is mended, the same "
                 "command with --resume goes on from there\n",
-                run->checkpoint_path, (unsigned long long)step, (unsigned long long)steps);
+                cli_shown(run->checkpoint_path), (unsigned long long)step,
+                (unsigned long long)steps);
     else if (status == TEMPERA_DISK_FULL)
         fprintf(stderr, "there is no checkpoint yet: begin again then\n");
 }
@@ -559,6 +555,7 @@ static void advise(const struct run *run, enum tempera_status status)
 static int train(struct run *run)
 {
     struct tempera_error error = {0};
+    signal(SIGPIPE, SIG_IGN); // a training goes on though nobody reads its progress any more
     enum tempera_status status = open_trainer(run, &error);
     if (status != TEMPERA_OK)
         return cli_failed("train", status, &error);
@@ -566,7 +563,7 @@ static int train(struct run *run)
     catch_signals();
     struct tempera_train_callbacks callbacks = {run, on_progress, on_sample};
     enum tempera_status ended = tempera_trainer_run(run->trainer, &callbacks, &error);
-    end_progress_line(run);
+    cli_progress_end(&run->progress);
     if (ended != TEMPERA_OK && ended != TEMPERA_STOPPED) {
         cli_failed("train", ended, &error);
         advise(run, ended);
@@ -579,9 +576,11 @@ static int train(struct run *run)
         advise(run, status);
         return CLI_FAILED;
     }
+    if (run->quiet)
+        return CLI_OK;
     if (ended == TEMPERA_STOPPED)
         print_resume_command(run);
-    fprintf(stderr, "wrote %s (%s); try:", run->out, tempera_dtype_name(run->dtype));
+    fprintf(stderr, "wrote %s (%s); try:", cli_shown(run->out), tempera_dtype_name(run->dtype));
     print_words("", cli_program);
     fprintf(stderr, " generate");
     print_words(" -m", run->out);
@@ -598,7 +597,8 @@ static bool parse_dtype(struct run *run)
         if (strcmp(run->dtype_name, tempera_dtype_name(run->dtype)) == 0)
             return true;
     }
-    cli_error("tempera train: --dtype must be f16, f32 or bf16, not '%s'", run->dtype_name);
+    cli_error("tempera train: --dtype must be f16, f32 or bf16, not '%s'",
+              cli_shown(run->dtype_name));
     return false;
 }
 
@@ -642,7 +642,7 @@ static int run_checked(struct run *run)
         return CLI_FAILED;
     if (run->resume && access(run->checkpoint_path, R_OK) != 0) {
         cli_error("tempera train: no checkpoint '%s' to resume from; leave --resume out to begin",
-                  run->checkpoint_path);
+                  cli_shown(run->checkpoint_path));
         return CLI_FAILED;
     }
     return train(run);
@@ -651,6 +651,7 @@ static int run_checked(struct run *run)
 static int run(int argc, char **argv)
 {
     struct run r = {
+        .progress = cli_progress_begin(),
         .dtype_name = "f16",
         .min_learning_rate = NAN,
         .weight_decay = NAN,
@@ -668,7 +669,7 @@ static int run(int argc, char **argv)
         {"resume", 0, CLI_FLAG, &r.resume, NULL, "go on from the checkpoint beside -o", 0, 0},
         {"steps", 0, CLI_COUNT, &r.steps, "N", "optimiser steps in all", 1, 1e15},
         {"layers", 0, CLI_COUNT, &r.layers, "N", "of the model", 1, 4096},
-        {"dim", 0, CLI_COUNT, &r.dim, "N", "width of the model", 1, 1 << 20},
+        {"dim", 0, CLI_COUNT, &r.dim, "N", "width of the model", 1, 1 << 18},
         {"heads", 0, CLI_COUNT, &r.heads, "N", "attention heads", 1, 1 << 16},
         {"kv-heads", 0, CLI_COUNT, &r.kv_heads, "N", "key and value heads; as heads", 1, 1 << 16},
         {"hidden", 0, CLI_COUNT, &r.hidden, "N", "width of the feed-forward part", 1, 1 << 20},
@@ -691,7 +692,7 @@ static int run(int argc, char **argv)
         {"seed", 0, CLI_COUNT, &r.seed, "N", "same seed, same curve; 0", 0, 9e15},
         {"threads", 0, CLI_COUNT, &r.threads, "N", "0: all processors; 0", 0, 1024},
         {"isa", 0, CLI_TEXT, &r.isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
-        {"quiet", 'q', CLI_FLAG, &r.quiet, NULL, "no progress, no samples", 0, 0},
+        {"quiet", 'q', CLI_FLAG, &r.quiet, NULL, "nothing but errors on stderr", 0, 0},
     };
     const size_t n_options = sizeof options / sizeof *options;
     int exit_code;

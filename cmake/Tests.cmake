@@ -23,6 +23,8 @@ foreach(source IN LISTS sources)
     set_tests_properties(${name} PROPERTIES TIMEOUT 300)
 endforeach()
 
+find_package(Python3 3.10 QUIET COMPONENTS Interpreter)
+
 # A script finds the command in $TEMPERA and an empty folder of its own in $TMPDIR.
 file(GLOB scripts CONFIGURE_DEPENDS tests/cli/*.sh)
 if(TARGET tempera-command)
@@ -37,8 +39,24 @@ if(TARGET tempera-command)
     endforeach()
 endif()
 
+# One call of the command after the other fails. That goes by glibc's own names for its allocator, of
+# which a sanitizer has another.
+include(CheckFunctionExists)
+check_function_exists(__libc_memalign TEMPERA_HAS_LIBC_MEMALIGN)
+if(TARGET tempera-command AND Python3_FOUND AND TEMPERA_HAS_LIBC_MEMALIGN AND NOT TEMPERA_SANITIZE
+   AND NOT CMAKE_CROSSCOMPILING)
+    add_library(tempera-faults MODULE tests/fault/inject.c)
+    target_link_libraries(tempera-faults PRIVATE ${CMAKE_DL_LIBS})
+    set_target_properties(tempera-faults PROPERTIES
+        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+    add_test(NAME cli_faults
+             COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/fault/run.py
+                     $<TARGET_FILE:tempera-command> $<TARGET_FILE:tempera-faults>
+                     ${PROJECT_SOURCE_DIR}/data/rhymes.txt ${PROJECT_BINARY_DIR}/tests/faults)
+    set_tests_properties(cli_faults PROPERTIES TIMEOUT 300 PROCESSORS 2)
+endif()
+
 # The sampler's vectors by the definitions, which need no build.
-find_package(Python3 3.10 QUIET COMPONENTS Interpreter)
 if(Python3_FOUND)
     add_test(NAME sampling_reference
              COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/sampling_reference.py

@@ -331,12 +331,12 @@ static void evaluation_fits_the_temperature(void)
     t.options.learning_rate = 1e-2f;
     CHECK_STATUS(training_begin(&t, 2, NULL), TEMPERA_OK);
     struct tempera_evaluation e;
-    CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, other, 900, 32, &e, NULL, NULL),
+    CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, other, 900, 32, NULL, NULL, &e, NULL, NULL),
                  TEMPERA_OK);
     CHECK_EQ_INT(e.best_temperature_border, TEMPERA_FIT_LOWEST); // it has learnt nothing yet
     CHECK(e.best_temperature == 0.25);
     CHECK_STATUS(tempera_trainer_run(t.trainer, NULL, NULL), TEMPERA_OK);
-    CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, other, 900, 32, &e, NULL, NULL),
+    CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, other, 900, 32, NULL, NULL, &e, NULL, NULL),
                  TEMPERA_OK);
     struct tempera_temperature_fit fit = fit_by_hand(&t, other, 900, 32);
     CHECK(fit.temperature > 0.5 && fit.temperature < 2);
@@ -358,8 +358,9 @@ static void evaluation_is_the_sum_over_windows(void)
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         struct tempera_evaluation e;
         size_t n = lengths[i];
-        CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, text, n, 0, &e, executor, NULL),
-                     TEMPERA_OK);
+        CHECK_STATUS(
+            tempera_evaluate(t.model, t.tokenizer, text, n, 0, NULL, NULL, &e, executor, NULL),
+            TEMPERA_OK);
         double nats = nats_by_hand(&t, text, n, 32);
         double bound = 1e-5 * nats; // batches of another shape round f32 scores elsewhere
         CHECK_NEAR(e.loss * (double)n, nats, bound);
@@ -388,8 +389,9 @@ static void bits_are_those_of_bytes(void)
     CHECK(n_ids < 500);
     struct tempera_evaluation e;
     struct tempera_train_report report;
-    CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, text, 1000, 16, &e, NULL, &error),
-                 TEMPERA_OK);
+    CHECK_STATUS(
+        tempera_evaluate(t.model, t.tokenizer, text, 1000, 16, NULL, NULL, &e, NULL, &error),
+        TEMPERA_OK);
     CHECK_STATUS(tempera_trainer_evaluate(t.trainer, &report, &error), TEMPERA_OK);
     double nats = nats_by_hand(&t, text, 1000, 16);
     CHECK(e.tokens == n_ids && e.bytes == 1000);
@@ -399,8 +401,9 @@ static void bits_are_those_of_bytes(void)
     CHECK_NEAR(report.heldout_bits_per_byte, e.bits_per_byte, 1e-5 * e.bits_per_byte);
 
     t.trainer->weights[3] = NAN; // a damaged model is no measurement
-    CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, text, 1000, 16, &e, NULL, &error),
-                 TEMPERA_NAN_INPUT);
+    CHECK_STATUS(
+        tempera_evaluate(t.model, t.tokenizer, text, 1000, 16, NULL, NULL, &e, NULL, &error),
+        TEMPERA_NAN_INPUT);
     CHECK(strstr(error.message, "damaged") != NULL);
     CHECK_STATUS(tempera_trainer_evaluate(t.trainer, &report, &error), TEMPERA_TRAINING_DIVERGED);
     training_end(&t);
@@ -443,7 +446,8 @@ static void a_window_taken_unasked_has_an_end(void)
     static const size_t contexts[] = {0, TEMPERA_EVALUATE_CONTEXT, LONG};
     struct tempera_evaluation e[3];
     for (size_t i = 0; i < 3; i++)
-        CHECK_STATUS(tempera_evaluate(model, tokenizer, text, LONG, contexts[i], &e[i], NULL, NULL),
+        CHECK_STATUS(tempera_evaluate(model, tokenizer, text, LONG, contexts[i], NULL, NULL, &e[i],
+                                      NULL, NULL),
                      TEMPERA_OK);
     CHECK(e[0].loss == e[1].loss);
     CHECK(e[0].loss != e[2].loss);
@@ -452,17 +456,61 @@ static void a_window_taken_unasked_has_an_end(void)
     free(text);
 }
 
+struct seen {
+    uint64_t n_calls, last, n_tokens, stop_at;
+};
+
+static bool see(void *context, uint64_t n_done, uint64_t n_tokens)
+{
+    struct seen *seen = context;
+    CHECK(seen->n_calls == 0 ? n_done == 0 : n_done > seen->last);
+    seen->n_calls++;
+    seen->last = n_done;
+    seen->n_tokens = n_tokens;
+    return n_done < seen->stop_at;
+}
+
+// 700 bytes in windows of 32 are 22 windows, eight at a time: 256, 512 and 700 bytes.
+static void evaluation_says_how_far_it_is(void)
+{
+    struct training t = training_small(humpty, sizeof humpty - 1);
+    CHECK_STATUS(training_begin(&t, 1, NULL), TEMPERA_OK);
+    char *text = wordy_text(700, 5);
+    struct tempera_evaluation e, watched;
+    struct tempera_error error;
+    struct seen seen = {.stop_at = UINT64_MAX};
+    CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, text, 700, 0, NULL, NULL, &e, NULL, NULL),
+                 TEMPERA_OK);
+    CHECK_STATUS(
+        tempera_evaluate(t.model, t.tokenizer, text, 700, 0, see, &seen, &watched, NULL, NULL),
+        TEMPERA_OK);
+    CHECK_EQ_U64(seen.n_calls, 4);
+    CHECK_EQ_U64(seen.last, 700);
+    CHECK_EQ_U64(seen.n_tokens, 700);
+    CHECK(e.loss == watched.loss && e.best_temperature == watched.best_temperature);
+    seen = (struct seen){.stop_at = 256};
+    watched = (struct tempera_evaluation){.loss = -1};
+    CHECK_STATUS(
+        tempera_evaluate(t.model, t.tokenizer, text, 700, 0, see, &seen, &watched, NULL, &error),
+        TEMPERA_STOPPED);
+    CHECK_EQ_U64(seen.n_calls, 2);
+    CHECK(watched.loss == -1);
+    CHECK_EQ_STR(error.message, "stopped before all of the text was measured");
+    free(text);
+    training_end(&t);
+}
+
 static void bad_evaluations_are_refused(void)
 {
     struct training t = training_small(humpty, sizeof humpty - 1);
     CHECK_STATUS(training_begin(&t, 0, NULL), TEMPERA_OK);
     struct tempera_evaluation e;
     struct tempera_error error;
-    CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, "", 0, 0, &e, NULL, &error),
+    CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, "", 0, 0, NULL, NULL, &e, NULL, &error),
                  TEMPERA_TEXT_TOO_SHORT);
-    CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, "abc", 3, 33, &e, NULL, &error),
+    CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, "abc", 3, 33, NULL, NULL, &e, NULL, &error),
                  TEMPERA_INVALID_ARGUMENT);
-    CHECK_STATUS(tempera_evaluate(NULL, t.tokenizer, "abc", 3, 0, &e, NULL, &error),
+    CHECK_STATUS(tempera_evaluate(NULL, t.tokenizer, "abc", 3, 0, NULL, NULL, &e, NULL, &error),
                  TEMPERA_INVALID_ARGUMENT);
     training_end(&t);
 }
@@ -498,7 +546,7 @@ static void a_rhyme_is_learnt_by_heart(void)
     CHECK_STATUS(training_begin(&t, 2, &error), TEMPERA_OK);
     CHECK_STATUS(tempera_trainer_run(t.trainer, NULL, &error), TEMPERA_OK);
     struct tempera_evaluation e;
-    CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, humpty, n, 0, &e, NULL, &error),
+    CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, humpty, n, 0, NULL, NULL, &e, NULL, &error),
                  TEMPERA_OK);
     CHECK(e.loss < 0.5);
 
@@ -508,8 +556,8 @@ static void a_rhyme_is_learnt_by_heart(void)
     struct tempera_generate_options options = tempera_generate_options_default();
     options.sampler = tempera_sampler_of(&greedy, 1);
     static const char *const prompts[] = {"Humpty D", "Humpty Dumpty sat"};
-    static const char *const expected[] = {
-        "umpty ", " on a wall,\nHumpty Dumpty had a great fall.\n"};
+    static const char *const expected[] = {"umpty ",
+                                           " on a wall,\nHumpty Dumpty had a great fall.\n"};
     for (size_t i = 0; i < 2; i++) {
         struct said said = {.nbytes = 0};
         CHECK_STATUS(tempera_decoder_rewind(decoder, 0), TEMPERA_OK);
@@ -541,6 +589,7 @@ int main(void)
         {"evaluation fits the temperature", evaluation_fits_the_temperature},
         {"held-out loss is that of the blocks", held_out_loss_is_that_of_the_blocks},
         {"a window taken unasked has an end", a_window_taken_unasked_has_an_end},
+        {"evaluation says how far it is", evaluation_says_how_far_it_is},
         {"bad evaluations are refused", bad_evaluations_are_refused},
         {"a rhyme is learnt by heart", a_rhyme_is_learnt_by_heart},
     };

@@ -36,7 +36,11 @@ TEMPERA_API void tempera_parallel_for(const struct tempera_executor *executor, s
 
 struct tempera_thread_pool;
 
-// n_threads = 0 takes the number of processors this process may run on. On success *pool is the
+// The processors this process may run on, which a container or taskset can make fewer than those
+// of the machine. At least 1.
+TEMPERA_API size_t tempera_processors(void);
+
+// n_threads = 0 takes tempera_processors(). On success *pool is the
 // caller's to close. Status: INVALID_ARGUMENT, OUT_OF_MEMORY, NO_THREADS.
 TEMPERA_API enum tempera_status tempera_thread_pool_open(struct tempera_thread_pool **pool,
                                                          size_t n_threads);

@@ -184,16 +184,20 @@ struct tempera_evaluation {
 // The longest window that is taken unasked: memory for attention grows with its square.
 enum { TEMPERA_EVALUATE_CONTEXT = 4096 };
 
+// Called, if it isn't NULL, with the tokens measured so far and those in all: at 0 and after every
+// few windows. Return false to stop.
+typedef bool tempera_evaluate_progress(void *context, uint64_t n_done, uint64_t n_tokens);
+
 // Loss of a model on text[nbytes], in windows of `context` tokens that do not overlap, each after
 // the beginning-of-text token. context 0: the model's, at most TEMPERA_EVALUATE_CONTEXT.
 // TEXT_TOO_SHORT for an empty text, OUT_OF_MEMORY for too long a context, NAN_INPUT where the
-// model's weights are damaged.
-TEMPERA_API enum tempera_status tempera_evaluate(const struct tempera_model *model,
-                                                 const struct tempera_tokenizer *tokenizer,
-                                                 const char *text, size_t nbytes, size_t context,
-                                                 struct tempera_evaluation *evaluation,
-                                                 const struct tempera_executor *executor,
-                                                 struct tempera_error *error);
+// model's weights are damaged, STOPPED if progress said so.
+TEMPERA_API enum tempera_status
+tempera_evaluate(const struct tempera_model *model, const struct tempera_tokenizer *tokenizer,
+                 const char *text, size_t nbytes, size_t context,
+                 tempera_evaluate_progress *progress, void *progress_context,
+                 struct tempera_evaluation *evaluation, const struct tempera_executor *executor,
+                 struct tempera_error *error);
 
 #ifdef __cplusplus
 }

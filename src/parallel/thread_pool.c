@@ -193,9 +193,7 @@ static void pool_parallel_for(void *self, size_t n_tasks, tempera_task *task, vo
 // ------------------------------------------------------------------------------------------------
 // Opening and closing.
 
-// The processors this process may run on, which a container or taskset can make fewer than those
-// of the machine.
-static size_t count_processors(void)
+size_t tempera_processors(void)
 {
 #ifdef __linux__
     cpu_set_t set;
@@ -226,7 +224,7 @@ enum tempera_status tempera_thread_pool_open(struct tempera_thread_pool **pool, 
     *pool = NULL;
     if (n_threads > MAX_THREADS)
         return TEMPERA_INVALID_ARGUMENT;
-    size_t n_processors = count_processors();
+    size_t n_processors = tempera_processors();
     if (n_threads == 0)
         n_threads = n_processors < MAX_THREADS ? n_processors : MAX_THREADS;
 
@@ -266,8 +264,7 @@ void tempera_thread_pool_close(struct tempera_thread_pool **pool)
     free(old);
 }
 
-const struct tempera_executor *
-tempera_thread_pool_executor(const struct tempera_thread_pool *pool)
+const struct tempera_executor *tempera_thread_pool_executor(const struct tempera_thread_pool *pool)
 {
     return pool ? &pool->executor : NULL;
 }

@@ -23,6 +23,44 @@ static void fill_window(const int32_t *tokens, size_t n, int32_t bos, size_t con
     }
 }
 
+struct watch {
+    tempera_evaluate_progress *progress; // may be NULL
+    void *context;
+};
+
+static bool goes_on(const struct watch *watch, size_t n_done, size_t n)
+{
+    return watch->progress == NULL || watch->progress(watch->context, n_done, n);
+}
+
+static enum tempera_status
+measure_watched(const struct tempera_model *model, struct tempera_workspace *workspace,
+                const int32_t *tokens, size_t n, int32_t bos, size_t batch, size_t context,
+                int32_t *scratch, double *nats, struct tempera_temperature_sums *sums,
+                size_t n_sums, const struct watch *watch, const struct tempera_executor *executor)
+{
+    int32_t *inputs = scratch, *targets = scratch + batch * context;
+    *nats = 0;
+    for (size_t at = 0; at < n;) {
+        size_t rows = 0;
+        if (!goes_on(watch, at, n))
+            return TEMPERA_STOPPED;
+        for (; rows < batch && at < n; rows++) {
+            size_t length = n - at < context ? n - at : context;
+            fill_window(tokens + at, length, bos, context, inputs + rows * context,
+                        targets + rows * context);
+            at += length;
+        }
+        enum tempera_status status = tempera_model_measure(model, workspace, inputs, targets, rows,
+                                                           context, nats, sums, n_sums, executor);
+        if (status >= TEMPERA_INVALID_ARGUMENT)
+            return status;
+    }
+    if (!goes_on(watch, n, n))
+        return TEMPERA_STOPPED;
+    return isfinite(*nats) ? TEMPERA_OK : TEMPERA_NAN_INPUT; // damaged weights give no number
+}
+
 enum tempera_status tempera_measure(const struct tempera_model *model,
                                     struct tempera_workspace *workspace, const int32_t *tokens,
                                     size_t n, int32_t bos, size_t batch, size_t context,
@@ -30,22 +68,9 @@ enum tempera_status tempera_measure(const struct tempera_model *model,
                                     struct tempera_temperature_sums *sums, size_t n_sums,
                                     const struct tempera_executor *executor)
 {
-    int32_t *inputs = scratch, *targets = scratch + batch * context;
-    *nats = 0;
-    for (size_t at = 0; at < n;) {
-        size_t rows = 0;
-        for (; rows < batch && at < n; rows++) {
-            size_t length = n - at < context ? n - at : context;
-            fill_window(tokens + at, length, bos, context, inputs + rows * context,
-                        targets + rows * context);
-            at += length;
-        }
-        enum tempera_status status = tempera_model_measure(
-            model, workspace, inputs, targets, rows, context, nats, sums, n_sums, executor);
-        if (status >= TEMPERA_INVALID_ARGUMENT)
-            return status;
-    }
-    return isfinite(*nats) ? TEMPERA_OK : TEMPERA_NAN_INPUT; // damaged weights give no number
+    const struct watch nobody = {NULL, NULL};
+    return measure_watched(model, workspace, tokens, n, bos, batch, context, scratch, nats, sums,
+                           n_sums, &nobody, executor);
 }
 
 // Where the best temperature of a trained model usually lies, each is 2^(1/3) of the one before,
@@ -102,11 +127,13 @@ static size_t default_context(const struct tempera_model *model)
     return most < TEMPERA_EVALUATE_CONTEXT ? most : TEMPERA_EVALUATE_CONTEXT;
 }
 
-enum tempera_status
-tempera_evaluate(const struct tempera_model *model, const struct tempera_tokenizer *tokenizer,
-                 const char *text, size_t nbytes, size_t context,
-                 struct tempera_evaluation *evaluation, const struct tempera_executor *executor,
-                 struct tempera_error *error)
+enum tempera_status tempera_evaluate(const struct tempera_model *model,
+                                     const struct tempera_tokenizer *tokenizer, const char *text,
+                                     size_t nbytes, size_t context,
+                                     tempera_evaluate_progress *progress, void *progress_context,
+                                     struct tempera_evaluation *evaluation,
+                                     const struct tempera_executor *executor,
+                                     struct tempera_error *error)
 {
     if (error != NULL)
         *error = (struct tempera_error){.status = TEMPERA_OK};
@@ -139,8 +166,9 @@ tempera_evaluate(const struct tempera_model *model, const struct tempera_tokeniz
     struct tempera_temperature_sums sums[N_TEMPERATURES] = {{0}};
     for (size_t k = 0; k < N_TEMPERATURES; k++)
         sums[k].temperature = temperatures[k];
-    status = tempera_measure(model, workspace, ids, n_ids, tempera_tokenizer_bos(tokenizer), batch,
-                             context, scratch, &nats, sums, N_TEMPERATURES, executor);
+    const struct watch watch = {progress, progress_context};
+    status = measure_watched(model, workspace, ids, n_ids, tempera_tokenizer_bos(tokenizer), batch,
+                             context, scratch, &nats, sums, N_TEMPERATURES, &watch, executor);
     if (status == TEMPERA_OK)
         fill_evaluation(evaluation, nats, sums, n_ids, nbytes);
 done:
@@ -155,6 +183,8 @@ done:
                                   "no memory to measure in windows of %zu tokens: give a smaller "
                                   "context",
                                   context);
+    if (status == TEMPERA_STOPPED)
+        return tempera_train_fail(error, status, "stopped before all of the text was measured");
     if (status != TEMPERA_OK)
         return tempera_train_fail(error, status, "the text could not be measured: %s",
                                   tempera_status_text(status));

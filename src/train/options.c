@@ -63,12 +63,14 @@ enum tempera_status tempera_train_options_check(const struct tempera_train_optio
     if (o->batch > INT32_MAX / o->context)
         return tempera_train_fail(error, invalid,
                                   "options.batch * options.context must be below 2^31");
+    char to_rate[64];
+    snprintf(to_rate, sizeof to_rate, "from 0 to learning_rate (%g)", (double)o->learning_rate);
     const struct rule rules[] = {
         {"learning_rate", o->learning_rate, o->learning_rate > 0 && o->learning_rate < INFINITY,
          "above 0"},
         {"min_learning_rate", o->min_learning_rate,
          o->min_learning_rate >= 0 && o->min_learning_rate <= o->learning_rate,
-         "from 0 to learning_rate"},
+         to_rate},
         {"weight_decay", o->weight_decay, o->weight_decay >= 0 && o->weight_decay < INFINITY,
          "at least 0"},
         {"beta1", o->beta1, o->beta1 >= 0 && o->beta1 < 1, "in [0, 1)"},

@@ -24,12 +24,12 @@ err_has "context"
 run 1 train text.txt -o m.gguf --vocab 60000 --steps 2
 err_has "vocabulary"
 err_has "--vocab 60000"
-run 1 train text.txt -o m.gguf --vocab 100 --steps 2
+run 2 train text.txt -o m.gguf --vocab 100 --steps 2
 err_has "--vocab 100"
 # Unasked, a text that gives no such vocabulary is learnt byte by byte.
 awk 'BEGIN { for (i = 0; i < 9000; i++) print "hello world" }' >same.txt
 run 0 train same.txt -o same.gguf --layers 1 --dim 16 --heads 2 --hidden 32 --context 32 --batch 2 \
-    --steps 2 --quiet
+    --steps 2
 err_has "bytes are taken instead"
 run 0 info -m same.gguf
 rm same.gguf same.state.gguf same.log.jsonl
@@ -37,8 +37,35 @@ run 2 train text.txt -o m.gguf --dtype q4
 err_has "f16, f32 or bf16"
 run 2 train text.txt -o m.gguf --layers x
 run 2 train text.txt -o m.gguf --layers -1
-run 1 train text.txt -o m.gguf $small --dim 15
-err_has "dim"
+run 2 train text.txt -o m.gguf $small --dim 15
+err_has "--dim (15) must be --heads (2) times an even number"
+
+# A wrong command line is exit code 2, and the message has the command's words.
+while read -r words; do
+    read -r message
+    run 2 train text.txt -o m.gguf $small $words
+    err_has "tempera train: $message"
+    out_is_empty
+done <<'END'
+--heads 3
+--dim (16) must be --heads (3) times an even number
+--heads 4 --kv-heads 3
+--kv-heads (3) must divide --heads (4)
+--lr 0.001 --min-lr 0.002
+--min-lr must be from 0 to --lr (0.001), not 0.002
+--batch 65536 --context 1048576
+--batch * --context must be below 2^31
+--vocab 256
+--vocab 256: a vocabulary of 256 tokens; from 257 on can be learned
+--dim 262145
+--dim must be a whole number from 0 to 262144, not '262145'
+--lr 0
+--lr must be a number from 1e-09 to 1, not '0'
+--minutes inf
+--minutes must be a number from 0 to 1000000, not 'inf'
+--resume=yes
+--resume=yes: this option takes no value
+END
 
 # Training: the output.
 run 1 train text.txt -o no-such-folder/m.gguf $small
@@ -112,6 +139,14 @@ err_has "--stop"
 run 2 generate -m m.gguf -t -1
 err_has "--temperature"
 run 2 generate -m m.gguf -t abc
+for number in 1e50 3.5e38 -inf nan; do
+    run 2 generate -m m.gguf -t $number
+    err_has "--temperature must be a number from 0 to 3.40282347e+38, or inf, not '$number'"
+    run 2 explain -m m.gguf -t 1,$number
+    err_has "from 0 to 3.40282347e+38, or inf, not '$number'"
+done
+run 2 eval -m m.gguf text.txt --context 33
+err_has "a context of 33 is more than the model's 32 (--context)"
 run 2 generate -m m.gguf --typical-p 1.5
 err_has "--typical-p must be"
 run 2 generate -m m.gguf --top-n-sigma -1

@@ -6,7 +6,7 @@ rhymes="$SOURCE/data/rhymes.txt"
 head -c 4000 "$rhymes" >text.txt
 small="--layers 2 --dim 32 --heads 2 --hidden 64 --context 64 --batch 4 --vocab 257 --threads 2"
 
-run 0 train text.txt -o whole.gguf $small --steps 40 --quiet --dtype f32
+run 0 train text.txt -o whole.gguf $small --steps 40 --dtype f32
 err_has "wrote whole.gguf"
 [ "$(wc -l <whole.log.jsonl)" -ge 40 ] || fail "the loss log has a line a step"
 
@@ -134,7 +134,7 @@ run 0 info -m whole.gguf --json
 out_has '"layers": 2'
 
 # What the command says to try next works in a shell.
-run 0 train text.txt -o "it's mine.gguf" $small --steps 1 --quiet -p 'Who "is'
+run 0 train text.txt -o "it's mine.gguf" $small --steps 1 -p 'Who "is'
 err_has "tempera generate -m 'it'\''s mine.gguf' -p 'Who \"is'"
 
 # A file name need not be UTF-8; JSON has to be.

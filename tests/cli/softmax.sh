@@ -27,7 +27,7 @@ out_has '0.0474258736'
 run 0 softmax -1 2 --json
 out_has '0.0474258736'
 run 0 softmax -t 2 -1 -2.5e1 -inf --json
-out_has '"-inf"'
+out_has 'null'
 
 # The ends of temperature: ties at the top, and all equal.
 run 0 softmax 3 3 1 -t 0 --json
@@ -48,7 +48,7 @@ out_has "(the 24 most likely of 262144)"
 
 # What is wrong is said, with the exit code of its kind.
 run 2 softmax 2 1 -t abc
-err_has "--temperature must be a number from 0 up, or inf, not 'abc'"
+err_has "--temperature must be a number from 0 to 3.40282347e+38, or inf, not 'abc'"
 out_is_empty
 run 2 softmax 2 1 -t -1
 err_has "not '-1'"
@@ -64,8 +64,13 @@ run 2 softmax 2 x1
 err_has "'x1'"
 run 2 softmax
 err_has "/tempera softmax 2 1 0.1'"
-run 1 softmax nan 1
-err_has "NaN"
+run 2 softmax 3 nan 1
+err_has "score 2, 'nan' (an argument), is NaN"
+run 2 softmax "3 1,2" 4 -nan
+err_has "score 5, '-nan' (an argument), is NaN"
+printf '1 2\n3 NAN\n' >nan.txt
+run 1 softmax -f nan.txt
+err_has "score 4, 'NAN' (line 2), is NaN"
 run 1 softmax -- -inf -inf
 run 1 softmax -f no-such-file
 err_has "no-such-file"
