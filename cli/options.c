@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <float.h>
 #include <getopt.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,6 +65,37 @@ static bool range_error(const struct cli_command *command, const struct cli_opti
     return false;
 }
 
+bool cli_has_decimal_comma(const char *text)
+{
+    const char *digits = "0123456789";
+    text += text[0] == '-';
+    size_t whole = strspn(text, digits), part;
+    if (whole == 0 || text[whole] != ',')
+        return false;
+    part = strspn(text + whole + 1, digits);
+    return part > 0 && text[whole + 1 + part] == '\0';
+}
+
+static bool locale_has_decimal_comma(void)
+{
+    locale_t user = newlocale(LC_NUMERIC_MASK, "", (locale_t)0);
+    bool comma = user != (locale_t)0 && strcmp(nl_langinfo_l(RADIXCHAR, user), ",") == 0;
+    if (user != (locale_t)0)
+        freelocale(user);
+    return comma;
+}
+
+void cli_hint_decimal_comma(const char *command, const char *text, bool likely)
+{
+    const char *number = text + (text[0] == '-');
+    if (!cli_has_decimal_comma(text) ||
+        (!likely && number[0] != '0' && !locale_has_decimal_comma()))
+        return;
+    int whole = (int)strcspn(text, ",");
+    cli_error("tempera %s: note: %s was read as two numbers; a fraction has a point: %.*s.%s",
+              command, text, whole, text, text + whole + 1);
+}
+
 static bool append_number(const struct cli_command *command, const struct cli_option *option,
                           const char *text)
 {
@@ -83,6 +116,8 @@ static bool append_number(const struct cli_command *command, const struct cli_op
         }
     }
     free(copy);
+    if (ok)
+        cli_hint_decimal_comma(command->name, text, false);
     return ok;
 }
 

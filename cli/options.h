@@ -56,6 +56,13 @@ bool cli_options_parse(const struct cli_command *command, const struct cli_optio
                        size_t n_options, int argc, char **argv, struct cli_texts *positionals,
                        int *exit_code);
 
+// True for "0,5" and the like: two numbers here, and one where decimals have a comma.
+bool cli_has_decimal_comma(const char *text);
+
+// Tells who wrote such a thing what it was read as, if one number may have been meant: it begins
+// with 0, the locale has a comma, or `likely`.
+void cli_hint_decimal_comma(const char *command, const char *text, bool likely);
+
 // Frees the lists that parsing made.
 void cli_options_free(const struct cli_option *options, size_t n_options,
                       struct cli_texts *positionals);

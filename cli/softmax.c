@@ -71,6 +71,16 @@ static bool append_scores(struct scores *scores, char *text, const char *where)
     return ok;
 }
 
+// One hint is enough; where all words look like it, it is likely.
+static void hint_decimal_commas(const struct cli_texts *words)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < words->count; i++)
+        n += cli_has_decimal_comma(words->items[i]);
+    if (n > 0 && n == words->count)
+        cli_hint_decimal_comma("softmax", words->items[0], n > 1);
+}
+
 static bool read_scores(struct scores *scores, const char *path)
 {
     size_t nbytes;
@@ -175,6 +185,7 @@ static int run(int argc, char **argv)
     }
     if (ok) {
         exit_code = CLI_USAGE;
+        hint_decimal_commas(&words);
         for (size_t i = 0; ok && i < words.count; i++) {
             char *copy = cli_strdup(words.items[i]);
             ok = append_scores(&scores, copy, "an argument");

@@ -2,6 +2,7 @@
 // tempera train: a model from the user's own text. What isn't given is picked from the text's
 // size and the time; Ctrl-C finishes the step, saves and says how to go on.
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <math.h>
 #include <signal.h>
@@ -68,13 +69,12 @@ static void on_interrupt(int signal_number)
 // SIGHUP: the terminal was closed, or the connection lost; who ignores it (nohup) trains on.
 static void catch_signals(void)
 {
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     const struct sigaction action = {.sa_handler = on_interrupt};
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
-        struct sigaction before;
-        if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-            sigaction(signals[i], &action, NULL);
-    }
+    struct sigaction before;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -175,6 +175,21 @@ static bool check_output(const struct run *run, const char *path)
         return true;
     cli_error("tempera train: %s; choose another -o", error.message);
     return false;
+}
+
+// The log is added to, not replaced. One that isn't there yet is made beside the checkpoint.
+static bool check_log(const struct run *run)
+{
+    if (is_read(run, run->log_path))
+        return false;
+    int fd = open(run->log_path, O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC);
+    int reason = fd < 0 && errno != ENOENT && errno != ENXIO ? errno : 0; // ENXIO: a pipe
+    if (fd >= 0)
+        close(fd);
+    if (reason != 0)
+        cli_error("tempera train: can't write '%s': %s; choose another -o",
+                  cli_shown(run->log_path), strerror(reason));
+    return reason == 0;
 }
 
 // How far the training in a checkpoint is; false if there is none.
@@ -345,8 +360,8 @@ static enum tempera_status start_new(struct run *run, struct tempera_train_optio
             1e-6 * (double)tempera_model_config_n_parameters(&config),
             (unsigned long long)options->steps, options->batch, options->context, n_threads);
     if (run->text.n_borders > 0)
-        fprintf(stderr, "%zu documents: their ends are learnt, too (--one-document: not)\n",
-                run->text.n_borders + 1);
+        fprintf(stderr, "the ends of documents within it, %zu, are learnt (--one-document: not)\n",
+                run->text.n_borders);
     return tempera_model_create(&run->model, &config, options->seed, error);
 }
 
@@ -638,7 +653,7 @@ static int run_checked(struct run *run)
     run->log_path = with_ending(run->out, ".log.jsonl");
     run->name = base_name(run->out);
     if (!check_output(run, run->out) || !check_output(run, run->checkpoint_path) ||
-        is_read(run, run->log_path) || (!run->resume && !check_unfinished(run)) || !read_texts(run))
+        !check_log(run) || (!run->resume && !check_unfinished(run)) || !read_texts(run))
         return CLI_FAILED;
     if (run->resume && access(run->checkpoint_path, R_OK) != 0) {
         cli_error("tempera train: no checkpoint '%s' to resume from; leave --resume out to begin",

@@ -166,6 +166,8 @@ static void places_that_cannot_be_written(void)
     CHECK_STATUS(save("/dev/null", 1, &error), TEMPERA_IO_ERROR);
     CHECK(strstr(error.message, "no ordinary file") != NULL);
     CHECK_STATUS(save("", 1, &error), TEMPERA_IO_ERROR);
+    CHECK_STATUS(tempera_gguf_save_check("", &error), TEMPERA_IO_ERROR);
+    CHECK_STATUS(tempera_gguf_save_check("no/such/folder/", &error), TEMPERA_IO_ERROR);
     CHECK_EQ_INT(mkdir(temporary, 0700), 0); // in the way of the temporary file
     CHECK_STATUS(save(path, 1, &error), TEMPERA_IO_ERROR);
     CHECK_EQ_INT(rmdir(temporary), 0);

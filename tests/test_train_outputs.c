@@ -296,7 +296,7 @@ static void what_differs_is_named(void)
     t = training_small(text, WORDY);
     t.corpus.borders = borders;
     t.corpus.n_borders = 2;
-    check_resume_says(&t, "was 1 document, and is 3 here");
+    check_resume_says(&t, "has 0 borders between documents, and 2 here");
     remove_files();
     free(text);
     free(other);

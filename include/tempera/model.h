@@ -230,8 +230,8 @@ TEMPERA_API struct tempera_generate_options tempera_generate_options_default(voi
 // Its token is t, its history c and s, its text what t adds to the prompt; one token may have
 // several columns. Everything that a sampler does acts on these columns, and from the second token
 // on on the model's rows. Tokens of the prompt are never given to the callback, and don't count.
-//     - White space belongs to w as a whole, since its last character may belong to what follows, and
-//       both ways of that have columns
+//     - White space belongs to w as a whole, since its last character may belong to what follows,
+//       and both ways of that have columns
 //     - Of w, the last 32 bytes are looked at, from where a token begins: of a longer word (in
 //       scripts without spaces, of a sentence) the tokens before that stay as they are
 //     - Where c is empty, bos stands for it; without a bos, the prompt's first token

@@ -24,7 +24,8 @@
 extern "C" {
 #endif
 
-// For checkpoint_every. In the end, and when the caller stops the training, there is one in any case.
+// For checkpoint_every. In the end, and when the caller stops the training, there is one in any
+// case.
 enum {
     TEMPERA_CHECKPOINT_BY_TIME = 0, // once a minute, or as often as takes a tenth of the time. A
                                     // kill costs a minute, a step, or ten times what writing takes

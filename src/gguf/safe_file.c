@@ -27,8 +27,8 @@ struct tempera_safe_file {
 // ------------------------------------------------------------------------------------------------
 // Opening
 
-// What a symbolic link says, as seen from the folder that the link is in; freed by the caller. NULL,
-// with errno, if there is none or memory is out.
+// What a symbolic link says, as seen from the folder that the link is in; freed by the caller.
+// NULL, with errno, if there is none or memory is out.
 static char *follow_link(const char *path)
 {
     char target[4096];
@@ -73,7 +73,7 @@ static enum tempera_status resolve(struct tempera_safe_file *file, const char *p
 {
     struct stat info;
     file->path = realpath(path, NULL);
-    if (file->path == NULL && errno == ENOENT)
+    if (file->path == NULL && errno == ENOENT && path[0] != '\0')
         file->path = place_of_new(path);
     if (file->path == NULL)
         return tempera_fail_system(error, "write", path, errno);

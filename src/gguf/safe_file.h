@@ -9,8 +9,8 @@
 //         status = tempera_safe_file_write(file, data, nbytes, error);    // as often as needed
 //     status = tempera_safe_file_close(&file, status, error);
 //
-// A symbolic link is followed: the file it names is replaced or made, not the link. Two writers of one
-// path, in one process or two, are kept apart by a lock: the second gets IO_ERROR.
+// A symbolic link is followed: the file it names is replaced or made, not the link. Two writers of
+// one path, in one process or two, are kept apart by a lock: the second gets IO_ERROR.
 #ifndef TEMPERA_GGUF_SAFE_FILE_H
 #define TEMPERA_GGUF_SAFE_FILE_H
 

@@ -15,8 +15,8 @@
 // ------------------------------------------------------------------------------------------------
 // The prompt
 
-// Bytes before `at` that show what word w goes on with: some characters, whole ones, that don't begin
-// with what may be taken for an English ending.
+// Bytes before `at` that show what word w goes on with: some characters, whole ones, that don't
+// begin with what may be taken for an English ending.
 static size_t lead_of(const uint8_t *text, size_t settled, size_t at)
 {
     const size_t enough = 16;

@@ -30,12 +30,12 @@ struct tempera_crossings {
     size_t n_items;
 };
 
-// The crossings of text[nbytes]: those in the encodings of all texts that begin with it, except that
-// what ends in white space, or within a character, is also taken to be followed by any letter, and
-// by any character that it can become, whether or not the vocabulary would merge the two.
-//   n_lead  bytes at the beginning that are encoded already, up to where a token ends: they only say
-//           how the words go on. Prefixes begin after them. What would change those tokens, because
-//           a merge reaches across that place, is not looked for
+// The crossings of text[nbytes]: those in the encodings of all texts that begin with it, except
+// that what ends in white space, or within a character, is also taken to be followed by any letter,
+// and by any character that it can become, whether or not the vocabulary would merge the two.
+//   n_lead  bytes at the beginning that are encoded already, up to where a token ends: they only
+//           say how the words go on. Prefixes begin after them. What would change those tokens,
+//           because a merge reaches across that place, is not looked for
 // Encodes about one short word for each token of the vocabulary. OK or OUT_OF_MEMORY.
 enum tempera_status tempera_crossings_find(struct tempera_crossings *crossings,
                                            const struct tempera_tokenizer *tokenizer,

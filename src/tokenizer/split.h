@@ -20,8 +20,8 @@ size_t tempera_split_word(const uint8_t *text, size_t nbytes);
 size_t tempera_split_settled(const uint8_t *text, size_t nbytes);
 
 // What may follow a text, as far as its words depend on it: text[nbytes] ends in white space, in an
-// unfinished English ending, or within a character. Writes to endings[TEMPERA_MOST_ENDINGS] examples of it, the first of which is
-// nothing at all, and returns how many there are.
+// unfinished English ending, or within a character. Writes to endings[TEMPERA_MOST_ENDINGS]
+// examples of it, the first of which is nothing at all, and returns how many there are.
 enum { TEMPERA_MOST_ENDINGS = 8 };
 
 struct tempera_ending {

@@ -69,8 +69,8 @@ static inline uint32_t tempera_tokenizer_find_merge(const struct tempera_tokeniz
                : TEMPERA_NO_MERGE;
 }
 
-// The ids[end - begin], at most, of bytes begin to end of text[nbytes], in the text's own words: what
-// encoding the whole gives there, if tokens end at both places.
+// The ids[end - begin], at most, of bytes begin to end of text[nbytes], in the text's own words:
+// what encoding the whole gives there, if tokens end at both places.
 enum tempera_status tempera_tokenizer_encode_part(const struct tempera_tokenizer *tokenizer,
                                                   const uint8_t *text, size_t nbytes, size_t begin,
                                                   size_t end, int32_t *ids, size_t *n_ids);

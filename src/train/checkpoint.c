@@ -341,13 +341,12 @@ static enum tempera_status compare_texts(const struct state *saved, const struct
     const enum tempera_status mismatch = TEMPERA_STATE_MISMATCH;
     bool same_whole = saved->knows_whole && saved->whole_digest == own->whole_digest;
     if (saved->n_borders != own->n_borders)
-        return tempera_train_fail(
-            error, mismatch,
-            "the state's text was %llu document%s, and is %llu here: name the "
-            "texts that the training began with, and cut them into documents "
-            "in the same way",
-            (unsigned long long)saved->n_borders + 1, saved->n_borders == 0 ? "" : "s",
-            (unsigned long long)own->n_borders + 1);
+        return tempera_train_fail(error, mismatch,
+                                  "the state's text has %llu borders between documents, and %llu "
+                                  "here: name the texts that the training began with, and cut them "
+                                  "into documents in the same way",
+                                  (unsigned long long)saved->n_borders,
+                                  (unsigned long long)own->n_borders);
     if (saved->text_digest != own->text_digest && !same_whole)
         return tempera_train_fail(error, mismatch,
                                   "the state belongs to another text: name the texts that the "
@@ -442,6 +441,7 @@ enum tempera_status tempera_trainer_resume(struct tempera_trainer *t, const char
     memcpy(t->first, values[1], t->n * sizeof *block);
     memcpy(t->second, values[2], t->n * sizeof *block);
     t->step = state.step;
+    t->is_stale = state.n_pending > 0;
 done:
     free(block);
     tempera_gguf_close(&gguf);

@@ -351,6 +351,9 @@ static enum tempera_status open_outputs(struct tempera_trainer *t, struct temper
     if (status == TEMPERA_OK && t->log.path != NULL)
         status = t->log.fd < 0 ? tempera_loss_log_create(&t->log, error)
                                : tempera_loss_log_catch_up(&t->log, error);
+    if (status == TEMPERA_OK && t->is_stale && t->checkpoint_path != NULL)
+        status = tempera_trainer_save(t, t->checkpoint_path, error);
+    t->is_stale &= status != TEMPERA_OK;
     return status;
 }
 

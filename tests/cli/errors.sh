@@ -58,11 +58,11 @@ done <<'END'
 --vocab 256
 --vocab 256: a vocabulary of 256 tokens; from 257 on can be learned
 --dim 262145
---dim must be a whole number from 0 to 262144, not '262145'
+--dim must be a whole number from 1 to 262144, not '262145'
 --lr 0
 --lr must be a number from 1e-09 to 1, not '0'
 --minutes inf
---minutes must be a number from 0 to 1000000, not 'inf'
+--minutes must be a number from 0.01 to 1000000, not 'inf'
 --resume=yes
 --resume=yes: this option takes no value
 END
@@ -71,7 +71,7 @@ END
 run 1 train text.txt -o no-such-folder/m.gguf $small
 err_has "no-such-folder"
 run 1 train text.txt -o text.txt/m.gguf $small
-err_has "is a file, not a folder"
+err_has "Not a directory"
 run 1 train text.txt -o m.gguf $small --resume
 err_has "no checkpoint"
 [ ! -e m.gguf ] || fail "a failed training left a model"
@@ -105,7 +105,7 @@ if [ "$(id -u)" -eq 0 ] && mkdir disk && mount -t tmpfs -o size=64k tmpfs disk 2
     echo old >disk/m.gguf
     run 1 train text.txt -o disk/m.gguf $small
     err_has "space"
-    err_has "free some space, then the same command"
+    err_has "free some space, or allow larger files"
     checks=$((checks + 1))
     [ "$(cat disk/m.gguf)" = old ] || fail "a full disk lost the old model"
     umount disk

@@ -144,7 +144,8 @@ run 0 info -m "$odd"
 out_has "layers"
 run 0 info -m "$odd" --json
 out_has '"layers": 2'
-run 0 eval -m "$odd" "$odd" --json
+cp text.txt "$odd.txt"
+run 0 eval -m "$odd" "$odd.txt" --json
 out_has '"bits_per_byte"'
 
 finish

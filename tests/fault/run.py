@@ -131,9 +131,9 @@ def check_training(start):
         found = contents(place)
         if check_result(arguments, n, name, result, b""):
             check(found == new, arguments, f"call {n}, {name}: success, with other files")
-        for file in ("m.gguf", "m.state.gguf"):
-            check(found[file] in (old[file], new[file]), arguments,
-                  f"call {n}, {name}: {file} is neither the old one nor the new one")
+        check(found["m.gguf"] in (old["m.gguf"], new["m.gguf"]), arguments,
+              f"call {n}, {name}: the model is neither the old one nor the new one")
+        # a state may hold a line that the log lacks; what it is worth shows when it is taken up
         if tuple(found.values()) not in gone_on:
             again = run(arguments, place)
             check(again.returncode == 0 and contents(place) == new, arguments,
