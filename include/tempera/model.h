@@ -57,8 +57,10 @@ TEMPERA_API enum tempera_status tempera_model_create(struct tempera_model **mode
                                                      const struct tempera_model_config *config,
                                                      uint64_t seed, struct tempera_error *error);
 
-// From a GGUF file with general.architecture = "llama" and F32, F16 or BF16 tensors. BAD_MODEL
-// names the key or tensor that is missing or has the wrong shape; UNSUPPORTED its type.
+// From a GGUF file with general.architecture = "llama" and F32, F16 or BF16 tensors. Keys are read
+// by value: a number may be stored in any type of integer or float that holds it, and as an array
+// of equal ones. BAD_MODEL names the key or tensor that is missing or has the wrong shape;
+// UNSUPPORTED its type, a key that would change the scores, or the part of a model that the file is.
 TEMPERA_API enum tempera_status tempera_model_from_gguf(struct tempera_model **model,
                                                         const struct tempera_gguf *gguf,
                                                         struct tempera_error *error);
