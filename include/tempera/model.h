@@ -151,8 +151,9 @@ tempera_model_loss(const struct tempera_model *model, struct tempera_workspace *
 // A sequence with its KV cache.
 struct tempera_decoder;
 
-// n_context: positions to make room for, at most the model's context_length; 0 takes that. The
-// model and the executor are borrowed until the close.
+// n_context: positions that there can be, at most the model's context_length; 0 takes that. Memory
+// is taken for those that are reached, twice their number at most, so a long context costs nothing
+// before it is used. The model and the executor are borrowed until the close.
 TEMPERA_API enum tempera_status tempera_decoder_open(struct tempera_decoder **decoder,
                                                      const struct tempera_model *model,
                                                      size_t n_context,
@@ -161,7 +162,7 @@ TEMPERA_API enum tempera_status tempera_decoder_open(struct tempera_decoder **de
 TEMPERA_API void tempera_decoder_close(struct tempera_decoder **decoder);
 
 // Appends tokens[n] and, if logits is not NULL, writes the scores [V] after the last of them.
-// CONTEXT_FULL, TOKEN_OUT_OF_RANGE: nothing is appended.
+// CONTEXT_FULL, TOKEN_OUT_OF_RANGE, OUT_OF_MEMORY: nothing is appended, and the decoder is as it was.
 TEMPERA_API enum tempera_status tempera_decoder_append(struct tempera_decoder *decoder,
                                                        const int32_t *tokens, size_t n,
                                                        float *logits);

@@ -34,8 +34,9 @@ struct generation {
     tempera_generate_callback *callback;
     void *context;
 
-    size_t vocab;         // V of the model
-    int32_t *ids;         // [capacity]: what the decoder holds, for sliding
+    size_t vocab; // V of the model
+    int32_t *ids; // [n_ids]: what the decoder holds, for sliding
+    size_t n_ids;
     float *model_logits;  // [V], of the last token
     const float *logits;  // [n_logits], of this step
     size_t n_logits;      // V, or the columns of the first row
@@ -103,10 +104,9 @@ static enum tempera_status mask_unknown(struct generation *g)
 static enum tempera_status open_generation(struct generation *g)
 {
     size_t state_nbytes = tempera_sampler_state_nbytes(&g->options->sampler);
-    g->ids = tempera_alloc(tempera_decoder_capacity(g->decoder), sizeof *g->ids);
     g->model_logits = tempera_alloc(g->vocab, sizeof *g->model_logits);
     g->state = tempera_alloc(1, state_nbytes);
-    if (g->ids == NULL || g->model_logits == NULL || g->state == NULL)
+    if (g->model_logits == NULL || g->state == NULL)
         return TEMPERA_OUT_OF_MEMORY;
     enum tempera_status status = mask_unknown(g);
     if (status == TEMPERA_OK)
@@ -132,6 +132,18 @@ static enum tempera_status make_room(struct generation *g, size_t n)
     return status == TEMPERA_OK ? tempera_decoder_append(g->decoder, g->ids, kept, NULL) : status;
 }
 
+static bool reserve_ids(struct generation *g, size_t n)
+{
+    if (n <= g->n_ids)
+        return true;
+    int32_t *ids = realloc(g->ids, 2 * n * sizeof *ids); // n is at most the context, of 2^24
+    if (ids == NULL)
+        return false;
+    g->ids = ids;
+    g->n_ids = 2 * n;
+    return true;
+}
+
 // drawn: what sampling said of the one token; NULL for those of the prompt.
 static enum tempera_status append(struct generation *g, const int32_t *ids, size_t n,
                                   const struct tempera_sample_result *drawn)
@@ -139,7 +151,10 @@ static enum tempera_status append(struct generation *g, const int32_t *ids, size
     enum tempera_status status = make_room(g, n);
     if (status != TEMPERA_OK)
         return status;
-    memcpy(g->ids + tempera_decoder_length(g->decoder), ids, n * sizeof *ids);
+    size_t length = tempera_decoder_length(g->decoder);
+    if (!reserve_ids(g, length + n))
+        return TEMPERA_OUT_OF_MEMORY;
+    memcpy(g->ids + length, ids, n * sizeof *ids);
     status = tempera_decoder_append(g->decoder, ids, n, g->model_logits);
     for (size_t i = 0; i < n && status == TEMPERA_OK; i++)
         status = tempera_sampler_accept(g->state, ids[i], drawn);
