@@ -101,9 +101,14 @@ size_t tempera_decoder_capacity(const struct tempera_decoder *decoder)
     return decoder->capacity;
 }
 
-const struct tempera_model_config *tempera_decoder_config(const struct tempera_decoder *decoder)
+const struct tempera_model *tempera_decoder_model(const struct tempera_decoder *decoder)
 {
-    return &decoder->model->config;
+    return decoder->model;
+}
+
+const struct tempera_executor *tempera_decoder_executor(const struct tempera_decoder *decoder)
+{
+    return decoder->executor;
 }
 
 enum tempera_status tempera_decoder_rewind(struct tempera_decoder *decoder, size_t length)

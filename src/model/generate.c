@@ -10,6 +10,7 @@
 #include <tempera/softmax.h>
 
 #include "base/memory.h"
+#include "model/diagnose.h"
 #include "model/model.h"
 #include "model/prompt.h"
 
@@ -156,6 +157,8 @@ static enum tempera_status append(struct generation *g, const int32_t *ids, size
         return TEMPERA_OUT_OF_MEMORY;
     memcpy(g->ids + length, ids, n * sizeof *ids);
     status = tempera_decoder_append(g->decoder, ids, n, g->model_logits);
+    if (status == TEMPERA_OK && !tempera_all_finite(g->model_logits, g->vocab))
+        return TEMPERA_NAN_INPUT;
     for (size_t i = 0; i < n && status == TEMPERA_OK; i++)
         status = tempera_sampler_accept(g->state, ids[i], drawn);
     return status;
@@ -405,7 +408,7 @@ enum tempera_status tempera_generate(struct tempera_decoder *decoder,
                            .options = options != NULL ? options : &defaults,
                            .callback = callback,
                            .context = context,
-                           .vocab = tempera_decoder_config(decoder)->vocab_size};
+                           .vocab = tempera_decoder_model(decoder)->config.vocab_size};
     if (g.options->struct_size < sizeof *options || tempera_decoder_length(decoder) != 0)
         return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
                                   "generate needs an empty decoder and options with their "
@@ -424,6 +427,10 @@ enum tempera_status tempera_generate(struct tempera_decoder *decoder,
         status = begin(&g, prompt, nbytes, error);
     if (status == TEMPERA_OK)
         status = run(&g, &counted);
+    if (status == TEMPERA_NAN_INPUT)
+        tempera_model_diagnose_text(tempera_decoder_model(decoder), g.ids,
+                                    tempera_decoder_length(decoder),
+                                    tempera_decoder_executor(decoder), error);
     close_generation(&g);
     if (n_tokens != NULL)
         *n_tokens = counted;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "model/layers.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -40,7 +41,8 @@ static void rmsnorm_rows(void *context, size_t index)
             sums[d % 8] += x[d] * x[d];
         float sum = ((sums[0] + sums[4]) + (sums[1] + sums[5])) +
                     ((sums[2] + sums[6]) + (sums[3] + sums[7]));
-        float inverse = 1 / sqrtf(sum / (float)l->D + l->epsilon);
+        // Squares that overflow must not become a row of zeros, which would pass for numbers.
+        float inverse = sum <= FLT_MAX ? 1 / sqrtf(sum / (float)l->D + l->epsilon) : NAN;
         l->inverse_out[n] = inverse;
         for (size_t d = 0; d < l->D; d++)
             y[d] = x[d] * inverse * l->weight[d];

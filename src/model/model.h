@@ -53,8 +53,9 @@ enum tempera_status tempera_model_config_check_as(const struct tempera_model_con
                                                   const struct tempera_config_names *names,
                                                   struct tempera_error *error);
 
-// The shape of the model that a decoder runs.
-const struct tempera_model_config *tempera_decoder_config(const struct tempera_decoder *decoder);
+// What a decoder runs, and on what.
+const struct tempera_model *tempera_decoder_model(const struct tempera_decoder *decoder);
+const struct tempera_executor *tempera_decoder_executor(const struct tempera_decoder *decoder);
 
 // Fills *error, if there is one, and returns `status`.
 __attribute__((format(printf, 3, 4))) enum tempera_status

@@ -7,6 +7,7 @@
 #include <tempera/loss.h>
 
 #include "base/memory.h"
+#include "model/diagnose.h"
 #include "model/measure.h"
 #include "train/trainer.h"
 
@@ -40,9 +41,9 @@ enum tempera_status tempera_measure(const struct tempera_model *model,
                         targets + rows * context);
             at += length;
         }
-        enum tempera_status status = tempera_model_measure(
-            model, workspace, inputs, targets, rows, context, nats, sums, n_sums, executor);
-        if (status >= TEMPERA_INVALID_ARGUMENT)
+        enum tempera_status status = tempera_model_measure(model, workspace, inputs, targets, rows,
+                                                           context, nats, sums, n_sums, executor);
+        if (status >= TEMPERA_INVALID_ARGUMENT || status == TEMPERA_NAN_INPUT)
             return status;
     }
     return isfinite(*nats) ? TEMPERA_OK : TEMPERA_NAN_INPUT; // damaged weights give no number
@@ -102,11 +103,12 @@ static size_t default_context(const struct tempera_model *model)
     return most < TEMPERA_EVALUATE_CONTEXT ? most : TEMPERA_EVALUATE_CONTEXT;
 }
 
-enum tempera_status
-tempera_evaluate(const struct tempera_model *model, const struct tempera_tokenizer *tokenizer,
-                 const char *text, size_t nbytes, size_t context,
-                 struct tempera_evaluation *evaluation, const struct tempera_executor *executor,
-                 struct tempera_error *error)
+enum tempera_status tempera_evaluate(const struct tempera_model *model,
+                                     const struct tempera_tokenizer *tokenizer, const char *text,
+                                     size_t nbytes, size_t context,
+                                     struct tempera_evaluation *evaluation,
+                                     const struct tempera_executor *executor,
+                                     struct tempera_error *error)
 {
     if (error != NULL)
         *error = (struct tempera_error){.status = TEMPERA_OK};
@@ -117,6 +119,7 @@ tempera_evaluate(const struct tempera_model *model, const struct tempera_tokeniz
         return status;
     if (context == 0)
         context = default_context(model);
+    struct tempera_error cause = {.message = "the model's scores are no numbers"};
     struct tempera_workspace *workspace = NULL;
     int32_t *ids = NULL, *scratch = NULL;
     size_t n_ids;
@@ -143,13 +146,14 @@ tempera_evaluate(const struct tempera_model *model, const struct tempera_tokeniz
                              context, scratch, &nats, sums, N_TEMPERATURES, executor);
     if (status == TEMPERA_OK)
         fill_evaluation(evaluation, nats, sums, n_ids, nbytes);
+    if (status == TEMPERA_NAN_INPUT) // the scratch begins with the tokens that gave it
+        tempera_model_diagnose(model, workspace, scratch, batch, context, executor, &cause);
 done:
     free(scratch);
     free(ids);
     tempera_workspace_close(&workspace);
     if (status == TEMPERA_NAN_INPUT)
-        return tempera_train_fail(error, status,
-                                  "the model's scores are no numbers: its weights are damaged");
+        return tempera_train_fail(error, status, "%s", cause.message);
     if (status == TEMPERA_OUT_OF_MEMORY)
         return tempera_train_fail(error, status,
                                   "no memory to measure in windows of %zu tokens: give a smaller "
