@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fpenv.h"
 #include "base/memory.h"
 #include "model/attention.h"
 #include "model/layers.h"
@@ -236,8 +237,8 @@ static void append_chunk(struct tempera_decoder *d, const int32_t *tokens, size_
     tempera_linear(d->norm, d->model->output, 1, c->dim, c->vocab_size, logits, false, d->executor);
 }
 
-enum tempera_status tempera_decoder_append(struct tempera_decoder *decoder, const int32_t *tokens,
-                                           size_t n, float *logits)
+static enum tempera_status decoder_append_guarded(struct tempera_decoder *decoder,
+                                                  const int32_t *tokens, size_t n, float *logits)
 {
     if (decoder == NULL || tokens == NULL || n == 0)
         return TEMPERA_INVALID_ARGUMENT;
@@ -255,4 +256,13 @@ enum tempera_status tempera_decoder_append(struct tempera_decoder *decoder, cons
         done += chunk;
     }
     return TEMPERA_OK;
+}
+
+enum tempera_status tempera_decoder_append(struct tempera_decoder *decoder, const int32_t *tokens,
+                                           size_t n, float *logits)
+{
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    enum tempera_status status = decoder_append_guarded(decoder, tokens, n, logits);
+    tempera_fpenv_leave(env);
+    return status;
 }

@@ -9,6 +9,7 @@
 
 #include <tempera/softmax.h>
 
+#include "base/fpenv.h"
 #include "base/memory.h"
 #include "model/diagnose.h"
 #include "model/model.h"
@@ -34,6 +35,7 @@ struct generation {
     const struct tempera_generate_options *options;
     tempera_generate_callback *callback;
     void *context;
+    struct tempera_fpenv env; // the caller's
 
     size_t vocab; // V of the model
     int32_t *ids; // [n_ids]: what the decoder holds, for sliding
@@ -320,7 +322,9 @@ static void show(struct generation *g, struct tempera_generated *generated, bool
         shown = g->nbytes - may_become_stop(g);
     generated->text = g->text;
     generated->nbytes = shown;
+    tempera_fpenv_leave(g->env); // the callback is the caller's, and so are its modes
     g->refused = !g->callback(g->context, generated);
+    g->env = tempera_fpenv_enter();
     g->ended |= g->refused;
     if (stopped) {
         g->ended = true;
@@ -422,6 +426,7 @@ enum tempera_status tempera_generate(struct tempera_decoder *decoder,
         return status;
     if (error != NULL)
         *error = (struct tempera_error){0};
+    g.env = tempera_fpenv_enter();
     status = open_generation(&g);
     if (status == TEMPERA_OK)
         status = begin(&g, prompt, nbytes, error);
@@ -431,6 +436,7 @@ enum tempera_status tempera_generate(struct tempera_decoder *decoder,
         tempera_model_diagnose_text(tempera_decoder_model(decoder), g.ids,
                                     tempera_decoder_length(decoder),
                                     tempera_decoder_executor(decoder), error);
+    tempera_fpenv_leave(g.env);
     close_generation(&g);
     if (n_tokens != NULL)
         *n_tokens = counted;

@@ -6,6 +6,7 @@
 
 #include <tempera/loss.h>
 
+#include "base/fpenv.h"
 #include "base/memory.h"
 #include "model/diagnose.h"
 #include "model/measure.h"
@@ -103,12 +104,12 @@ static size_t default_context(const struct tempera_model *model)
     return most < TEMPERA_EVALUATE_CONTEXT ? most : TEMPERA_EVALUATE_CONTEXT;
 }
 
-enum tempera_status tempera_evaluate(const struct tempera_model *model,
-                                     const struct tempera_tokenizer *tokenizer, const char *text,
-                                     size_t nbytes, size_t context,
-                                     struct tempera_evaluation *evaluation,
-                                     const struct tempera_executor *executor,
-                                     struct tempera_error *error)
+static enum tempera_status evaluate_guarded(const struct tempera_model *model,
+                                            const struct tempera_tokenizer *tokenizer,
+                                            const char *text, size_t nbytes, size_t context,
+                                            struct tempera_evaluation *evaluation,
+                                            const struct tempera_executor *executor,
+                                            struct tempera_error *error)
 {
     if (error != NULL)
         *error = (struct tempera_error){.status = TEMPERA_OK};
@@ -163,4 +164,18 @@ done:
         return tempera_train_fail(error, status, "the text could not be measured: %s",
                                   tempera_status_text(status));
     return TEMPERA_OK;
+}
+
+enum tempera_status tempera_evaluate(const struct tempera_model *model,
+                                     const struct tempera_tokenizer *tokenizer, const char *text,
+                                     size_t nbytes, size_t context,
+                                     struct tempera_evaluation *evaluation,
+                                     const struct tempera_executor *executor,
+                                     struct tempera_error *error)
+{
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    enum tempera_status status =
+        evaluate_guarded(model, tokenizer, text, nbytes, context, evaluation, executor, error);
+    tempera_fpenv_leave(env);
+    return status;
 }
