@@ -130,6 +130,20 @@ static void arithmetic_that_overflows(void)
     }
 }
 
+// One token alone, which the text doesn't have, with a score of -inf: a loss would not show it.
+static void one_score_of_many(void)
+{
+    open_model(false);
+    size_t count;
+    const struct tempera_parameter *table = tempera_model_parameters(model, &count);
+    for (size_t token = 0; token < table[0].rows; token++)
+        table[0].data[token * table[0].cols + 3] = -1;
+    CHECK_EQ_STR(table[count - 1].name, "output.weight");
+    table[count - 1].data['Z' * table[count - 1].cols + 3] = FLT_MAX;
+    both_say("the scores: the output of the last product isn't finite", "output.weight");
+    close_model();
+}
+
 static void numbers_are_left_alone(void)
 {
     float x[37];
@@ -160,6 +174,7 @@ int main(void)
     static const struct check_test tests[] = {
         {"weights that are no numbers", weights_that_are_none},
         {"arithmetic that overflows", arithmetic_that_overflows},
+        {"one score of many", one_score_of_many},
         {"numbers are left alone", numbers_are_left_alone},
     };
     return CHECK_RUN(tests);
