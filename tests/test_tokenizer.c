@@ -5,8 +5,8 @@
 
 #include <tempera/tokenizer.h>
 
+#include "base/utf8.h"
 #include "tokenizer/split.h"
-#include "tokenizer/utf8.h"
 
 // A text with enough of everything to learn from; 300 tokens want 43 pairs.
 static const char story[] =

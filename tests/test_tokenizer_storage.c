@@ -256,7 +256,7 @@ static void tokens_that_contradict(void)
     refused(&p, TEMPERA_BAD_TOKENIZER, "token 256, \"a b\", is not spelled in GPT-2's alphabet");
     fill(&p);
     strcpy(p.tokens[256], "\xC3");
-    refused(&p, TEMPERA_BAD_TOKENIZER, "token 256, \"\xC3\", is not spelled in GPT-2's alphabet");
+    refused(&p, TEMPERA_BAD_TOKENIZER, "token 256, \"\\xC3\", is not spelled in GPT-2's alphabet");
     fill(&p);
     strcpy(p.tokens[256], "\xE2\x96\x81"); // as other tokenizers spell a blank
     refused(&p, TEMPERA_BAD_TOKENIZER,
@@ -340,13 +340,13 @@ static void types_of_keys(void)
         "tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id",
     };
     static const char *const messages[] = {
-        "tokenizer.ggml.model is no string",
-        "tokenizer.ggml.pre is no string",
-        "tokenizer.ggml.tokens is no array of strings",
-        "tokenizer.ggml.merges is no array of strings",
-        "tokenizer.ggml.token_type is no array of 32-bit integers",
-        "tokenizer.ggml.bos_token_id is no token's id",
-        "tokenizer.ggml.eos_token_id is no token's id",
+        "tokenizer.ggml.model is true, not a string",
+        "tokenizer.ggml.pre is true, not a string",
+        "tokenizer.ggml.tokens is true, not an array of strings",
+        "tokenizer.ggml.merges is true, not an array of strings",
+        "tokenizer.ggml.token_type is true, not an array of numbers",
+        "tokenizer.ggml.bos_token_id is true, not a token's id",
+        "tokenizer.ggml.eos_token_id is true, not a token's id",
     };
     for (size_t i = 0; i < 7; i++) {
         static struct parts p;
@@ -393,6 +393,41 @@ static void adding_bos(void)
     }
 }
 
+// Values that fit, in other types than ours.
+static void other_types(void)
+{
+    static struct parts p;
+    struct tempera_error error;
+    static const float ids[] = {END, -1, 0.5f, 1e9f};
+    for (size_t i = 0; i < 4; i++) {
+        struct tempera_gguf_writer *w = NULL;
+        struct tempera_tokenizer *t = NULL;
+        fill(&p);
+        CHECK_STATUS(tempera_gguf_writer_open(&w), TEMPERA_OK);
+        CHECK_STATUS(tempera_gguf_set_f32(w, "tokenizer.ggml.bos_token_id", ids[i]), TEMPERA_OK);
+        CHECK_STATUS(tempera_gguf_set_u64(w, "tokenizer.ggml.eos_token_id", END), TEMPERA_OK);
+        CHECK_STATUS(tempera_gguf_set_u32(w, "tokenizer.ggml.add_bos_token", 1), TEMPERA_OK);
+        put(w, &p);
+        CHECK_STATUS(load_written(w, &t, &error), i == 0 ? TEMPERA_OK : TEMPERA_BAD_TOKENIZER);
+        if (i > 0) {
+            CHECK(strstr(error.message, "tokenizer.ggml.bos_token_id is ") != NULL);
+            continue;
+        }
+        CHECK_EQ_INT(tempera_tokenizer_bos(t), END);
+        CHECK_EQ_INT(tempera_tokenizer_eos(t), END);
+        CHECK(tempera_tokenizer_adds_bos(t));
+        tempera_tokenizer_close(&t);
+    }
+    struct tempera_gguf_writer *w = NULL;
+    struct tempera_tokenizer *t = NULL;
+    fill(&p);
+    CHECK_STATUS(tempera_gguf_writer_open(&w), TEMPERA_OK);
+    CHECK_STATUS(tempera_gguf_set_u32(w, "tokenizer.ggml.add_bos_token", 2), TEMPERA_OK);
+    put(w, &p);
+    CHECK_STATUS(load_written(w, &t, &error), TEMPERA_BAD_TOKENIZER);
+    CHECK(strstr(error.message, "add_bos_token is 2, not true or false") != NULL);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -400,6 +435,7 @@ int main(void)
         {"good parts are read", good_parts_are_read},
         {"other kinds", other_kinds},
         {"bos before every prompt", adding_bos},
+        {"other types of numbers", other_types},
         {"tokens that contradict", tokens_that_contradict},
         {"types that contradict", types_that_contradict},
         {"ids that contradict", ids_that_contradict},

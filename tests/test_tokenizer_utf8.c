@@ -4,7 +4,7 @@
 
 #include <tempera/tokenizer.h>
 
-#include "tokenizer/utf8.h"
+#include "base/utf8.h"
 
 static void every_character_comes_back(void)
 {

@@ -57,8 +57,10 @@ TEMPERA_API enum tempera_status tempera_model_create(struct tempera_model **mode
                                                      const struct tempera_model_config *config,
                                                      uint64_t seed, struct tempera_error *error);
 
-// From a GGUF file with general.architecture = "llama" and F32, F16 or BF16 tensors. BAD_MODEL
-// names the key or tensor that is missing or has the wrong shape; UNSUPPORTED its type.
+// From a GGUF file with general.architecture = "llama" and F32, F16 or BF16 tensors. Keys are read
+// by value: a number may be stored in any type of integer or float that holds it, and as an array
+// of equal ones. BAD_MODEL names the key or tensor that is missing or has the wrong shape;
+// UNSUPPORTED its type, a key that would change the scores, or which part of a model the file is.
 TEMPERA_API enum tempera_status tempera_model_from_gguf(struct tempera_model **model,
                                                         const struct tempera_gguf *gguf,
                                                         struct tempera_error *error);
@@ -149,8 +151,9 @@ tempera_model_loss(const struct tempera_model *model, struct tempera_workspace *
 // A sequence with its KV cache.
 struct tempera_decoder;
 
-// n_context: positions to make room for, at most the model's context_length; 0 takes that. The
-// model and the executor are borrowed until the close.
+// n_context: positions that there can be, at most the model's context_length; 0 takes that. Memory
+// is taken for those that are reached, twice their number at most, so a long context costs nothing
+// before it is used. The model and the executor are borrowed until the close.
 TEMPERA_API enum tempera_status tempera_decoder_open(struct tempera_decoder **decoder,
                                                      const struct tempera_model *model,
                                                      size_t n_context,
@@ -159,7 +162,7 @@ TEMPERA_API enum tempera_status tempera_decoder_open(struct tempera_decoder **de
 TEMPERA_API void tempera_decoder_close(struct tempera_decoder **decoder);
 
 // Appends tokens[n] and, if logits is not NULL, writes the scores [V] after the last of them.
-// CONTEXT_FULL, TOKEN_OUT_OF_RANGE: nothing is appended.
+// CONTEXT_FULL, TOKEN_OUT_OF_RANGE, OUT_OF_MEMORY: nothing is appended, the decoder is as it was.
 TEMPERA_API enum tempera_status tempera_decoder_append(struct tempera_decoder *decoder,
                                                        const int32_t *tokens, size_t n,
                                                        float *logits);
@@ -243,7 +246,8 @@ TEMPERA_API struct tempera_generate_options tempera_generate_options_default(voi
 // options NULL: the defaults; n_tokens and error may be NULL, decoder, tokenizer and callback not.
 // The tokenizer must not have more tokens than the model.
 // Returns OK at the end of text, at max_tokens, at a stop string or when the callback says stop;
-// CONTEXT_FULL when the prompt alone fills the context.
+// CONTEXT_FULL when the prompt alone fills the context; NAN_INPUT when a score isn't finite: the
+// message names the tensor or the layer that is to blame.
 TEMPERA_API enum tempera_status tempera_generate(struct tempera_decoder *decoder,
                                                  const struct tempera_tokenizer *tokenizer,
                                                  const char *prompt, size_t nbytes,

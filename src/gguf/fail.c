@@ -6,17 +6,26 @@
 #include <stdio.h>
 #include <string.h>
 
-enum tempera_status tempera_fail(struct tempera_error *error, enum tempera_status status,
-                                 uint64_t offset, const char *format, ...)
+enum tempera_status tempera_fail_with(struct tempera_error *error, enum tempera_status status,
+                                      uint64_t offset, const char *format, va_list arguments)
 {
     if (error == NULL)
         return status;
-    struct tempera_error filled = {.status = status, .offset = offset};
+    char text[2 * sizeof error->message]; // so long that what is cut is seen to be
+    vsnprintf(text, sizeof text, format, arguments);
+    // filled last, since an argument may be the old message
+    *error = (struct tempera_error){.status = status, .offset = offset};
+    tempera_show_text(error->message, sizeof error->message, text, strlen(text));
+    return status;
+}
+
+enum tempera_status tempera_fail(struct tempera_error *error, enum tempera_status status,
+                                 uint64_t offset, const char *format, ...)
+{
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(filled.message, sizeof filled.message, format, arguments);
+    tempera_fail_with(error, status, offset, format, arguments);
     va_end(arguments);
-    *error = filled; // last, since an argument may be the old message
     return status;
 }
 
@@ -49,14 +58,4 @@ enum tempera_status tempera_succeed(struct tempera_error *error)
     if (error != NULL)
         *error = (struct tempera_error){.status = TEMPERA_OK};
     return TEMPERA_OK;
-}
-
-void tempera_show_path(char shown[TEMPERA_SHOWN_PATH_NBYTES], const char *path)
-{
-    size_t nbytes = strlen(path);
-    if (nbytes < TEMPERA_SHOWN_PATH_NBYTES)
-        memcpy(shown, path, nbytes + 1);
-    else
-        snprintf(shown, TEMPERA_SHOWN_PATH_NBYTES, "...%s",
-                 path + nbytes - (TEMPERA_SHOWN_PATH_NBYTES - 4));
 }

@@ -3,14 +3,23 @@
 #ifndef TEMPERA_GGUF_FAIL_H
 #define TEMPERA_GGUF_FAIL_H
 
+#include <stdarg.h>
 #include <stdint.h>
 
 #include <tempera/status.h>
 
-// Fills *error (may be NULL) and returns status. A message that is too long is cut.
-__attribute__((format(printf, 4, 5))) enum tempera_status
-tempera_fail(struct tempera_error *error, enum tempera_status status, uint64_t offset,
-             const char *format, ...);
+#include "gguf/show.h"
+
+// Fills *error (may be NULL) and returns status. A message that is too long is cut; what a terminal
+// would obey is escaped, as in show.h.
+__attribute__((format(printf, 4, 5))) enum tempera_status tempera_fail(struct tempera_error *error,
+                                                                       enum tempera_status status,
+                                                                       uint64_t offset,
+                                                                       const char *format, ...);
+
+enum tempera_status tempera_fail_with(struct tempera_error *error, enum tempera_status status,
+                                      uint64_t offset, const char *format, va_list arguments)
+    __attribute__((format(printf, 4, 0)));
 
 // The same for a failed system call: "can't read 'model.gguf': Input/output error". A full disk
 // gives DISK_FULL, no memory OUT_OF_MEMORY, everything else IO_ERROR. reason: errno's value.
@@ -19,9 +28,5 @@ enum tempera_status tempera_fail_system(struct tempera_error *error, const char 
 
 // Empties *error (may be NULL) and returns TEMPERA_OK.
 enum tempera_status tempera_succeed(struct tempera_error *error);
-
-// The end of a path where it is too long for a message that holds 240 bytes.
-enum { TEMPERA_SHOWN_PATH_NBYTES = 100 };
-void tempera_show_path(char shown[TEMPERA_SHOWN_PATH_NBYTES], const char *path);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gguf/fail.h"
 #include "gguf/format.h"
 #include "gguf/reader.h"
 
@@ -31,18 +32,21 @@ struct parser {
 };
 
 // Says what is wrong at `offset` and in which key or tensor. Returns false.
-__attribute__((format(printf, 4, 5))) static bool fail(struct parser *p,
-                                                       enum tempera_status status, uint64_t offset,
-                                                       const char *format, ...)
+__attribute__((format(printf, 4, 5))) static bool fail(struct parser *p, enum tempera_status status,
+                                                       uint64_t offset, const char *format, ...)
 {
     char text[160], place[100] = "";
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    if (p->noun != NULL && p->name_at != 0)
-        snprintf(place, sizeof place, "%s %.64s: ", p->noun, p->gguf->image + p->name_at);
-    else if (p->noun != NULL)
+    if (p->noun != NULL && p->name_at != 0) {
+        const char *name = (const char *)p->gguf->image + p->name_at;
+        char shown[TEMPERA_SHOWN_TEXT_NBYTES];
+        tempera_show_text(shown, sizeof shown, name, strlen(name));
+        snprintf(place, sizeof place, "%s %s: ", p->noun, shown);
+    }
+    if (p->noun != NULL && p->name_at == 0)
         snprintf(place, sizeof place, "%s number %" PRIu64 " of %" PRIu64 ": ", p->noun, p->number,
                  p->n_numbers);
     p->status = tempera_fail(p->error, status, offset, "'%s', byte %" PRIu64 ": %s%s",
@@ -222,8 +226,7 @@ static bool read_array_head(struct parser *p, struct tempera_gguf_entry *entry)
 {
     size_t start = p->at;
     uint64_t count;
-    if (!take_u32(p, &entry->type, "an array's type") ||
-        !take_u64(p, &count, "an array's length"))
+    if (!take_u32(p, &entry->type, "an array's type") || !take_u64(p, &count, "an array's length"))
         return false;
     if (entry->type == TEMPERA_GGUF_ARRAY)
         return fail(p, TEMPERA_BAD_FORMAT, start, "an array of arrays, which no model has");
@@ -253,8 +256,7 @@ static bool read_key(struct parser *p, struct tempera_gguf_entry *entry)
         return read_strings(p, entry);
     if (tempera_gguf_type_nbytes(entry->type) == 0)
         return fail(p, TEMPERA_BAD_FORMAT, type_at,
-                    "a value of type %" PRIu32 "; 0 to 12 are known",
-                    entry->type);
+                    "a value of type %" PRIu32 "; 0 to 12 are known", entry->type);
     return read_scalars(p, entry);
 }
 
@@ -282,7 +284,7 @@ static bool read_keys(struct parser *p, uint64_t n)
 
 bool tempera_gguf_tensor_nbytes(uint32_t type, uint64_t n_elements, uint64_t *nbytes)
 {
-    uint64_t element = type == TEMPERA_F32                          ? 4
+    uint64_t element = type == TEMPERA_F32                           ? 4
                        : type == TEMPERA_F16 || type == TEMPERA_BF16 ? 2
                                                                      : 0;
     return !__builtin_mul_overflow(element, n_elements, nbytes);
@@ -303,7 +305,8 @@ static bool read_dims(struct parser *p, struct tempera_gguf_tensor *tensor)
         if (i < tensor->n_dims && !take_u64(p, &tensor->dims[i], "a dimension"))
             return false;
         if (tensor->dims[i] == 0)
-            return fail(p, TEMPERA_BAD_FORMAT, dim_at, "a dimension of 0");
+            return fail(p, TEMPERA_BAD_FORMAT, dim_at,
+                        "a dimension of 0: no tensor is without elements");
         if (__builtin_mul_overflow(tensor->n_elements, tensor->dims[i], &tensor->n_elements))
             return fail(p, TEMPERA_BAD_FORMAT, dim_at, "2^64 elements or more");
     }
@@ -319,8 +322,7 @@ static bool read_tensor(struct parser *p, struct tempera_gguf_slot *slot)
         return false;
     if (!tempera_gguf_tensor_nbytes(tensor->type, tensor->n_elements, &tensor->nbytes))
         return fail(p, TEMPERA_BAD_FORMAT, p->at,
-                    "%" PRIu64 " elements, which is 2^64 bytes or more",
-                    tensor->n_elements);
+                    "%" PRIu64 " elements, which is 2^64 bytes or more", tensor->n_elements);
     return take_u64(p, &tensor->offset, "a tensor's offset");
 }
 

@@ -4,6 +4,7 @@
 #include <cblas.h>
 #include <pthread.h>
 
+#include "base/guarded.h"
 #include "matmul/thin.h"
 
 // ------------------------------------------------------------------------------------------------
@@ -134,5 +135,5 @@ void tempera_matmul(const struct tempera_matmul *product, const struct tempera_e
         return;
     struct panels panels = cut(product);
     size_t n_panels = ceil_div(product->M, panels.rows) * panels.n_across;
-    tempera_parallel_for(executor, n_panels, multiply_panel, &panels);
+    tempera_guarded_for(executor, n_panels, multiply_panel, &panels);
 }

@@ -2,6 +2,7 @@
 // The whole of a translation unit for thin products: the includer defines which vectors
 // (TEMPERA_VEC_*), the table's name (TABLE), and how many rows and vectors of 16 a tile has
 // (TILE_ROWS, at least 2, and TILE_VECTORS, 1 to 3), so that its sums stay in registers.
+#include "base/guarded.h"
 #include "matmul/thin.h"
 #include "simd/vec.h"
 
@@ -146,7 +147,7 @@ static void multiply_transposed(const struct tempera_matmul *p, float *memory,
     for (size_t m = 0; m < p->M; m++)
         for (size_t k = 0; k < p->K; k++)
             memory[k * job.width + m] = p->a[m * p->a_stride + k];
-    tempera_parallel_for(executor, ceil_div(p->N, TASK_ROWS), do_block_task, &job);
+    tempera_guarded_for(executor, ceil_div(p->N, TASK_ROWS), do_block_task, &job);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -207,7 +208,7 @@ static void multiply_plain(const struct tempera_matmul *p, size_t n_slices, floa
 {
     struct plain job = {p, memory, ceil_div(p->N, 16) * 16, 0};
     job.depth = ceil_div(ceil_div(p->K, n_slices), DEPTH) * DEPTH;
-    tempera_parallel_for(executor, ceil_div(p->K, job.depth), do_slice, &job);
+    tempera_guarded_for(executor, ceil_div(p->K, job.depth), do_slice, &job);
     for (size_t m = 0; m < p->M; m++) {
         float *c = p->c + m * p->c_stride;
         for (size_t n = 0; n < p->N; n++) {

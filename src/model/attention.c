@@ -8,6 +8,7 @@
 
 #include <tempera/softmax.h>
 
+#include "base/guarded.h"
 #include "matmul/matmul.h"
 
 enum { BLOCK = 64 };
@@ -104,7 +105,7 @@ void tempera_attention_forward(const struct tempera_attention *attention,
 {
     struct tempera_attention a = *attention;
     a.d_o = NULL;
-    tempera_parallel_for(executor, a.B * a.n_heads, forward_task, &a);
+    tempera_guarded_for(executor, a.B * a.n_heads, forward_task, &a);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -197,5 +198,5 @@ void tempera_attention_backward(const struct tempera_attention *attention,
                                 const struct tempera_executor *executor)
 {
     struct tempera_attention a = *attention;
-    tempera_parallel_for(executor, a.B * a.n_kv_heads, backward_task, &a);
+    tempera_guarded_for(executor, a.B * a.n_kv_heads, backward_task, &a);
 }

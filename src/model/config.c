@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include <math.h>
 #include <stdarg.h>
-#include <stdio.h>
 
 #include "base/memory.h"
+#include "gguf/fail.h"
 #include "model/model.h"
 
 enum tempera_status tempera_model_fail(struct tempera_error *error, enum tempera_status status,
                                        const char *format, ...)
 {
-    if (error != NULL) {
-        va_list arguments;
-        va_start(arguments, format);
-        vsnprintf(error->message, sizeof error->message, format, arguments);
-        va_end(arguments);
-        error->status = status;
-        error->offset = 0;
-    }
+    va_list arguments;
+    va_start(arguments, format);
+    tempera_fail_with(error, status, 0, format, arguments);
+    va_end(arguments);
     return status;
 }
 
@@ -39,8 +35,9 @@ static enum tempera_status check_field(const char *name, uint32_t value, uint32_
                               name, most, value);
 }
 
-enum tempera_status tempera_model_config_check(const struct tempera_model_config *config,
-                                               struct tempera_error *error)
+enum tempera_status tempera_model_config_check_as(const struct tempera_model_config *config,
+                                                  const struct tempera_config_names *names,
+                                                  struct tempera_error *error)
 {
     if (config == NULL || config->struct_size < sizeof *config)
         return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
@@ -49,13 +46,13 @@ enum tempera_status tempera_model_config_check(const struct tempera_model_config
         const char *name;
         uint32_t value, most;
     } fields[] = {
-        {"vocab_size", config->vocab_size, 1u << 24},
-        {"context_length", config->context_length, 1u << 24},
-        {"n_layers", config->n_layers, 1u << 12},
-        {"dim", config->dim, 1u << 18},
-        {"n_heads", config->n_heads, 1u << 16},
-        {"n_kv_heads", config->n_kv_heads, 1u << 16},
-        {"hidden_dim", config->hidden_dim, 1u << 20},
+        {names->vocab_size, config->vocab_size, 1u << 24},
+        {names->context_length, config->context_length, 1u << 24},
+        {names->n_layers, config->n_layers, 1u << 12},
+        {names->dim, config->dim, 1u << 18},
+        {names->n_heads, config->n_heads, 1u << 16},
+        {names->n_kv_heads, config->n_kv_heads, 1u << 16},
+        {names->hidden_dim, config->hidden_dim, 1u << 20},
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         enum tempera_status status =
@@ -65,19 +62,31 @@ enum tempera_status tempera_model_config_check(const struct tempera_model_config
     }
     if (config->dim % config->n_heads != 0 || config->dim / config->n_heads % 2 != 0)
         return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "dim (%u) must be n_heads (%u) times an even number", config->dim,
-                                  config->n_heads);
+                                  "%s (%u) must be %s (%u) times an even number", names->dim,
+                                  config->dim, names->n_heads, config->n_heads);
     if (config->n_heads % config->n_kv_heads != 0)
-        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "n_kv_heads (%u) must divide n_heads (%u)", config->n_kv_heads,
+        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT, "%s (%u) must divide %s (%u)",
+                                  names->n_kv_heads, config->n_kv_heads, names->n_heads,
                                   config->n_heads);
     if (!(config->rms_epsilon > 0 && config->rms_epsilon < 1))
         return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "rms_epsilon must lie between 0 and 1");
+                                  "%s must lie between 0 and 1, and is %g", names->rms_epsilon,
+                                  (double)config->rms_epsilon);
     if (!(config->rope_base >= 1 && config->rope_base < INFINITY))
         return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "rope_base must be at least 1 and finite");
+                                  "%s must be at least 1 and finite, and is %g", names->rope_base,
+                                  (double)config->rope_base);
     return TEMPERA_OK;
+}
+
+enum tempera_status tempera_model_config_check(const struct tempera_model_config *config,
+                                               struct tempera_error *error)
+{
+    static const struct tempera_config_names names = {
+        "vocab_size", "context_length", "n_layers",    "dim",       "n_heads",
+        "n_kv_heads", "hidden_dim",     "rms_epsilon", "rope_base",
+    };
+    return tempera_model_config_check_as(config, &names, error);
 }
 
 // With the limits above the sum stays far below 2^64: 2^12 layers of 2^40 elements.

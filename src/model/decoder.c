@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fpenv.h"
 #include "base/memory.h"
 #include "model/attention.h"
 #include "model/layers.h"
@@ -16,31 +17,23 @@ struct tempera_decoder {
     const struct tempera_model *model;
     const struct tempera_executor *executor;
     size_t capacity, length;
-    float *rope;    // [capacity, E / 2, 2], of which n_rope positions are written
-    size_t n_rope;
-    float **keys;   // [n_layers], each [capacity, G E]
-    float **values; // [n_layers], each [capacity, G E]
+    size_t n_reserved; // positions that the three below have room for; at most the capacity
+    float *rope;       // [n_reserved, E / 2, 2]
+    float **keys;      // [n_layers], each [n_reserved, G E]
+    float **values;    // [n_layers], each [n_reserved, G E]
     // of one chunk
     float *x, *norm, *q, *o, *inverse; // [CHUNK, D], inverse [CHUNK]
     float *gate, *up;                  // [CHUNK, F]
-    float *p;                          // [H, CHUNK, capacity]
+    float *p;                          // [H, n, past + n] of n_p floats
+    size_t n_p;
 };
 
 static enum tempera_status allocate(struct tempera_decoder *d)
 {
     const struct tempera_model_config *c = &d->model->config;
     size_t L = c->n_layers, D = c->dim, F = c->hidden_dim;
-    bool ok = true;
     d->keys = tempera_alloc(L, sizeof *d->keys);
     d->values = tempera_alloc(L, sizeof *d->values);
-    ok = d->keys != NULL && d->values != NULL;
-    for (size_t i = 0; ok && i < L; i++) {
-        // calloc: a long context costs memory only as far as it is filled
-        d->keys[i] = calloc(d->capacity, d->model->kv_dim * sizeof **d->keys);
-        d->values[i] = calloc(d->capacity, d->model->kv_dim * sizeof **d->values);
-        ok = d->keys[i] != NULL && d->values[i] != NULL;
-    }
-    d->rope = tempera_alloc(d->capacity, d->model->head_dim * sizeof *d->rope);
     d->x = tempera_alloc(CHUNK, D * sizeof *d->x);
     d->norm = tempera_alloc(CHUNK, D * sizeof *d->norm);
     d->q = tempera_alloc(CHUNK, D * sizeof *d->q);
@@ -48,9 +41,9 @@ static enum tempera_status allocate(struct tempera_decoder *d)
     d->inverse = tempera_alloc(CHUNK, sizeof *d->inverse);
     d->gate = tempera_alloc(CHUNK, F * sizeof *d->gate);
     d->up = tempera_alloc(CHUNK, F * sizeof *d->up);
-    d->p = calloc(d->capacity, CHUNK * c->n_heads * sizeof *d->p);
-    ok = ok && d->rope != NULL && d->x != NULL && d->norm != NULL && d->q != NULL && d->o != NULL &&
-         d->inverse != NULL && d->gate != NULL && d->up != NULL && d->p != NULL;
+    bool ok = d->keys != NULL && d->values != NULL && d->x != NULL && d->norm != NULL &&
+              d->q != NULL && d->o != NULL && d->inverse != NULL && d->gate != NULL &&
+              d->up != NULL;
     return ok ? TEMPERA_OK : TEMPERA_OUT_OF_MEMORY;
 }
 
@@ -109,9 +102,14 @@ size_t tempera_decoder_capacity(const struct tempera_decoder *decoder)
     return decoder->capacity;
 }
 
-const struct tempera_model_config *tempera_decoder_config(const struct tempera_decoder *decoder)
+const struct tempera_model *tempera_decoder_model(const struct tempera_decoder *decoder)
 {
-    return &decoder->model->config;
+    return decoder->model;
+}
+
+const struct tempera_executor *tempera_decoder_executor(const struct tempera_decoder *decoder)
+{
+    return decoder->executor;
 }
 
 enum tempera_status tempera_decoder_rewind(struct tempera_decoder *decoder, size_t length)
@@ -123,20 +121,62 @@ enum tempera_status tempera_decoder_rewind(struct tempera_decoder *decoder, size
 }
 
 // ------------------------------------------------------------------------------------------------
-// A chunk
+// Memory follows the length
 
-// Positions are written as they are reached, a fair number at a time: a file may speak of a
-// context of millions, of which a prompt fills a few.
-static void reach_position(struct tempera_decoder *d, size_t end)
+// A file may speak of a context of millions, of which a text fills a few: room is made as positions
+// are reached, for twice as many each time, so that a position is moved twice at most on average.
+static size_t grown(size_t had, size_t needed, size_t most)
 {
-    const struct tempera_model *model = d->model;
-    if (end <= d->n_rope)
-        return;
-    size_t wanted = end > 2 * d->n_rope ? end : 2 * d->n_rope;
-    wanted = wanted > d->capacity ? d->capacity : wanted;
-    tempera_rope_table(d->n_rope, wanted, model->head_dim, model->config.rope_base, d->rope);
-    d->n_rope = wanted;
+    size_t twice = had > most / 2 ? most : 2 * had;
+    return needed > twice ? needed : twice;
 }
+
+static bool resize(float **buffer, size_t n, size_t nbytes)
+{
+    size_t total;
+    void *moved = tempera_size_mul(n, nbytes, &total) ? realloc(*buffer, total) : NULL;
+    if (moved != NULL)
+        *buffer = moved;
+    return moved != NULL;
+}
+
+// Room for positions [0, end). What has grown when another part can't is no harm: n_reserved says
+// how far all of them reach.
+static bool reserve_positions(struct tempera_decoder *d, size_t end)
+{
+    if (end <= d->n_reserved)
+        return true;
+    const struct tempera_model *model = d->model;
+    size_t row = model->kv_dim * sizeof(float), least = end < CHUNK ? CHUNK : end;
+    size_t n = grown(d->n_reserved, least < d->capacity ? least : d->capacity, d->capacity);
+    bool ok = resize(&d->rope, n, model->head_dim * sizeof(float));
+    for (size_t i = 0; i < model->config.n_layers && ok; i++)
+        ok = resize(&d->keys[i], n, row) && resize(&d->values[i], n, row);
+    if (!ok)
+        return false;
+    tempera_rope_table(d->n_reserved, n, model->head_dim, model->config.rope_base, d->rope);
+    d->n_reserved = n;
+    return true;
+}
+
+// Room for the probabilities of chunks of at most n tokens that end at `end`.
+static bool reserve_probabilities(struct tempera_decoder *d, size_t n, size_t end)
+{
+    size_t H = d->model->config.n_heads, chunk = n < CHUNK ? n : CHUNK, needed, most;
+    if (!tempera_size_mul(H * chunk, end, &needed) ||
+        !tempera_size_mul(H * CHUNK, d->capacity, &most))
+        return false;
+    if (needed <= d->n_p)
+        return true;
+    size_t n_p = grown(d->n_p, needed, most);
+    if (!resize(&d->p, n_p, sizeof *d->p))
+        return false;
+    d->n_p = n_p;
+    return true;
+}
+
+// ------------------------------------------------------------------------------------------------
+// A chunk
 
 // x += attention(norm(x)) Wo^T of n tokens that follow `past` ones
 static void attend(struct tempera_decoder *d, size_t layer, size_t n)
@@ -183,7 +223,6 @@ static void feed_forward(struct tempera_decoder *d, size_t layer, size_t n)
 static void append_chunk(struct tempera_decoder *d, const int32_t *tokens, size_t n, float *logits)
 {
     const struct tempera_model_config *c = &d->model->config;
-    reach_position(d, d->length + n);
     tempera_embed(d->model->embedding, tokens, n, c->dim, d->x, d->executor);
     for (size_t layer = 0; layer < c->n_layers; layer++) {
         attend(d, layer, n);
@@ -198,8 +237,8 @@ static void append_chunk(struct tempera_decoder *d, const int32_t *tokens, size_
     tempera_linear(d->norm, d->model->output, 1, c->dim, c->vocab_size, logits, false, d->executor);
 }
 
-enum tempera_status tempera_decoder_append(struct tempera_decoder *decoder, const int32_t *tokens,
-                                           size_t n, float *logits)
+static enum tempera_status decoder_append_guarded(struct tempera_decoder *decoder,
+                                                  const int32_t *tokens, size_t n, float *logits)
 {
     if (decoder == NULL || tokens == NULL || n == 0)
         return TEMPERA_INVALID_ARGUMENT;
@@ -208,10 +247,22 @@ enum tempera_status tempera_decoder_append(struct tempera_decoder *decoder, cons
             return TEMPERA_TOKEN_OUT_OF_RANGE;
     if (n > decoder->capacity - decoder->length)
         return TEMPERA_CONTEXT_FULL;
+    size_t end = decoder->length + n;
+    if (!reserve_positions(decoder, end) || !reserve_probabilities(decoder, n, end))
+        return TEMPERA_OUT_OF_MEMORY;
     for (size_t done = 0; done < n;) {
         size_t chunk = n - done < CHUNK ? n - done : CHUNK;
         append_chunk(decoder, tokens + done, chunk, done + chunk == n ? logits : NULL);
         done += chunk;
     }
     return TEMPERA_OK;
+}
+
+enum tempera_status tempera_decoder_append(struct tempera_decoder *decoder, const int32_t *tokens,
+                                           size_t n, float *logits)
+{
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    enum tempera_status status = decoder_append_guarded(decoder, tokens, n, logits);
+    tempera_fpenv_leave(env);
+    return status;
 }

@@ -52,6 +52,18 @@ static void layer_forward(const struct tempera_model *model, const struct temper
     tempera_linear(a->hidden, w->ffn_down, N, F, D, out, true, executor);
 }
 
+const float *tempera_model_layer_forward(const struct tempera_model *model,
+                                         struct tempera_workspace *workspace, size_t layer,
+                                         size_t B, size_t T,
+                                         const struct tempera_executor *executor)
+{
+    struct tempera_workspace *ws = workspace;
+    bool last = layer + 1 == model->config.n_layers;
+    float *out = last ? ws->x : ws->layers[layer + 1].x;
+    layer_forward(model, &model->layers[layer], &ws->layers[layer], ws->rope, B, T, out, executor);
+    return out;
+}
+
 void tempera_model_forward(const struct tempera_model *model, struct tempera_workspace *workspace,
                            const int32_t *tokens, size_t B, size_t T,
                            const struct tempera_executor *executor)
@@ -60,10 +72,8 @@ void tempera_model_forward(const struct tempera_model *model, struct tempera_wor
     struct tempera_workspace *ws = workspace;
     size_t N = B * T;
     tempera_embed(model->embedding, tokens, N, c->dim, ws->layers[0].x, executor);
-    for (size_t i = 0; i < c->n_layers; i++) {
-        float *out = i + 1 < c->n_layers ? ws->layers[i + 1].x : ws->x;
-        layer_forward(model, &model->layers[i], &ws->layers[i], ws->rope, B, T, out, executor);
-    }
+    for (size_t i = 0; i < c->n_layers; i++)
+        tempera_model_layer_forward(model, ws, i, B, T, executor);
     tempera_rmsnorm(ws->x, model->output_norm, c->rms_epsilon, N, c->dim, ws->norm, ws->inverse,
                     executor);
 }

@@ -9,7 +9,9 @@
 
 #include <tempera/softmax.h>
 
+#include "base/fpenv.h"
 #include "base/memory.h"
+#include "model/diagnose.h"
 #include "model/model.h"
 #include "model/prompt.h"
 
@@ -33,9 +35,11 @@ struct generation {
     const struct tempera_generate_options *options;
     tempera_generate_callback *callback;
     void *context;
+    struct tempera_fpenv env; // the caller's
 
-    size_t vocab;         // V of the model
-    int32_t *ids;         // [capacity]: what the decoder holds, for sliding
+    size_t vocab; // V of the model
+    int32_t *ids; // [n_ids]: what the decoder holds, for sliding
+    size_t n_ids;
     float *model_logits;  // [V], of the last token
     const float *logits;  // [n_logits], of this step
     size_t n_logits;      // V, or the columns of the first row
@@ -103,10 +107,9 @@ static enum tempera_status mask_unknown(struct generation *g)
 static enum tempera_status open_generation(struct generation *g)
 {
     size_t state_nbytes = tempera_sampler_state_nbytes(&g->options->sampler);
-    g->ids = tempera_alloc(tempera_decoder_capacity(g->decoder), sizeof *g->ids);
     g->model_logits = tempera_alloc(g->vocab, sizeof *g->model_logits);
     g->state = tempera_alloc(1, state_nbytes);
-    if (g->ids == NULL || g->model_logits == NULL || g->state == NULL)
+    if (g->model_logits == NULL || g->state == NULL)
         return TEMPERA_OUT_OF_MEMORY;
     enum tempera_status status = mask_unknown(g);
     if (status == TEMPERA_OK)
@@ -132,6 +135,18 @@ static enum tempera_status make_room(struct generation *g, size_t n)
     return status == TEMPERA_OK ? tempera_decoder_append(g->decoder, g->ids, kept, NULL) : status;
 }
 
+static bool reserve_ids(struct generation *g, size_t n)
+{
+    if (n <= g->n_ids)
+        return true;
+    int32_t *ids = realloc(g->ids, 2 * n * sizeof *ids); // n is at most the context, of 2^24
+    if (ids == NULL)
+        return false;
+    g->ids = ids;
+    g->n_ids = 2 * n;
+    return true;
+}
+
 // drawn: what sampling said of the one token; NULL for those of the prompt.
 static enum tempera_status append(struct generation *g, const int32_t *ids, size_t n,
                                   const struct tempera_sample_result *drawn)
@@ -139,8 +154,13 @@ static enum tempera_status append(struct generation *g, const int32_t *ids, size
     enum tempera_status status = make_room(g, n);
     if (status != TEMPERA_OK)
         return status;
-    memcpy(g->ids + tempera_decoder_length(g->decoder), ids, n * sizeof *ids);
+    size_t length = tempera_decoder_length(g->decoder);
+    if (!reserve_ids(g, length + n))
+        return TEMPERA_OUT_OF_MEMORY;
+    memcpy(g->ids + length, ids, n * sizeof *ids);
     status = tempera_decoder_append(g->decoder, ids, n, g->model_logits);
+    if (status == TEMPERA_OK && !tempera_all_finite(g->model_logits, g->vocab))
+        return TEMPERA_NAN_INPUT;
     for (size_t i = 0; i < n && status == TEMPERA_OK; i++)
         status = tempera_sampler_accept(g->state, ids[i], drawn);
     return status;
@@ -302,7 +322,9 @@ static void show(struct generation *g, struct tempera_generated *generated, bool
         shown = g->nbytes - may_become_stop(g);
     generated->text = g->text;
     generated->nbytes = shown;
+    tempera_fpenv_leave(g->env); // the callback is the caller's, and so are its modes
     g->refused = !g->callback(g->context, generated);
+    g->env = tempera_fpenv_enter();
     g->ended |= g->refused;
     if (stopped) {
         g->ended = true;
@@ -388,7 +410,7 @@ enum tempera_status tempera_generate(struct tempera_decoder *decoder,
                            .options = options != NULL ? options : &defaults,
                            .callback = callback,
                            .context = context,
-                           .vocab = tempera_decoder_config(decoder)->vocab_size};
+                           .vocab = tempera_decoder_model(decoder)->config.vocab_size};
     if (g.options->struct_size < sizeof *options || tempera_decoder_length(decoder) != 0)
         return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
                                   "generate needs an empty decoder and options with their "
@@ -409,11 +431,17 @@ enum tempera_status tempera_generate(struct tempera_decoder *decoder,
             g.vocab);
     if (error != NULL)
         *error = (struct tempera_error){0};
+    g.env = tempera_fpenv_enter();
     status = open_generation(&g);
     if (status == TEMPERA_OK)
         status = begin(&g, prompt, nbytes, error);
     if (status == TEMPERA_OK)
         status = run(&g, &counted);
+    if (status == TEMPERA_NAN_INPUT)
+        tempera_model_diagnose_text(tempera_decoder_model(decoder), g.ids,
+                                    tempera_decoder_length(decoder),
+                                    tempera_decoder_executor(decoder), error);
+    tempera_fpenv_leave(g.env);
     close_generation(&g);
     if (n_tokens != NULL)
         *n_tokens = counted;

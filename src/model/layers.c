@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "model/layers.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
+
+#include "base/guarded.h"
 
 // Rows a task takes, and columns where a sum runs over all rows in order. Fixed, so that threads
 // never show in the bits.
@@ -40,7 +43,8 @@ static void rmsnorm_rows(void *context, size_t index)
             sums[d % 8] += x[d] * x[d];
         float sum = ((sums[0] + sums[4]) + (sums[1] + sums[5])) +
                     ((sums[2] + sums[6]) + (sums[3] + sums[7]));
-        float inverse = 1 / sqrtf(sum / (float)l->D + l->epsilon);
+        // Squares that overflow must not become a row of zeros, which would pass for numbers.
+        float inverse = sum <= FLT_MAX ? 1 / sqrtf(sum / (float)l->D + l->epsilon) : NAN;
         l->inverse_out[n] = inverse;
         for (size_t d = 0; d < l->D; d++)
             y[d] = x[d] * inverse * l->weight[d];
@@ -57,7 +61,7 @@ void tempera_rmsnorm(const float *x, const float *weight, float epsilon, size_t 
                         .epsilon = epsilon,
                         .N = N,
                         .D = D};
-    tempera_parallel_for(executor, n_blocks(N, ROWS), rmsnorm_rows, &l);
+    tempera_guarded_for(executor, n_blocks(N, ROWS), rmsnorm_rows, &l);
 }
 
 // y = x i w with i = (mean(x^2) + e)^(-1/2):
@@ -104,8 +108,8 @@ void tempera_rmsnorm_backward(const float *dy, const float *x, const float *weig
                         .d_weight = d_weight,
                         .N = N,
                         .D = D};
-    tempera_parallel_for(executor, n_blocks(D, COLUMNS), rmsnorm_backward_columns, &l);
-    tempera_parallel_for(executor, n_blocks(N, ROWS), rmsnorm_backward_rows, &l);
+    tempera_guarded_for(executor, n_blocks(D, COLUMNS), rmsnorm_backward_columns, &l);
+    tempera_guarded_for(executor, n_blocks(N, ROWS), rmsnorm_backward_rows, &l);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -153,7 +157,7 @@ void tempera_rope(float *x, const float *table, size_t N, size_t n_heads, size_t
                   const struct tempera_executor *executor)
 {
     struct rope l = {x, table, N, n_heads, E, first_position, period, backward ? -1.0f : 1.0f};
-    tempera_parallel_for(executor, n_blocks(N, ROWS), rope_rows, &l);
+    tempera_guarded_for(executor, n_blocks(N, ROWS), rope_rows, &l);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -182,7 +186,7 @@ void tempera_swiglu(const float *g, const float *u, size_t N, size_t F, float *y
                     const struct tempera_executor *executor)
 {
     struct swiglu l = {.g = g, .u = u, .y = y, .N = N, .F = F};
-    tempera_parallel_for(executor, n_blocks(N, ROWS), swiglu_rows, &l);
+    tempera_guarded_for(executor, n_blocks(N, ROWS), swiglu_rows, &l);
 }
 
 // y = g s(g) u with s' = s (1 - s):
@@ -202,7 +206,7 @@ void tempera_swiglu_backward(const float *dy, const float *g, const float *u, si
                              float *dg, float *du, const struct tempera_executor *executor)
 {
     struct swiglu l = {.g = g, .u = u, .dy = dy, .dg = dg, .du = du, .N = N, .F = F};
-    tempera_parallel_for(executor, n_blocks(N, ROWS), swiglu_backward_rows, &l);
+    tempera_guarded_for(executor, n_blocks(N, ROWS), swiglu_backward_rows, &l);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -226,7 +230,7 @@ void tempera_embed(const float *embedding, const int32_t *tokens, size_t N, size
                    const struct tempera_executor *executor)
 {
     struct embed l = {embedding, tokens, x, N, D};
-    tempera_parallel_for(executor, n_blocks(N, ROWS), embed_rows, &l);
+    tempera_guarded_for(executor, n_blocks(N, ROWS), embed_rows, &l);
 }
 
 // A token may stand in several rows: each task takes a few columns of all rows, in order.
@@ -242,5 +246,5 @@ void tempera_embed_backward(const float *dx, const int32_t *tokens, size_t N, si
                             float *d_embedding, const struct tempera_executor *executor)
 {
     struct embed l = {dx, tokens, d_embedding, N, D};
-    tempera_parallel_for(executor, n_blocks(D, COLUMNS), embed_backward_columns, &l);
+    tempera_guarded_for(executor, n_blocks(D, COLUMNS), embed_backward_columns, &l);
 }

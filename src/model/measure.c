@@ -3,6 +3,7 @@
 
 #include <tempera/loss.h>
 
+#include "model/diagnose.h"
 #include "model/products.h"
 
 // The losses of rows of scores, and what they are at other temperatures.
@@ -10,6 +11,9 @@ static enum tempera_status add_rows(const struct tempera_matrix *logits, const i
                                     double *nats, struct tempera_temperature_sums *sums,
                                     size_t n_sums, const struct tempera_executor *executor)
 {
+    // An infinite score has a loss, too, but no meaning: it is as wrong as a NaN.
+    if (!tempera_all_finite(logits->data, logits->rows * logits->cols))
+        return TEMPERA_NAN_INPUT;
     double loss = 0;
     const struct tempera_targets targets = {.classes = classes};
     struct tempera_cross_entropy_options options = tempera_cross_entropy_options_default();
@@ -45,6 +49,8 @@ enum tempera_status tempera_model_measure(const struct tempera_model *model,
                        executor);
         enum tempera_status worst = add_rows(&logits, targets + at, nats, sums, n_sums, executor);
         status = worst > status ? worst : status;
+        if (worst == TEMPERA_NAN_INPUT)
+            break;
     }
     return status;
 }

@@ -8,7 +8,8 @@
 #include "model/workspace.h"
 
 // Adds the losses of targets[B, T] given tokens[B, T], ids of the model, to *nats, and to sums at
-// their temperatures. sums: n_sums of them; none at 0.
+// their temperatures. sums: n_sums of them; none at 0. NAN_INPUT if a score isn't finite; nats and
+// sums have no meaning then.
 enum tempera_status tempera_model_measure(const struct tempera_model *model,
                                           struct tempera_workspace *workspace,
                                           const int32_t *tokens, const int32_t *targets, size_t B,

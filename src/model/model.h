@@ -42,8 +42,20 @@ enum tempera_status tempera_model_alloc(struct tempera_model **model,
 struct tempera_parameter *tempera_parameter_table(const struct tempera_model_config *config,
                                                   size_t *count);
 
-// The shape of the model that a decoder runs.
-const struct tempera_model_config *tempera_decoder_config(const struct tempera_decoder *decoder);
+// What messages call the fields of a config.
+struct tempera_config_names {
+    const char *vocab_size, *context_length, *n_layers, *dim, *n_heads, *n_kv_heads, *hidden_dim;
+    const char *rms_epsilon, *rope_base;
+};
+
+// tempera_model_config_check with the caller's names.
+enum tempera_status tempera_model_config_check_as(const struct tempera_model_config *config,
+                                                  const struct tempera_config_names *names,
+                                                  struct tempera_error *error);
+
+// What a decoder runs, and on what.
+const struct tempera_model *tempera_decoder_model(const struct tempera_decoder *decoder);
+const struct tempera_executor *tempera_decoder_executor(const struct tempera_decoder *decoder);
 
 // Fills *error, if there is one, and returns `status`.
 __attribute__((format(printf, 3, 4))) enum tempera_status

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/fpenv.h"
 #include "base/memory.h"
 #include "base/philox.h"
 #include "model/model.h"
@@ -179,9 +180,9 @@ static void randomise(struct tempera_model *model, uint64_t seed)
     }
 }
 
-enum tempera_status tempera_model_create(struct tempera_model **model,
-                                         const struct tempera_model_config *config, uint64_t seed,
-                                         struct tempera_error *error)
+static enum tempera_status model_create_guarded(struct tempera_model **model,
+                                                const struct tempera_model_config *config,
+                                                uint64_t seed, struct tempera_error *error)
 {
     if (model == NULL)
         return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT, "model is NULL");
@@ -194,4 +195,14 @@ enum tempera_status tempera_model_create(struct tempera_model **model,
                                   tempera_model_config_n_parameters(config));
     randomise(*model, seed);
     return TEMPERA_OK;
+}
+
+enum tempera_status tempera_model_create(struct tempera_model **model,
+                                         const struct tempera_model_config *config, uint64_t seed,
+                                         struct tempera_error *error)
+{
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    enum tempera_status status = model_create_guarded(model, config, seed, error);
+    tempera_fpenv_leave(env);
+    return status;
 }

@@ -9,6 +9,7 @@
 
 #include "base/exp.h"
 #include "base/memory.h"
+#include "model/diagnose.h"
 #include "model/model.h"
 #include "tokenizer/split.h"
 
@@ -140,6 +141,9 @@ static enum tempera_status read_from(struct reader *r, size_t p, size_t depth)
             continue;
         enum tempera_status status =
             tempera_decoder_append(r->decoder, &crossings->prefixes[i].token, 1, r->logits);
+        size_t vocab = tempera_decoder_model(r->decoder)->config.vocab_size;
+        if (status == TEMPERA_OK && !tempera_all_finite(r->logits, vocab))
+            return TEMPERA_NAN_INPUT;
         if (status == TEMPERA_OK)
             status = read_from(r, i, depth + 1);
         if (status == TEMPERA_OK)

@@ -3,6 +3,7 @@
 // few hundred rows, each from scores to gradient in place, so that no [N, V] matrix is held.
 #include <tempera/linear_loss.h>
 
+#include "base/fpenv.h"
 #include "model/products.h"
 #include "model/workspace.h"
 
@@ -35,10 +36,11 @@ static enum tempera_status check(const struct tempera_model *model,
     return tempera_matmul_start();
 }
 
-enum tempera_status tempera_model_logits(const struct tempera_model *model,
-                                         struct tempera_workspace *workspace, const int32_t *tokens,
-                                         size_t B, size_t T, float *logits,
-                                         const struct tempera_executor *executor)
+static enum tempera_status model_logits_guarded(const struct tempera_model *model,
+                                                struct tempera_workspace *workspace,
+                                                const int32_t *tokens, size_t B, size_t T,
+                                                float *logits,
+                                                const struct tempera_executor *executor)
 {
     if (logits == NULL)
         return TEMPERA_INVALID_ARGUMENT;
@@ -51,21 +53,37 @@ enum tempera_status tempera_model_logits(const struct tempera_model *model,
     return TEMPERA_OK;
 }
 
+enum tempera_status tempera_model_logits(const struct tempera_model *model,
+                                         struct tempera_workspace *workspace, const int32_t *tokens,
+                                         size_t B, size_t T, float *logits,
+                                         const struct tempera_executor *executor)
+{
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    enum tempera_status status =
+        model_logits_guarded(model, workspace, tokens, B, T, logits, executor);
+    tempera_fpenv_leave(env);
+    return status;
+}
+
 enum tempera_status tempera_model_matmul(void *self, const struct tempera_matmul *product,
                                          const struct tempera_executor *executor)
 {
     (void)self;
     enum tempera_status status = tempera_matmul_start();
-    if (status == TEMPERA_OK)
-        tempera_matmul(product, executor);
-    return status;
+    if (status != TEMPERA_OK)
+        return status;
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    tempera_matmul(product, executor);
+    tempera_fpenv_leave(env);
+    return TEMPERA_OK;
 }
 
-enum tempera_status tempera_model_loss(const struct tempera_model *model,
-                                       struct tempera_workspace *workspace, const int32_t *tokens,
-                                       const int32_t *targets, size_t B, size_t T, float *gradients,
-                                       float gradient_scale, double *loss, size_t *count,
-                                       const struct tempera_executor *executor)
+static enum tempera_status model_loss_guarded(const struct tempera_model *model,
+                                              struct tempera_workspace *workspace,
+                                              const int32_t *tokens, const int32_t *targets,
+                                              size_t B, size_t T, float *gradients,
+                                              float gradient_scale, double *loss, size_t *count,
+                                              const struct tempera_executor *executor)
 {
     enum tempera_status status = check(model, workspace, tokens, B, T);
     if (status != TEMPERA_OK)
@@ -97,5 +115,19 @@ enum tempera_status tempera_model_loss(const struct tempera_model *model,
                                           workspace->logits_nbytes, executor);
     if (gradients != NULL && status < TEMPERA_INVALID_ARGUMENT)
         tempera_model_backward(model, workspace, tokens, B, T, gradients, executor);
+    return status;
+}
+
+enum tempera_status tempera_model_loss(const struct tempera_model *model,
+                                       struct tempera_workspace *workspace, const int32_t *tokens,
+                                       const int32_t *targets, size_t B, size_t T, float *gradients,
+                                       float gradient_scale, double *loss, size_t *count,
+                                       const struct tempera_executor *executor)
+{
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    tempera_fpenv_carry(&gradient_scale);
+    enum tempera_status status = model_loss_guarded(
+        model, workspace, tokens, targets, B, T, gradients, gradient_scale, loss, count, executor);
+    tempera_fpenv_leave(env);
     return status;
 }

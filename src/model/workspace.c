@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "base/fpenv.h"
 #include "model/workspace.h"
 
 #include <stdlib.h>
@@ -86,9 +87,9 @@ static void take_all(struct arena *arena, struct tempera_workspace *w,
         take_backward(arena, &w->back, model, w->B, w->T);
 }
 
-enum tempera_status tempera_workspace_open(struct tempera_workspace **workspace,
-                                           const struct tempera_model *model, size_t B, size_t T,
-                                           bool backward)
+static enum tempera_status workspace_open_guarded(struct tempera_workspace **workspace,
+                                                  const struct tempera_model *model, size_t B,
+                                                  size_t T, bool backward)
 {
     size_t N;
     if (workspace == NULL || model == NULL)
@@ -120,6 +121,16 @@ enum tempera_status tempera_workspace_open(struct tempera_workspace **workspace,
     tempera_rope_table(0, T, model->head_dim, model->config.rope_base, w->rope);
     *workspace = w;
     return TEMPERA_OK;
+}
+
+enum tempera_status tempera_workspace_open(struct tempera_workspace **workspace,
+                                           const struct tempera_model *model, size_t B, size_t T,
+                                           bool backward)
+{
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    enum tempera_status status = workspace_open_guarded(workspace, model, B, T, backward);
+    tempera_fpenv_leave(env);
+    return status;
 }
 
 void tempera_workspace_close(struct tempera_workspace **workspace)

@@ -53,6 +53,12 @@ void tempera_model_forward(const struct tempera_model *model, struct tempera_wor
                            const int32_t *tokens, size_t B, size_t T,
                            const struct tempera_executor *executor);
 
+// One layer of that, after the ones before it; returns its output, [N, D].
+const float *tempera_model_layer_forward(const struct tempera_model *model,
+                                         struct tempera_workspace *workspace, size_t layer,
+                                         size_t B, size_t T,
+                                         const struct tempera_executor *executor);
+
 // Takes dloss/dnorm in workspace->back.d_norm back through the layers; adds to gradients, which
 // are laid out as the weights.
 void tempera_model_backward(const struct tempera_model *model, struct tempera_workspace *workspace,

@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "tokenizer/unicode_table.h"
-#include "tokenizer/utf8.h"
 
 enum char_class { OTHER, LETTER, NUMBER, SPACE };
 

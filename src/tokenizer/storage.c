@@ -9,15 +9,17 @@
 //     tokenizer.ggml.bos_token_id, eos_token_id
 //     tokenizer.ggml.add_bos_token  whether a prompt begins with bos; ours doesn't
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "gguf/fail.h"
 #include "gguf/reader.h"
+#include "gguf/value.h"
 #include "tokenizer/tokenizer.h"
-#include "tokenizer/utf8.h"
 
 static const char model_key[] = "tokenizer.ggml.model", pre_key[] = "tokenizer.ggml.pre";
 static const char tokens_key[] = "tokenizer.ggml.tokens";
@@ -144,8 +146,8 @@ struct reading {
     struct tempera_error *error;
     enum tempera_status status;
     size_t n_tokens, n_merges;
-    const int32_t *types; // [n_tokens]; NULL: all text
-    int32_t bos, eos;     // -1: none
+    uint8_t *types;   // [n_tokens]; NULL: all text
+    int32_t bos, eos; // -1: none
     bool adds_bos;
     struct spelling *sorted; // [n_tokens], by bytes
     uint8_t *buffer;         // for the longest merge
@@ -153,17 +155,16 @@ struct reading {
 };
 
 // Returns false.
-__attribute__((format(printf, 3, 4))) static bool fail(struct reading *r,
-                                                       enum tempera_status status,
-                                                       const char *format, ...)
+__attribute__((format(printf, 3, 4))) static bool
+fail(struct reading *r, enum tempera_status status, const char *format, ...)
 {
-    char text[160];
+    char text[200];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    r->status = tempera_fail(r->error, status, 0, "'%s': %s",
-                             tempera_gguf_source_name(r->gguf), text);
+    r->status =
+        tempera_fail(r->error, status, 0, "'%s': %s", tempera_gguf_source_name(r->gguf), text);
     return false;
 }
 
@@ -181,10 +182,24 @@ static struct spelling token_at(const struct reading *r, size_t index)
     return spelling;
 }
 
-// The part of a spelling that a message shows.
-static int shown(size_t nbytes)
+// A spelling as a message shows it.
+struct shown {
+    char text[40];
+};
+
+static struct shown show(const void *bytes, size_t nbytes)
 {
-    return nbytes < 32 ? (int)nbytes : 32;
+    struct shown shown;
+    tempera_show_text(shown.text, sizeof shown.text, bytes, nbytes);
+    return shown;
+}
+
+// What a key holds is not what it should be.
+static bool fail_value(struct reading *r, const char *key, const char *what_can_be)
+{
+    char shown[TEMPERA_SHOWN_VALUE_NBYTES];
+    tempera_gguf_show_value(r->gguf, key, shown);
+    return fail(r, TEMPERA_BAD_TOKENIZER, "%s is %s, not %s", key, shown, what_can_be);
 }
 
 // `key` must be a string with this value.
@@ -194,12 +209,16 @@ static bool check_name(struct reading *r, const char *key, const char *expected)
     size_t nbytes;
     enum tempera_status status = tempera_gguf_get_string(r->gguf, key, &bytes, &nbytes);
     if (status == TEMPERA_BAD_FORMAT)
-        return fail(r, TEMPERA_BAD_TOKENIZER, "%s is no string", key);
-    if (status != TEMPERA_OK)
-        return fail(r, TEMPERA_UNSUPPORTED, "%s is missing; this version reads %s", key, expected);
+        return fail_value(r, key, "a string");
+    if (status != TEMPERA_OK) {
+        r->status = tempera_gguf_check_whole(r->gguf, r->error);
+        return r->status == TEMPERA_OK ? fail(r, TEMPERA_UNSUPPORTED,
+                                              "%s is missing; this version reads %s", key, expected)
+                                       : false;
+    }
     if (nbytes != strlen(expected) || memcmp(bytes, expected, nbytes) != 0)
-        return fail(r, TEMPERA_UNSUPPORTED, "%s is %.*s; this version reads %s", key,
-                    shown(nbytes), bytes, expected);
+        return fail(r, TEMPERA_UNSUPPORTED, "%s is %s; this version reads %s", key,
+                    show(bytes, nbytes).text, expected);
     return true;
 }
 
@@ -209,58 +228,76 @@ static bool count_strings(struct reading *r, const char *key, size_t *count)
     if (status == TEMPERA_NOT_FOUND)
         return fail(r, TEMPERA_BAD_TOKENIZER, "%s is missing", key);
     if (status != TEMPERA_OK)
-        return fail(r, TEMPERA_BAD_TOKENIZER, "%s is no array of strings", key);
+        return fail_value(r, key, "an array of strings");
     return true;
 }
 
 static bool read_special_id(struct reading *r, const char *key, int32_t *id)
 {
-    uint32_t value;
+    struct tempera_number number;
     *id = -1;
-    enum tempera_status status = tempera_gguf_get_u32(r->gguf, key, &value);
+    enum tempera_status status = tempera_gguf_number(r->gguf, key, &number);
     if (status == TEMPERA_NOT_FOUND)
         return true;
-    if (status != TEMPERA_OK)
-        return fail(r, TEMPERA_BAD_TOKENIZER, "%s is no token's id", key);
-    if (value >= r->n_tokens)
-        return fail(r, TEMPERA_BAD_TOKENIZER, "%s is %" PRIu32 ", but there are %zu tokens", key,
-                    value, r->n_tokens);
-    *id = (int32_t)value;
+    if (status != TEMPERA_OK || !(number.value >= 0 && number.value == floor(number.value)))
+        return fail_value(r, key, "a token's id");
+    if (number.value >= (double)r->n_tokens)
+        return fail(r, TEMPERA_BAD_TOKENIZER, "%s is %.0f, but there are %zu tokens", key,
+                    number.value, r->n_tokens);
+    *id = (int32_t)number.value;
     return true;
 }
 
+// A number of 0 or 1 will do: not every program has a type for bools.
 static bool read_adds_bos(struct reading *r)
 {
+    struct tempera_number number = {0};
     enum tempera_status status = tempera_gguf_get_bool(r->gguf, add_bos_key, &r->adds_bos);
-    if (status != TEMPERA_OK && status != TEMPERA_NOT_FOUND)
-        return fail(r, TEMPERA_BAD_TOKENIZER, "%s is neither true nor false", add_bos_key);
+    if (status == TEMPERA_BAD_FORMAT) {
+        status = tempera_gguf_number(r->gguf, add_bos_key, &number);
+        if (status != TEMPERA_OK || (number.value != 0 && number.value != 1))
+            return fail_value(r, add_bos_key, "true or false");
+        r->adds_bos = number.value != 0;
+    }
     if (r->adds_bos && r->bos < 0)
         return fail(r, TEMPERA_BAD_TOKENIZER, "%s is true, but there is no %s", add_bos_key,
                     bos_key);
     return true;
 }
 
+static bool read_type(struct reading *r, size_t index)
+{
+    double type;
+    if (!tempera_gguf_number_at(r->gguf, types_key, index, &type))
+        return fail_value(r, types_key, "an array of numbers");
+    if (type == TYPE_USER || type == TYPE_BYTE)
+        return fail(r, TEMPERA_UNSUPPORTED,
+                    "token %zu is user-defined or a byte (type %.0f), which this version does not "
+                    "read",
+                    index, type);
+    if (!(type >= TYPE_TEXT && type <= TYPE_BYTE && type == floor(type)))
+        return fail(r, TEMPERA_BAD_TOKENIZER, "token %zu is of type %.10g; 1 to 6 can be", index,
+                    type);
+    r->types[index] = (uint8_t)type;
+    return true;
+}
+
 static bool read_types(struct reading *r)
 {
-    size_t count;
-    enum tempera_status status = tempera_gguf_get_i32s(r->gguf, types_key, &r->types, &count);
-    if (status == TEMPERA_NOT_FOUND)
+    const struct tempera_gguf_entry *entry = tempera_gguf_find(r->gguf, types_key);
+    if (entry == NULL)
         return true;
-    if (status != TEMPERA_OK)
-        return fail(r, TEMPERA_BAD_TOKENIZER, "%s is no array of 32-bit integers", types_key);
-    if (count != r->n_tokens)
+    if (!entry->is_array)
+        return fail_value(r, types_key, "an array of numbers");
+    if (entry->count != r->n_tokens)
         return fail(r, TEMPERA_BAD_TOKENIZER, "%s has %zu elements, but there are %zu tokens",
-                    types_key, count, r->n_tokens);
-    for (size_t i = 0; i < count; i++) {
-        if (r->types[i] == TYPE_USER || r->types[i] == TYPE_BYTE)
-            return fail(r, TEMPERA_UNSUPPORTED,
-                        "token %zu is user-defined or a byte (type %" PRId32
-                        "), which this version does not read",
-                        i, r->types[i]);
-        if (r->types[i] < TYPE_TEXT || r->types[i] > TYPE_BYTE)
-            return fail(r, TEMPERA_BAD_TOKENIZER, "token %zu is of type %" PRId32 "; 1 to 6 can be",
-                        i, r->types[i]);
-    }
+                    types_key, entry->count, r->n_tokens);
+    r->types = malloc(entry->count + 1);
+    if (r->types == NULL)
+        return fail_memory(r);
+    for (size_t id = 0; id < entry->count; id++)
+        if (!read_type(r, id))
+            return false;
     return true;
 }
 
@@ -273,8 +310,7 @@ static int compare_bytes(const struct spelling *left, const struct spelling *rig
 {
     size_t common = left->nbytes < right->nbytes ? left->nbytes : right->nbytes;
     int order = common > 0 ? memcmp(left->bytes, right->bytes, common) : 0;
-    return order != 0 ? order
-                      : (left->nbytes > right->nbytes) - (left->nbytes < right->nbytes);
+    return order != 0 ? order : (left->nbytes > right->nbytes) - (left->nbytes < right->nbytes);
 }
 
 static int compare_spellings(const void *a, const void *b)
@@ -316,10 +352,10 @@ static bool sort_tokens(struct reading *r, size_t *nbytes)
     qsort(r->sorted, r->n_tokens, sizeof *r->sorted, compare_spellings);
     for (size_t i = 1; i < r->n_tokens; i++)
         if (compare_bytes(&r->sorted[i - 1], &r->sorted[i]) == 0)
-            return fail(r, TEMPERA_BAD_TOKENIZER, "tokens %" PRId32 " and %" PRId32
-                        " are the same, \"%.*s\"",
-                        r->sorted[i - 1].id, r->sorted[i].id, shown(r->sorted[i].nbytes),
-                        (const char *)r->sorted[i].bytes);
+            return fail(r, TEMPERA_BAD_TOKENIZER,
+                        "tokens %" PRId32 " and %" PRId32 " are the same, \"%s\"",
+                        r->sorted[i - 1].id, r->sorted[i].id,
+                        show(r->sorted[i].bytes, r->sorted[i].nbytes).text);
     return true;
 }
 
@@ -356,8 +392,8 @@ static bool read_tokens(struct reading *r)
         if (!is_special(r, id)) {
             if (!unspell(alphabet, token.bytes, token.nbytes, unspelled, &nbytes))
                 return fail(r, TEMPERA_BAD_TOKENIZER,
-                            "token %" PRId32 ", \"%.*s\", is not spelled in GPT-2's alphabet", id,
-                            shown(token.nbytes), (const char *)token.bytes);
+                            "token %" PRId32 ", \"%s\", is not spelled in GPT-2's alphabet", id,
+                            show(token.bytes, token.nbytes).text);
             bytes = unspelled;
             if (nbytes == 1)
                 found[bytes[0]] = true;
@@ -379,8 +415,8 @@ static bool read_merge(struct reading *r, size_t index)
     const char *blank = nbytes > 0 ? memchr(text, ' ', nbytes) : NULL;
     size_t n_left = blank != NULL ? (size_t)(blank - text) : 0;
     if (n_left == 0 || n_left + 1 == nbytes)
-        return fail(r, TEMPERA_BAD_TOKENIZER, "merge %zu, \"%.*s\", is not two tokens and a blank",
-                    index, shown(nbytes), text);
+        return fail(r, TEMPERA_BAD_TOKENIZER, "merge %zu, \"%s\", is not two tokens and a blank",
+                    index, show(text, nbytes).text);
     memcpy(r->buffer, text, n_left);
     memcpy(r->buffer + n_left, blank + 1, nbytes - n_left - 1);
     struct tempera_merge merge = {
@@ -389,8 +425,8 @@ static bool read_merge(struct reading *r, size_t index)
         .token = find_token(r, r->buffer, nbytes - 1),
     };
     if (merge.left < 0 || merge.right < 0 || merge.token < 0)
-        return fail(r, TEMPERA_BAD_TOKENIZER, "merge %zu, \"%.*s\": %s is no token of text", index,
-                    shown(nbytes), text,
+        return fail(r, TEMPERA_BAD_TOKENIZER, "merge %zu, \"%s\": %s is no token of text", index,
+                    show(text, nbytes).text,
                     merge.left < 0    ? "its left part"
                     : merge.right < 0 ? "its right part"
                                       : "what it becomes");
@@ -444,6 +480,7 @@ enum tempera_status tempera_tokenizer_from_gguf(struct tempera_tokenizer **token
         return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, 0, "tokenizer or gguf is NULL");
     struct reading r = {.gguf = gguf, .error = error};
     bool good = read_tokenizer(&r);
+    free(r.types);
     free(r.sorted);
     free(r.buffer);
     if (!good) {

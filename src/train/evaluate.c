@@ -6,7 +6,9 @@
 
 #include <tempera/loss.h>
 
+#include "base/fpenv.h"
 #include "base/memory.h"
+#include "model/diagnose.h"
 #include "model/measure.h"
 #include "train/trainer.h"
 
@@ -53,7 +55,7 @@ measure_watched(const struct tempera_model *model, struct tempera_workspace *wor
         }
         enum tempera_status status = tempera_model_measure(model, workspace, inputs, targets, rows,
                                                            context, nats, sums, n_sums, executor);
-        if (status >= TEMPERA_INVALID_ARGUMENT)
+        if (status >= TEMPERA_INVALID_ARGUMENT || status == TEMPERA_NAN_INPUT)
             return status;
     }
     if (!goes_on(watch, n, n))
@@ -127,13 +129,11 @@ static size_t default_context(const struct tempera_model *model)
     return most < TEMPERA_EVALUATE_CONTEXT ? most : TEMPERA_EVALUATE_CONTEXT;
 }
 
-enum tempera_status tempera_evaluate(const struct tempera_model *model,
-                                     const struct tempera_tokenizer *tokenizer, const char *text,
-                                     size_t nbytes, size_t context,
-                                     tempera_evaluate_progress *progress, void *progress_context,
-                                     struct tempera_evaluation *evaluation,
-                                     const struct tempera_executor *executor,
-                                     struct tempera_error *error)
+static enum tempera_status
+evaluate_guarded(const struct tempera_model *model, const struct tempera_tokenizer *tokenizer,
+                 const char *text, size_t nbytes, size_t context, const struct watch *watch,
+                 struct tempera_evaluation *evaluation, const struct tempera_executor *executor,
+                 struct tempera_error *error)
 {
     if (error != NULL)
         *error = (struct tempera_error){.status = TEMPERA_OK};
@@ -144,6 +144,7 @@ enum tempera_status tempera_evaluate(const struct tempera_model *model,
         return status;
     if (context == 0)
         context = default_context(model);
+    struct tempera_error cause = {.message = "the model's scores are no numbers"};
     struct tempera_workspace *workspace = NULL;
     int32_t *ids = NULL, *scratch = NULL;
     size_t n_ids;
@@ -166,18 +167,18 @@ enum tempera_status tempera_evaluate(const struct tempera_model *model,
     struct tempera_temperature_sums sums[N_TEMPERATURES] = {{0}};
     for (size_t k = 0; k < N_TEMPERATURES; k++)
         sums[k].temperature = temperatures[k];
-    const struct watch watch = {progress, progress_context};
     status = measure_watched(model, workspace, ids, n_ids, tempera_tokenizer_bos(tokenizer), batch,
-                             context, scratch, &nats, sums, N_TEMPERATURES, &watch, executor);
+                             context, scratch, &nats, sums, N_TEMPERATURES, watch, executor);
     if (status == TEMPERA_OK)
         fill_evaluation(evaluation, nats, sums, n_ids, nbytes);
+    if (status == TEMPERA_NAN_INPUT) // the scratch begins with the tokens that gave it
+        tempera_model_diagnose(model, workspace, scratch, batch, context, executor, &cause);
 done:
     free(scratch);
     free(ids);
     tempera_workspace_close(&workspace);
     if (status == TEMPERA_NAN_INPUT)
-        return tempera_train_fail(error, status,
-                                  "the model's scores are no numbers: its weights are damaged");
+        return tempera_train_fail(error, status, "%s", cause.message);
     if (status == TEMPERA_OUT_OF_MEMORY)
         return tempera_train_fail(error, status,
                                   "no memory to measure in windows of %zu tokens: give a smaller "
@@ -189,4 +190,20 @@ done:
         return tempera_train_fail(error, status, "the text could not be measured: %s",
                                   tempera_status_text(status));
     return TEMPERA_OK;
+}
+
+enum tempera_status tempera_evaluate(const struct tempera_model *model,
+                                     const struct tempera_tokenizer *tokenizer, const char *text,
+                                     size_t nbytes, size_t context,
+                                     tempera_evaluate_progress *progress, void *progress_context,
+                                     struct tempera_evaluation *evaluation,
+                                     const struct tempera_executor *executor,
+                                     struct tempera_error *error)
+{
+    const struct watch watch = {progress, progress_context};
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    enum tempera_status status = evaluate_guarded(model, tokenizer, text, nbytes, context, &watch,
+                                                  evaluation, executor, error);
+    tempera_fpenv_leave(env);
+    return status;
 }

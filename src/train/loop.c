@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/fpenv.h"
+#include "base/guarded.h"
 #include "base/memory.h"
 #include "train/digest.h"
 #include "train/trainer.h"
@@ -172,7 +174,7 @@ static void sum_squares_task(void *context, size_t index)
 // The norm of all gradients together: sums of fixed blocks, added in order.
 static double gradient_norm(struct tempera_trainer *t)
 {
-    tempera_parallel_for(t->executor, t->n_blocks, sum_squares_task, t);
+    tempera_guarded_for(t->executor, t->n_blocks, sum_squares_task, t);
     double sum = 0;
     for (size_t i = 0; i < t->n_blocks; i++)
         sum += t->block_sums[i];
@@ -200,7 +202,7 @@ static double update_weights(struct tempera_trainer *t, double norm)
     struct update update = {t, tempera_adamw_at(rate, (double)o->weight_decay, (double)o->beta1,
                                                 (double)o->beta2, (double)o->epsilon, t->step + 1,
                                                 scale)};
-    tempera_parallel_for(t->executor, t->n_blocks, update_task, &update);
+    tempera_guarded_for(t->executor, t->n_blocks, update_task, &update);
     return rate;
 }
 
@@ -236,9 +238,9 @@ static enum tempera_status backward(struct tempera_trainer *t, struct tempera_tr
                               (double)t->options.learning_rate);
 }
 
-enum tempera_status tempera_trainer_step(struct tempera_trainer *t,
-                                         struct tempera_train_report *report,
-                                         struct tempera_error *error)
+static enum tempera_status trainer_step_guarded(struct tempera_trainer *t,
+                                                struct tempera_train_report *report,
+                                                struct tempera_error *error)
 {
     if (error != NULL)
         *error = (struct tempera_error){.status = TEMPERA_OK};
@@ -262,6 +264,16 @@ enum tempera_status tempera_trainer_step(struct tempera_trainer *t,
     return TEMPERA_OK;
 }
 
+enum tempera_status tempera_trainer_step(struct tempera_trainer *t,
+                                         struct tempera_train_report *report,
+                                         struct tempera_error *error)
+{
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    enum tempera_status status = trainer_step_guarded(t, report, error);
+    tempera_fpenv_leave(env);
+    return status;
+}
+
 static enum tempera_status measure_heldout(struct tempera_trainer *t,
                                            struct tempera_train_report *report,
                                            struct tempera_error *error)
@@ -282,9 +294,9 @@ static enum tempera_status measure_heldout(struct tempera_trainer *t,
     return TEMPERA_OK;
 }
 
-enum tempera_status tempera_trainer_evaluate(struct tempera_trainer *t,
-                                             struct tempera_train_report *report,
-                                             struct tempera_error *error)
+static enum tempera_status trainer_evaluate_guarded(struct tempera_trainer *t,
+                                                    struct tempera_train_report *report,
+                                                    struct tempera_error *error)
 {
     if (error != NULL)
         *error = (struct tempera_error){.status = TEMPERA_OK};
@@ -297,6 +309,16 @@ enum tempera_status tempera_trainer_evaluate(struct tempera_trainer *t,
     *report = (struct tempera_train_report){0};
     fill_report(t, report);
     return measure_heldout(t, report, error);
+}
+
+enum tempera_status tempera_trainer_evaluate(struct tempera_trainer *t,
+                                             struct tempera_train_report *report,
+                                             struct tempera_error *error)
+{
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    enum tempera_status status = trainer_evaluate_guarded(t, report, error);
+    tempera_fpenv_leave(env);
+    return status;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -390,7 +412,9 @@ enum tempera_status tempera_trainer_run(struct tempera_trainer *t,
     t->saved_at = t->now();
     while (status == TEMPERA_OK && !stop && t->step < t->options.steps) {
         struct tempera_train_report report;
+        struct tempera_fpenv env = tempera_fpenv_enter(); // of the line that is logged, too
         status = step_and_log(t, &report, error);
+        tempera_fpenv_leave(env);
         if (status != TEMPERA_OK && t->log.n_pending > 0)
             status = save_after_log_failed(t, status, error);
         if (status != TEMPERA_OK)

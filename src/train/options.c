@@ -2,19 +2,16 @@
 // Options: their defaults, and what is wrong with those that are.
 #include <math.h>
 #include <stdarg.h>
-#include <stdio.h>
 
+#include "gguf/fail.h"
 #include "train/trainer.h"
 
 enum tempera_status tempera_train_fail(struct tempera_error *error, enum tempera_status status,
                                        const char *format, ...)
 {
-    if (error == NULL)
-        return status;
-    *error = (struct tempera_error){.status = status};
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(error->message, sizeof error->message, format, arguments);
+    tempera_fail_with(error, status, 0, format, arguments);
     va_end(arguments);
     return status;
 }

@@ -14,6 +14,7 @@
 // within reach of processors with AVX2, so the time asked for is rarely used up.
 #include <math.h>
 
+#include "base/fpenv.h"
 #include "train/trainer.h"
 
 enum { CONTEXT = 256, MIN_CONTEXT = 8, MIN_STEPS = 300, BYTES_VOCAB = 257 };
@@ -187,10 +188,10 @@ static void choose(double nbytes, double seconds, size_t n_threads,
         options->steps = (uint64_t)fmax(1, learnt / a_step);
 }
 
-enum tempera_status tempera_train_plan(size_t text_nbytes, double minutes, size_t n_threads,
-                                       struct tempera_model_config *config,
-                                       struct tempera_train_options *options,
-                                       struct tempera_error *error)
+static enum tempera_status train_plan_guarded(size_t text_nbytes, double minutes, size_t n_threads,
+                                              struct tempera_model_config *config,
+                                              struct tempera_train_options *options,
+                                              struct tempera_error *error)
 {
     if (error != NULL)
         *error = (struct tempera_error){.status = TEMPERA_OK};
@@ -213,4 +214,17 @@ enum tempera_status tempera_train_plan(size_t text_nbytes, double minutes, size_
     *config = chosen;
     *options = o;
     return TEMPERA_OK;
+}
+
+enum tempera_status tempera_train_plan(size_t text_nbytes, double minutes, size_t n_threads,
+                                       struct tempera_model_config *config,
+                                       struct tempera_train_options *options,
+                                       struct tempera_error *error)
+{
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    tempera_fpenv_carry(&minutes);
+    enum tempera_status status =
+        train_plan_guarded(text_nbytes, minutes, n_threads, config, options, error);
+    tempera_fpenv_leave(env);
+    return status;
 }

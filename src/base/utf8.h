@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // UTF-8 as Unicode defines it (table 3-7): no overlong forms, no surrogates, up to U+10FFFF.
-#ifndef TEMPERA_TOKENIZER_UTF8_H
-#define TEMPERA_TOKENIZER_UTF8_H
+#ifndef TEMPERA_BASE_UTF8_H
+#define TEMPERA_BASE_UTF8_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// The shape of a model, from the keys of its file.
+#ifndef TEMPERA_MODEL_KEYS_H
+#define TEMPERA_MODEL_KEYS_H
+
+#include "model/model.h"
+
+// Fills *config, checked, except that tensors are looked at only for the size of the vocabulary.
+// BAD_MODEL, UNSUPPORTED: the message names the key and what it holds.
+enum tempera_status tempera_model_read_keys(const struct tempera_gguf *gguf,
+                                            struct tempera_model_config *config,
+                                            struct tempera_error *error);
+
+#endif
