@@ -122,8 +122,8 @@ static void run_all(struct results *r, const struct tempera_executor *executor)
     CHECK_STATUS(
         tempera_generate(decoder, tokenizer, "The", 3, &options, keep_token, r, NULL, NULL),
         TEMPERA_OK);
-    CHECK_STATUS(tempera_evaluate(model, tokenizer, text, sizeof text - 1, 0, &r->evaluation,
-                                  executor, NULL),
+    CHECK_STATUS(tempera_evaluate(model, tokenizer, text, sizeof text - 1, 0, NULL, NULL,
+                                  &r->evaluation, executor, NULL),
                  TEMPERA_OK);
     for (int32_t i = 0; i < 16; i++) {
         tokens[i] = text[i];

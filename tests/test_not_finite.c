@@ -61,9 +61,9 @@ static void both_say(const char *first, const char *second)
     static const char text[] = "a text of some length, longer than the context of this model is";
     struct tempera_error error;
     struct tempera_evaluation evaluation;
-    CHECK_STATUS(
-        tempera_evaluate(model, tokenizer, text, sizeof text - 1, 0, &evaluation, NULL, &error),
-        TEMPERA_NAN_INPUT);
+    CHECK_STATUS(tempera_evaluate(model, tokenizer, text, sizeof text - 1, 0, NULL, NULL,
+                                  &evaluation, NULL, &error),
+                 TEMPERA_NAN_INPUT);
     check_message(&error, first, second);
     for (int raw = 0; raw < 2; raw++) {
         struct tempera_generate_options options = tempera_generate_options_default();
@@ -159,8 +159,9 @@ static void numbers_are_left_alone(void)
     }
     open_model(true);
     struct tempera_evaluation evaluation;
-    CHECK_STATUS(tempera_evaluate(model, tokenizer, "text", 4, 0, &evaluation, NULL, NULL),
-                 TEMPERA_OK);
+    CHECK_STATUS(
+        tempera_evaluate(model, tokenizer, "text", 4, 0, NULL, NULL, &evaluation, NULL, NULL),
+        TEMPERA_OK);
     CHECK(evaluation.perplexity > 200 && evaluation.perplexity < 300);
     struct tempera_error error = {0};
     static const int32_t tokens[] = {1, 2, 3};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Options: their defaults, and what is wrong with those that are.
 #include <math.h>
+#include <stdio.h>
 #include <stdarg.h>
 
 #include "gguf/fail.h"
