@@ -351,9 +351,10 @@ static bool gives_the_same_bits(const struct tempera_executor *executor)
            memcmp(p, serial, sizeof p) == 0;
 }
 
-// What a child does with a pool of its parent's; 0 or the number of what failed.
+// What a child does with a pool of its parent's, within a minute; 0 or the number of what failed.
 static int use_inherited(struct tempera_thread_pool *pool)
 {
+    alarm(60); // a child doesn't inherit one
     const struct tempera_executor *executor = tempera_thread_pool_executor(pool);
     if (executor->n_threads != 3)
         return 1;
@@ -393,7 +394,6 @@ static void children_use_pools(void)
         sleep_ms(i % 2 * 20);
         pid_t child = fork();
         if (child == 0) {
-            alarm(60);
             int status = use_inherited(pool);
             _exit(status != 0 || i > 0 ? status : use_own());
         }
@@ -436,7 +436,6 @@ static void fork_during_another_threads_loop(void)
         sleep_ms(1);
     pid_t child = fork();
     if (child == 0) {
-        alarm(60);
         _exit(use_inherited(loop.pool));
     }
     CHECK_EQ_INT(child_status(child), 0);
@@ -456,7 +455,6 @@ static void fork_in_task(void *context, size_t index)
     struct forking *forking = context;
     forking->children[index] = fork();
     if (forking->children[index] == 0) {
-        alarm(60);
         _exit(use_inherited(forking->pool));
     }
 }
