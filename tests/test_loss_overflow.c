@@ -109,7 +109,7 @@ static void ask_loss(const void *given, struct answer *a)
 
 static void cross_entropy(void)
 {
-    for (int round = 0; round < ROUNDS; round++) {
+    for (size_t round = 0; round < check_cases(ROUNDS); round++) {
         struct loss_case c = {tempera_cross_entropy_options_default(), check_random_below(2)};
         fill();
         c.options.temperature = PICK(temperatures);
@@ -198,7 +198,7 @@ static void ask_shards(const void *given, struct answer *a)
 
 static void shards(void)
 {
-    for (int round = 0; round < ROUNDS; round++) {
+    for (size_t round = 0; round < check_cases(ROUNDS); round++) {
         struct tempera_shard_options options = tempera_shard_options_default();
         fill();
         options.n_classes = cols;
@@ -233,7 +233,7 @@ static void shards_of_impossible_statistics(void)
 {
     static const double numbers[] = {
         0, 1, -1, 1e-300, 1e300, -1e300, (double)INFINITY, (double)-INFINITY, (double)NAN, 2, 1e39};
-    for (int round = 0; round < ROUNDS; round++) {
+    for (size_t round = 0; round < check_cases(ROUNDS); round++) {
         struct tempera_shard_options options = tempera_shard_options_default();
         struct tempera_row_statistics statistics[ROWS];
         fill();
@@ -316,7 +316,7 @@ static void ask_distillation(const void *given, struct answer *a)
 static void distillation(void)
 {
     static const float betas[] = {0, 1, 0.5f, 1e-45f, 0.999f};
-    for (int round = 0; round < ROUNDS; round++) {
+    for (size_t round = 0; round < check_cases(ROUNDS); round++) {
         struct tempera_distillation_options options = tempera_distillation_options_default();
         fill();
         for (size_t i = 0; i < ROWS * cols; i++)
@@ -338,7 +338,7 @@ static void ask_softmax(const void *given, struct answer *a)
 
 static void softmax(void)
 {
-    for (int round = 0; round < ROUNDS; round++) {
+    for (size_t round = 0; round < check_cases(ROUNDS); round++) {
         struct tempera_softmax_options options = tempera_softmax_options_default();
         float sinks[ROWS];
         fill();
@@ -367,7 +367,7 @@ static void ask_backward(const void *given, struct answer *a)
 
 static void backward(void)
 {
-    for (int round = 0; round < ROUNDS; round++) {
+    for (size_t round = 0; round < check_cases(ROUNDS); round++) {
         fill();
         float temperature = PICK(temperatures);
         ask_all(ask_backward, &temperature);
