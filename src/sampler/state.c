@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The history of a sequence, in a block without pointers: a head and a ring of the last tokens.
 // A block may come back from a file, so its numbers are checked before use; but only
-// tempera_sampler_state_check knows how many bytes there are to believe them of. In the ring stands the
-// id of a token that was drawn, and ~id of one of the prompt.
+// tempera_sampler_state_check knows how many bytes there are to believe them of. In the ring
+// stands the id of a token that was drawn, and ~id of one of the prompt.
 #include <math.h>
 #include <string.h>
 
