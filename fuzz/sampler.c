@@ -167,7 +167,8 @@ static void take_sampler(void)
         given.sampler.struct_size = take_byte();
 }
 
-// A history, and a few bytes of the block changed. A caller has to have as many bytes as it says.
+// A history, and a few bytes of the block changed. What is no state of so many bytes is not used, as
+// sampler.h says of blocks from outside; of what can be one, the head may lie about all but that.
 static void take_state(void)
 {
     size_t nbytes = tempera_sampler_state_nbytes(&given.sampler);
@@ -181,11 +182,13 @@ static void take_state(void)
         int32_t token = take_byte() % 8;
         HOLDS(tempera_sampler_accept(given.state, token, NULL) == TEMPERA_OK);
     }
-    uint32_t window = given.state->window;
     for (size_t i = take_byte() % 8; i > 4; i--)
         ((uint8_t *)given.state)[take_word() % nbytes] = take_byte();
-    if (given.state->window > window)
-        given.state->window = window;
+    if (tempera_sampler_state_check(given.state, nbytes) == TEMPERA_BUFFER_TOO_SMALL) {
+        free(given.state);
+        given.state = NULL;
+        return;
+    }
     int32_t token = take_int();
     enum tempera_status status = tempera_sampler_accept(given.state, token, NULL);
     HOLDS(status == TEMPERA_OK || status == TEMPERA_STATE_MISMATCH || token < 0);

@@ -65,6 +65,29 @@ __attribute__((format(printf, 4, 5), unused)) static bool
 check_that(bool held, const char *file, int line, const char *format, ...);
 
 // ------------------------------------------------------------------------------------------------
+// Size. Slow builds, those with sanitizers and those for another processor, do the same tests with
+// fewer cases: ctest sets TEMPERA_TEST_SMALL in the environment for them, as cmake/Tests.cmake
+// decides. Otherwise nothing is smaller than it says.
+
+__attribute__((unused)) static bool check_is_small(void)
+{
+    const char *small = getenv("TEMPERA_TEST_SMALL");
+    return small != NULL && *small != '\0';
+}
+
+// How many cases of n to do: all, or a sixteenth in a slow build, at least one.
+__attribute__((unused)) static size_t check_cases(size_t n)
+{
+    return check_is_small() ? (n + 15) / 16 : n;
+}
+
+// The step of a loop over all cases: 1, or `step` in a slow build.
+__attribute__((unused)) static size_t check_stride(size_t step)
+{
+    return check_is_small() ? step : 1;
+}
+
+// ------------------------------------------------------------------------------------------------
 // Random numbers (splitmix64). Every test starts from the same seed, which is printed;
 // TEMPERA_TEST_SEED in the environment overrides it.
 

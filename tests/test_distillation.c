@@ -139,8 +139,8 @@ static void definition(void)
     static const float temperatures[] = {1, 0.3f, 4, 100};
     static const double distances[] = {0, 1e-6, 1e-3, 0.1, 1, 10};
     for (size_t b = 0; b < 6; b++)
-        for (size_t temperature = 0; temperature < 4; temperature++)
-            for (size_t k = 0; k < 6; k++) {
+        for (size_t temperature = 0; temperature < 4; temperature += check_stride(3))
+            for (size_t k = 0; k < 6; k += check_stride(2)) {
                 size_t rows = 1 + check_random_below(3), cols = 1 + check_random_below(300);
                 fill(rows * cols, 3, distances[k], k == 4 ? 1e4 : 0);
                 check_definition(rows, cols, temperatures[temperature], betas[b]);
@@ -181,7 +181,7 @@ static void near_rows(void)
 {
     enum { COLS = 1000 };
     size_t n_negative = 0;
-    for (int round = 0; round < 20; round++) {
+    for (size_t round = 0; round < check_cases(20); round++) {
         fill(COLS, 3, 1e-5, 0);
         check_definition(1, COLS, 1, 0);
         static long double log_p[COLS], log_q[COLS];

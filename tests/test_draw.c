@@ -48,7 +48,7 @@ static void borders(void)
 {
     const uint64_t largest = UINT64_C(1) << 51;
     static uint64_t masses[10000];
-    for (int round = 0; round < 300; round++) {
+    for (int round = 0; round < (int)check_cases(300); round++) {
         size_t n = 1 + check_random_below(60);
         for (size_t i = 0; i < n; i++)
             masses[i] = (check_random() >> 12) >> check_random_below(53);
@@ -147,19 +147,21 @@ static void bits_are_pinned(void)
 // The tail
 
 // One token against 262,144 that share 2^-17 of the mass, 2^-35 each: noise with 24 or 32 bits
-// never reaches a single one of them. 2^22 draws should hit them 32.8 times.
+// never reaches a single one of them. 2^22 draws should hit them 32.8 times, and fewer
+// draws as often, where each has more mass.
 static void tail_is_reached(void)
 {
-    enum { TAIL = 262144, DRAWS = 1 << 22 };
+    enum { TAIL = 262144 };
+    const size_t draws = check_cases(1 << 22);
     static uint64_t masses[TAIL + 1];
     static unsigned char was_hit[TAIL + 1];
     masses[0] = UINT64_C(1) << 51;
     for (size_t i = 1; i <= TAIL; i++)
-        masses[i] = (uint64_t)(0x1p51 * 32.8 / DRAWS / TAIL);
+        masses[i] = (uint64_t)(0x1p51 * 32.8 / (double)draws / TAIL);
     tempera_u128 W = tempera_masses_total(masses, TAIL + 1);
     tempera_u128 border = first_bits(masses[0], W);
     size_t hits = 0, n_distinct = 0;
-    for (uint64_t step = 0; step < DRAWS; step++) {
+    for (uint64_t step = 0; step < draws; step++) {
         tempera_u128 bits = tempera_draw_bits(1, 0, step, 0);
         if (bits < border) // the first token, as the borders' test shows
             continue;

@@ -323,7 +323,8 @@ static bool is_a_set(unsigned options)
 // Each option alone, each pair, and every larger set.
 static void formula_and_differences(void)
 {
-    for (unsigned options = 0; options < ALL_OPTIONS; options++)
+    const unsigned step = (unsigned)check_stride(7);
+    for (unsigned options = 0; options < ALL_OPTIONS; options += step)
         for (unsigned reduction = 0; is_a_set(options) && reduction < 3; reduction++) {
             enum tempera_dtype dtype = dtypes[(options + reduction) % 3];
             struct problem p = make_problem(options, (enum tempera_reduction)reduction, dtype);
@@ -353,7 +354,8 @@ static void check_same(const struct answer *a, const struct answer *b)
 // A gradient in place is the one apart, and one of 16 bits the one of 32, rounded.
 static void places_and_types(void)
 {
-    for (unsigned options = 0; options < ALL_OPTIONS; options++)
+    const unsigned step = (unsigned)check_stride(7);
+    for (unsigned options = 0; options < ALL_OPTIONS; options += step)
         for (size_t t = 0; is_a_set(options) && t < 3; t++) {
             struct problem p = make_problem(options, TEMPERA_REDUCTION_MEAN, dtypes[t]);
             struct answer wide = ask(&p, options, TEMPERA_F32, false, NULL);
@@ -418,7 +420,8 @@ static void make_hard(struct problem *p, unsigned round)
 // finite differences of such rows are as good: what is steep there is steep over h as well.
 static void extreme_scores(void)
 {
-    for (unsigned options = 0; options < ALL_OPTIONS; options++)
+    const unsigned step = (unsigned)check_stride(5);
+    for (unsigned options = 0; options < ALL_OPTIONS; options += step)
         for (unsigned round = options / 3 % 2; round < 4 && is_a_set(options); round += 2) {
             struct problem p = make_problem(options, TEMPERA_REDUCTION_SUM, TEMPERA_F32);
             make_hard(&p, round);
@@ -441,8 +444,9 @@ static void extreme_scores(void)
 // takes that back.
 static void rows_in_double(void)
 {
+    const unsigned step = (unsigned)check_stride(7);
     static const int exponents[] = {-123, 104};
-    for (unsigned options = 0; options < ALL_OPTIONS; options++)
+    for (unsigned options = 0; options < ALL_OPTIONS; options += step)
         for (size_t k = 0; k < 2 && is_a_set(options); k++) {
             struct problem p = make_problem(options, TEMPERA_REDUCTION_MEAN, TEMPERA_F32);
             float scale = ldexpf(1, exponents[k]);
@@ -477,7 +481,8 @@ static void rows_in_double(void)
 // same gradient.
 static void masked_columns(void)
 {
-    for (unsigned options = 0; options < ALL_OPTIONS; options++) {
+    const unsigned step = (unsigned)check_stride(3);
+    for (unsigned options = 0; options < ALL_OPTIONS; options += step) {
         if (!is_a_set(options) || options & (SOFTCAP | SMOOTHING))
             continue;
         struct problem p = make_problem(options, TEMPERA_REDUCTION_MEAN, TEMPERA_BF16), low = p;

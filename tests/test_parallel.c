@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 // The contract of an executor, held by the serial loop, by pools of several sizes and by one that
 // a caller supplies: every task exactly once, done when the loop returns, callable from within a
-// task and from several threads. Run under ThreadSanitizer too, which sees what counts can't.
+// task and from several threads. And what becomes of a pool in a child of fork. Run under
+// ThreadSanitizer too, which sees what counts can't.
 #include "check.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <tempera/parallel.h>
 #include <tempera/softmax.h>
@@ -303,6 +306,170 @@ static void workers_take_no_signals(void)
     tempera_thread_pool_close(&pool);
 }
 
+// ------------------------------------------------------------------------------------------------
+// fork
+
+// Its exit status; -1 if it was killed, by its alarm too.
+static int child_status(pid_t child)
+{
+    int status = -1;
+    CHECK(waitpid(child, &status, 0) == child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void count_on_one_thread(void *context, size_t index)
+{
+    static pthread_t first;
+    if (index == 0)
+        first = pthread_self();
+    if (pthread_equal(first, pthread_self()))
+        count_call(context, index);
+}
+
+// Each task ran once and in order, in this thread.
+static bool runs_serially(const struct tempera_executor *executor, size_t n_tasks)
+{
+    static struct counts counts, expected;
+    memset(&counts, 0, sizeof counts);
+    memset(&expected, 0, sizeof expected);
+    memset(expected.n_calls, 1, n_tasks);
+    tempera_parallel_for(executor, n_tasks, count_on_one_thread, &counts);
+    return memcmp(&counts, &expected, sizeof counts) == 0;
+}
+
+static bool gives_the_same_bits(const struct tempera_executor *executor)
+{
+    enum { ROWS = 50, COLS = 400 };
+    static float z[ROWS * COLS], serial[ROWS * COLS], p[ROWS * COLS];
+    for (size_t i = 0; i < ROWS * COLS; i++)
+        z[i] = (float)(i * 37 % 101) * 0.1f;
+    struct tempera_matrix logits = tempera_matrix_f32(z, ROWS, COLS);
+    struct tempera_matrix out[] = {tempera_matrix_f32(serial, ROWS, COLS),
+                                   tempera_matrix_f32(p, ROWS, COLS)};
+    return tempera_softmax(&logits, NULL, &out[0], NULL, NULL) == TEMPERA_OK &&
+           tempera_softmax(&logits, NULL, &out[1], NULL, executor) == TEMPERA_OK &&
+           memcmp(p, serial, sizeof p) == 0;
+}
+
+// What a child does with a pool of its parent's, within a minute; 0 or the number of what failed.
+static int use_inherited(struct tempera_thread_pool *pool)
+{
+    alarm(60); // a child doesn't inherit one
+    const struct tempera_executor *executor = tempera_thread_pool_executor(pool);
+    if (executor->n_threads != 3)
+        return 1;
+    for (size_t n_tasks = 0; n_tasks <= 40; n_tasks++)
+        if (!runs_serially(executor, n_tasks))
+            return 2;
+    if (!gives_the_same_bits(executor))
+        return 3;
+    tempera_thread_pool_close(&pool);
+    return pool == NULL ? 0 : 4;
+}
+
+// And with one of its own, whose threads meet; in a child of its own that one is inherited too. Not
+// in slow builds: qemu and the thread sanitizer start no threads in a child of fork.
+static int use_own(void)
+{
+    struct tempera_thread_pool *pool;
+    atomic_int n_arrived = 0;
+    if (tempera_thread_pool_open(&pool, 3) != TEMPERA_OK)
+        return 5;
+    tempera_parallel_for(tempera_thread_pool_executor(pool), 2, meet, &n_arrived);
+    if (n_arrived != 2)
+        return 6;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(use_inherited(pool));
+    int status = child_status(child);
+    tempera_thread_pool_close(&pool);
+    return status;
+}
+
+static void children_use_pools(void)
+{
+    struct tempera_thread_pool *pool;
+    CHECK_STATUS(tempera_thread_pool_open(&pool, 3), TEMPERA_OK);
+    for (int i = 0; i < 5; i++) { // workers are asleep, or still awake
+        check_loop(tempera_thread_pool_executor(pool), 8);
+        sleep_ms(i % 2 * 20);
+        pid_t child = fork();
+        if (child == 0) {
+            int status = use_inherited(pool);
+            _exit(status != 0 || i > 0 || check_is_small() ? status : use_own());
+        }
+        CHECK_EQ_INT(child_status(child), 0);
+    }
+    check_loop(tempera_thread_pool_executor(pool), 8);
+    tempera_thread_pool_close(&pool);
+}
+
+struct long_loop {
+    struct tempera_thread_pool *pool;
+    atomic_int n_arrived;
+    atomic_bool may_end;
+};
+
+static void stay(void *context, size_t index)
+{
+    (void)index;
+    struct long_loop *loop = context;
+    atomic_fetch_add(&loop->n_arrived, 1);
+    while (!atomic_load(&loop->may_end))
+        sleep_ms(1);
+}
+
+static void *run_long_loop(void *argument)
+{
+    struct long_loop *loop = argument;
+    tempera_parallel_for(tempera_thread_pool_executor(loop->pool), 3, stay, loop);
+    return NULL;
+}
+
+// The pool's locks are held in the child, by threads that aren't there.
+static void fork_during_another_threads_loop(void)
+{
+    struct long_loop loop = {.n_arrived = 0};
+    CHECK_STATUS(tempera_thread_pool_open(&loop.pool, 3), TEMPERA_OK);
+    pthread_t thread;
+    CHECK_EQ_INT(pthread_create(&thread, NULL, run_long_loop, &loop), 0);
+    while (atomic_load(&loop.n_arrived) < 3)
+        sleep_ms(1);
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(use_inherited(loop.pool));
+    }
+    CHECK_EQ_INT(child_status(child), 0);
+    atomic_store(&loop.may_end, true);
+    pthread_join(thread, NULL);
+    check_loop(tempera_thread_pool_executor(loop.pool), 100);
+    tempera_thread_pool_close(&loop.pool);
+}
+
+struct forking {
+    struct tempera_thread_pool *pool;
+    pid_t children[4];
+};
+
+static void fork_in_task(void *context, size_t index)
+{
+    struct forking *forking = context;
+    forking->children[index] = fork();
+    if (forking->children[index] == 0) {
+        _exit(use_inherited(forking->pool));
+    }
+}
+
+static void tasks_fork(void)
+{
+    struct forking forking;
+    CHECK_STATUS(tempera_thread_pool_open(&forking.pool, 3), TEMPERA_OK);
+    tempera_parallel_for(tempera_thread_pool_executor(forking.pool), 4, fork_in_task, &forking);
+    for (size_t i = 0; i < 4; i++)
+        CHECK_EQ_INT(child_status(forking.children[i]), 0);
+    tempera_thread_pool_close(&forking.pool);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -318,6 +485,9 @@ int main(void)
         {"open_and_close_check_arguments", open_and_close_check_arguments},
         {"close_ends_the_threads", close_ends_the_threads},
         {"workers_take_no_signals", workers_take_no_signals},
+        {"children_use_pools", children_use_pools},
+        {"fork_during_another_threads_loop", fork_during_another_threads_loop},
+        {"tasks_fork", tasks_fork},
     };
     return CHECK_RUN(tests);
 }

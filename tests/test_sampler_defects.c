@@ -64,7 +64,7 @@ static void forbidden_tokens_are_never_drawn(void)
     for (size_t i = 0; i < 64; i++)
         if (i == 0 || i == 3 || i == 4 || i >= 60 || i % 7 == 0)
             CHECK(probs[i] == 0);
-    for (row.seed = 0; row.seed < 20000; row.seed++)
+    for (row.seed = 0; row.seed < check_cases(20000); row.seed++)
         CHECK(probs[sample_row(z, 64, &row).token] > 0);
 }
 
@@ -161,7 +161,7 @@ static void tokens_are_always_ids_of_the_row(void)
     const struct tempera_stage stages[] = {tempera_stage_top_k(20), tempera_stage_top_p(0.9f),
                                            tempera_stage_min_p(0.01f),
                                            tempera_stage_temperature(0.7f)};
-    for (uint64_t round = 0; round < 20000; round++) {
+    for (uint64_t round = 0; round < check_cases(20000); round++) {
         size_t n = 1 + check_random_below(40);
         bool has_nan = false;
         for (size_t i = 0; i < n; i++) {

@@ -106,7 +106,7 @@ static void noise_of_all_bits(void)
         CHECK_NEAR(tempera_race_noise(some[i]), exact, 0x1p-51 * exact);
     }
     CHECK(tempera_race_noise(0) < 38 && tempera_race_noise(UINT64_MAX) > 0);
-    for (int i = 0; i < 100000; i++) {
+    for (int i = 0; i < (int)check_cases(100000); i++) {
         uint64_t r = check_random() << check_random_below(2);
         r = i % 2 ? r >> check_random_below(64) : ~(r >> check_random_below(64));
         double exact = (double)noise(r), e = tempera_race_noise(r);

@@ -179,13 +179,13 @@ static void random_case(size_t n, enum row_kind kind)
 
 static void small_vocabularies(void)
 {
-    for (size_t round = 0; round < 12000; round++)
+    for (size_t round = 0; round < check_cases(12000); round++)
         random_case(1 + check_random_below(200), (enum row_kind)(round % N_ROW_KINDS));
 }
 
 static void middle_vocabularies(void)
 {
-    for (size_t round = 0; round < 100; round++)
+    for (size_t round = 0; round < check_cases(100); round++)
         random_case(1000 + check_random_below(9000), (enum row_kind)(round % N_ROW_KINDS));
 }
 
@@ -199,7 +199,7 @@ static void large_vocabularies(void)
 static void sampled_rows(void)
 {
     static const size_t sizes[] = {8191, 8192, 8193, 12288, 16400};
-    for (size_t round = 0; round < 60; round++)
+    for (size_t round = 0; round < check_cases(60); round++)
         random_case(ONE_OF_SIZES(sizes), (enum row_kind)(round % N_ROW_KINDS));
 }
 
@@ -208,7 +208,7 @@ static void sampled_rows(void)
 static void rows_that_mislead_the_sample(void)
 {
     enum { N = 16384, DISTANCE = 136, FIRST = 64 };
-    for (size_t round = 0; round < 30; round++) {
+    for (size_t round = 0; round < check_cases(30); round++) {
         struct tempera_stage stages[2];
         float P = (float)check_random_between(0.01, 0.999);
         for (size_t i = 0; i < N; i++) {
@@ -283,7 +283,7 @@ static void masses_are_exp(void)
 {
     static const double temperatures[] = {1, 0.8, 0.01, 1e-30, 30, 1e9};
     for (size_t t = 0; t < COUNT_OF(temperatures); t++)
-        for (size_t i = 0; i < 20000; i++) {
+        for (size_t i = 0; i < check_cases(20000); i++) {
             double T = temperatures[t];
             float max = (float)check_random_between(-100, 100);
             float score = max - (float)(T * check_random_between(0, 45));
@@ -300,7 +300,7 @@ static void masses_are_exp(void)
 // Probabilities against the definition in long double, with nothing of ours in it.
 static void probabilities_are_softmax(void)
 {
-    for (size_t round = 0; round < 500; round++) {
+    for (size_t round = 0; round < check_cases(500); round++) {
         size_t n = 1 + check_random_below(100);
         fill_row(n, SMOOTH);
         float T = (float)check_random_between(0.2, 5);
@@ -328,7 +328,7 @@ static void probabilities_are_softmax(void)
 // The weight of the nucleus for any P, denormal ones too, and any W.
 static void nucleus_weights_are_exact(void)
 {
-    for (size_t round = 0; round < 100000; round++) {
+    for (size_t round = 0; round < check_cases(100000); round++) {
         uint32_t bits = (uint32_t)check_random_below(0x3F800001) >> check_random_below(30);
         float P;
         memcpy(&P, &bits, sizeof P);

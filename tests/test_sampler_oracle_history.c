@@ -438,20 +438,20 @@ static void random_text(size_t n)
 
 static void small_vocabularies(void)
 {
-    for (size_t round = 0; round < 8000; round++)
+    for (size_t round = 0; round < check_cases(8000); round++)
         random_text(1 + check_random_below(12));
 }
 
 static void larger_vocabularies(void)
 {
-    for (size_t round = 0; round < 2000; round++)
+    for (size_t round = 0; round < check_cases(2000); round++)
         random_text(1 + check_random_below(80));
 }
 
 // Rows of many blocks, and lists longer than what a row is patched with.
 static void large_vocabularies(void)
 {
-    for (size_t round = 0; round < 60; round++)
+    for (size_t round = 0; round < check_cases(60); round++)
         random_text(1000 + check_random_below(MOST - 1000));
 }
 

@@ -73,7 +73,7 @@ static void compare_all(size_t n, double T)
 
 static void rows_with_ties(void)
 {
-    for (size_t round = 0; round < 300; round++) {
+    for (size_t round = 0; round < check_cases(300); round++) {
         size_t n = 1 + check_random_below(round % 10 == 0 ? MOST : 100);
         double step = round % 3 == 0 ? 0.5 : 0x1p-20;
         for (size_t i = 0; i < n; i++)
@@ -89,7 +89,7 @@ static void ends_of_the_floats(void)
                                    1,        0x1p-126f, 0x1.fffffep127f,  -0x1.fffffep127f,
                                    0x1p103f, -1,        0x1.fffffep-127f, 0x1.000002p0f};
     const size_t n_values = sizeof values / sizeof *values;
-    for (size_t round = 0; round < 200; round++) {
+    for (size_t round = 0; round < check_cases(200); round++) {
         size_t n = 1 + check_random_below(60), kinds = 1 + check_random_below(n_values);
         for (size_t i = 0; i < n; i++)
             scores[i] = values[(round + check_random_below(kinds)) % n_values];

@@ -192,12 +192,109 @@ static void learners_that_do_not_fit(void)
     }
 }
 
+// ------------------------------------------------------------------------------------------------
+// Blocks from outside
+
+static enum tempera_status check_with(const struct tempera_sampler_state *good, size_t at,
+                                      const void *bytes, size_t n)
+{
+    size_t nbytes = good->nbytes;
+    struct tempera_sampler_state *copy = malloc(nbytes); // as long, so that a sanitizer sees more
+    memcpy(copy, good, nbytes);
+    memcpy((char *)copy + at, bytes, n);
+    enum tempera_status status = tempera_sampler_state_check(copy, nbytes);
+    free(copy);
+    return status;
+}
+
+#define CHECK_FIELD(good, field, type, value, expected)                                            \
+    do {                                                                                           \
+        type wrong = (value);                                                                      \
+        CHECK_STATUS(check_with((good), offsetof(struct tempera_sampler_state, field), &wrong,     \
+                                sizeof wrong),                                                     \
+                     (expected));                                                                  \
+    } while (0)
+
+// A window longer than the block, with a length to match, is what the head alone can't show.
+static void forged_heads(void)
+{
+    struct tempera_stage stage = tempera_stage_penalties(1.1f, 0, 0, 5);
+    struct tempera_sampler sampler = tempera_sampler_of(&stage, 1);
+    struct tempera_sampler_state *state = new_state(&sampler, prompt, 3);
+    size_t nbytes = state->nbytes, head = sizeof *state;
+    CHECK_STATUS(tempera_sampler_state_check(state, nbytes), TEMPERA_OK);
+    CHECK_STATUS(tempera_sampler_state_check(state, nbytes + 100), TEMPERA_OK);
+    for (size_t n = 0; n < nbytes; n++) {
+        char *cut = malloc(n + 1);
+        memcpy(cut, state, n);
+        CHECK_STATUS(tempera_sampler_state_check((void *)cut, n), TEMPERA_BUFFER_TOO_SMALL);
+        free(cut);
+    }
+    CHECK_STATUS(tempera_sampler_state_check(NULL, nbytes), TEMPERA_INVALID_ARGUMENT);
+    CHECK_STATUS(tempera_sampler_state_check((void *)((char *)state + 4), nbytes),
+                 TEMPERA_INVALID_ARGUMENT);
+    struct tempera_sampler_state forged = *state;
+    forged.window = 1 << 20;
+    forged.nbytes = (uint32_t)(head + (sizeof(int32_t) << 20));
+    CHECK_STATUS(check_with(state, 0, &forged, head), TEMPERA_BUFFER_TOO_SMALL);
+    forged.window = UINT32_MAX;
+    CHECK_STATUS(check_with(state, 0, &forged, head), TEMPERA_STATE_MISMATCH);
+    CHECK_FIELD(state, version, uint32_t, state->version + 1, TEMPERA_STATE_MISMATCH);
+    CHECK_FIELD(state, window, uint32_t, 7, TEMPERA_STATE_MISMATCH);
+    CHECK_FIELD(state, step, uint64_t, UINT64_MAX, TEMPERA_STATE_MISMATCH);
+    CHECK_FIELD(state, step, uint64_t, INT64_MAX, TEMPERA_OK);
+    CHECK_FIELD(state, step, uint64_t, 2, TEMPERA_STATE_MISMATCH); // with a third token
+    CHECK_FIELD(state, level, double, NAN, TEMPERA_STATE_MISMATCH);
+    CHECK_FIELD(state, level, double, 1, TEMPERA_STATE_MISMATCH); // of no stage
+    CHECK_FIELD(state, learner, uint32_t, TEMPERA_STAGE_TOP_K, TEMPERA_STATE_MISMATCH);
+    CHECK_FIELD(state, learner, uint32_t, UINT32_MAX, TEMPERA_STATE_MISMATCH);
+    CHECK_FIELD(state, learner, uint32_t, TEMPERA_STAGE_MIROSTAT_2, TEMPERA_OK);
+    for (size_t at = head + 3 * sizeof(int32_t); at < nbytes; at += sizeof(int32_t))
+        CHECK_STATUS(check_with(state, at, &(int32_t){1}, sizeof(int32_t)), TEMPERA_STATE_MISMATCH);
+    // The step that would come round, in every call
+    state->step = UINT64_MAX;
+    CHECK_STATUS(tempera_sampler_accept(state, 1, NULL), TEMPERA_STATE_MISMATCH);
+    CHECK_STATUS(status_with(state, &sampler), TEMPERA_STATE_MISMATCH);
+    free(state);
+}
+
+// What accepting makes is always a state, at every step and level.
+static void accepted_states_are_sound(void)
+{
+    const struct tempera_stage stages[] = {
+        tempera_stage_mirostat_2(0.01f, 5), tempera_stage_mirostat_1(9, 5, 100),
+        tempera_stage_adaptive_p(1, 0.99f), tempera_stage_adaptive_p(0.01f, 0),
+        tempera_stage_penalties(1.1f, 0, 0, 7)};
+    for (size_t i = 0; i < COUNT_OF(stages); i++) {
+        struct tempera_sampler sampler = tempera_sampler_of(&stages[i], 1);
+        struct tempera_sampler_state *state = new_state(&sampler, prompt, i);
+        struct tempera_sample_row row = {.sampler = &sampler, .state = state, .seed = i};
+        fill_row();
+        for (size_t k = 0; k < STEPS; k++) {
+            struct tempera_sample_result result = sample_row(z, N, &row);
+            CHECK_STATUS(tempera_sampler_accept(state, result.token, &result), TEMPERA_OK);
+            CHECK_STATUS(tempera_sampler_accept(state, INT32_MAX, NULL), TEMPERA_OK);
+            CHECK_STATUS(tempera_sampler_state_check(state, state->nbytes), TEMPERA_OK);
+        }
+        struct tempera_sampler_state high = *state;
+        high.level = 1.5;
+        CHECK_STATUS(check_with(state, 0, &high, sizeof high),
+                     high.learner == TEMPERA_STAGE_MIROSTAT_1 ||
+                             high.learner == TEMPERA_STAGE_MIROSTAT_2
+                         ? TEMPERA_OK
+                         : TEMPERA_STATE_MISMATCH);
+        free(state);
+    }
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
         {"states are values", states_are_values},
         {"states that do not fit are refused", states_that_do_not_fit},
         {"states that learn something else are refused", learners_that_do_not_fit},
+        {"blocks from outside are checked", forged_heads},
+        {"what accepting makes is a state", accepted_states_are_sound},
     };
     return CHECK_RUN(tests);
 }

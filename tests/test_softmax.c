@@ -172,16 +172,17 @@ static void bounds_small(void)
 {
     static const float temperatures[] = {1e-40f, 1e-30f, 0.05f, 0.7f, 1, 1.7f, 100, 1e30f, 1e35f};
     size_t sizes[130];
-    for (size_t i = 0; i < 130; i++)
-        sizes[i] = i + 1;
-    bounds_on(sizes, 130, temperatures, sizeof temperatures / sizeof *temperatures);
+    size_t n_sizes = 0;
+    for (size_t n = 1; n <= 130; n += check_stride(23))
+        sizes[n_sizes++] = n;
+    bounds_on(sizes, n_sizes, temperatures, sizeof temperatures / sizeof *temperatures);
 }
 
 static void bounds_large(void)
 {
     static const size_t sizes[] = {1000, 32000, LARGEST};
     static const float temperatures[] = {0.7f};
-    bounds_on(sizes, 3, temperatures, 1);
+    bounds_on(sizes, check_is_small() ? 1 : 3, temperatures, 1);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -202,7 +203,7 @@ static void worked_example(void)
 static void equal_scores(void)
 {
     static float z[5000], p[5000];
-    for (size_t n = 1; n <= 5000; n += n < 200 ? 1 : 97) {
+    for (size_t n = 1; n <= 5000; n += n < 200 ? check_stride(9) : check_stride(9) * 97) {
         for (size_t i = 0; i < n; i++)
             z[i] = -7.125f;
         struct tempera_matrix logits = tempera_matrix_const_f32(z, 1, n);
@@ -576,7 +577,7 @@ static void rows_of_halves(void)
     const struct tempera_kernels *table;
     for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++) {
         tempera_kernels_use(table);
-        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s += check_stride(4))
             for (size_t offset = 0; offset < 2; offset++) {
                 check_halves(tempera_softmax, TEMPERA_F16, sizes[s], offset);
                 check_halves(tempera_softmax, TEMPERA_BF16, sizes[s], offset);

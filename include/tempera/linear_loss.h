@@ -69,8 +69,10 @@ TEMPERA_API size_t tempera_linear_cross_entropy_scratch_nbytes(size_t rows, size
 //   scratch   of the caller, aligned to 64, for a row of logits at least. How many rows fit decides
 //             the chunks, and so the last bits of loss and d_head
 //   executor  for the products and the rows; NULL: this thread
-// Rows whose status isn't OK: as in loss.h, and a row of NaN makes d_head NaN. Rows of
-// ignore_index get d_hidden 0; their hidden states must be finite, since 0 times NaN is NaN.
+// Rows whose status isn't OK: as in loss.h, and a row of NaN makes d_head NaN. Gradients of logits
+// that f32 can't hold are infinite, and make d_hidden and d_head infinite or NaN; any NaN there is
+// 0x7fc00000. Rows of ignore_index get d_hidden 0; their hidden states must be finite, since 0
+// times NaN is NaN.
 // No memory may overlap another. Bits do not depend on the executor.
 // Returns the worst row's status; or INVALID_ARGUMENT, UNSUPPORTED (a matrix that isn't of f32),
 // TARGET_OUT_OF_RANGE, BUFFER_TOO_SMALL: then nothing is written; or what matmul returned: then

@@ -33,6 +33,9 @@
 // within 2^-20 (1 + itself). A softcap's scores are off by 5 ulp, and what follows from them with
 // them. Bits do not depend on the executor.
 //
+// Options may be at the ends of what a float holds. A gradient's entry that its type can't hold is
+// infinite; a row whose status is OK has no NaN.
+//
 // No function here allocates: beyond its arguments a call uses less than 64 KiB of each thread's
 // stack.
 #ifndef TEMPERA_LOSS_H

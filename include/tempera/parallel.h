@@ -33,6 +33,11 @@ TEMPERA_API void tempera_parallel_for(const struct tempera_executor *executor, s
 
 // ------------------------------------------------------------------------------------------------
 // Our executor: a pool of pthreads. The calling thread works too, so n_threads = 2 starts one.
+//
+// fork() takes no threads along. In the child, a pool of the parent's runs its loops in the calling
+// thread, with the same bits, and is closed as ever; a pool that the child opens has threads of its
+// own. It may be forked at any time, also while other threads are in loops; but when a task forks,
+// its child must not return from the task: the rest of that loop is the parent's.
 
 struct tempera_thread_pool;
 

@@ -87,7 +87,8 @@ TEMPERA_API enum tempera_status tempera_sampler_check_vocab(const struct tempera
 
 // ------------------------------------------------------------------------------------------------
 // State: what was accepted so far. A block without pointers: copy it to clone, put it back to
-// roll back, write it out to save.
+// roll back, write its nbytes out to save; tempera_sampler_state_check tells whether what comes
+// back is one.
 
 struct tempera_sample_result;
 
@@ -112,6 +113,15 @@ TEMPERA_API size_t tempera_sampler_state_nbytes(const struct tempera_sampler *sa
 TEMPERA_API enum tempera_status tempera_sampler_state_init(struct tempera_sampler_state *state,
                                                            size_t nbytes,
                                                            const struct tempera_sampler *sampler);
+
+// Whether a block that came from a file or the network is a state: to be asked before anything else
+// is done with it, since all other functions believe what its head says of its length.
+//   nbytes  how many bytes there really are
+// OK, INVALID_ARGUMENT (NULL or misaligned), BUFFER_TOO_SMALL (fewer bytes than a head has, or than
+// the head says), STATE_MISMATCH (damaged, or another version's). Which tokens there are in a
+// vocabulary it can't know: those beyond it are passed over where a history counts.
+TEMPERA_API enum tempera_status
+tempera_sampler_state_check(const struct tempera_sampler_state *state, size_t nbytes);
 
 // Appends a token, of the prompt or drawn, to the history. Sampling never does this by itself.
 //   drawn  what sampling said of the token; NULL for one of the prompt. Learning stages learn it

@@ -84,7 +84,8 @@ struct tempera_shard_outputs {
 };
 
 // Loss and gradient of a shard, from statistics[rows] merged over all shards; the same options,
-// classes and logits as before. Status as in loss.h.
+// classes and logits as before. Status as in loss.h; NAN_INPUT also for statistics that no row can
+// have, such as a sum that isn't above 0 or a target above the maximum.
 TEMPERA_API enum tempera_status
 tempera_shard_cross_entropy(const struct tempera_matrix *logits, const int32_t *classes,
                             const struct tempera_row_statistics *statistics,

@@ -4,6 +4,7 @@
 #ifndef TEMPERA_BASE_HALF_H
 #define TEMPERA_BASE_HALF_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -27,6 +28,18 @@ static inline float tempera_truncated(double x)
     float f = (float)x;
     double excess = x < 0 ? x - (double)f : (double)f - x;
     return excess > 0 ? tempera_bits_float(tempera_float_bits(f) - 1) : f;
+}
+
+// The largest |x_i|, 0 for none; a NaN counts as larger than anything. By the bits, whose order is
+// that of the magnitudes.
+static inline float tempera_largest_magnitude(const float *x, size_t n)
+{
+    uint32_t largest = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits = tempera_float_bits(x[i]) & 0x7FFFFFFFu;
+        largest = bits > largest ? bits : largest;
+    }
+    return tempera_bits_float(largest);
 }
 
 // IEEE 754 binary16.

@@ -7,15 +7,17 @@
 static float dot(const float *p, const float *dp, size_t n, double lanes[16])
 {
     f64x16 sum = v_load64(lanes);
-    f32x16 largest = v_set(0);
+    f32x16 largest_p = v_set(0), largest = v_set(0);
     m16 nan = v_none();
     for (size_t i = 0; i < n; i += 16) {
         f32x16 a = load_lanes(p, n, i, 0), b = load_lanes(dp, n, i, 0);
         sum = v_add_products(sum, a, b);
+        largest_p = v_max(largest_p, v_magnitude(a));
         largest = v_max(largest, v_magnitude(b));
         nan = v_either(nan, v_unordered(a, b));
     }
     v_store64(lanes, sum);
+    largest = v_max(largest, v_mul(largest_p, v_set(0x1p98f)));
     return v_any(nan) ? NAN : v_max_lane(largest);
 }
 

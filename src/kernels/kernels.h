@@ -148,7 +148,8 @@ struct tempera_kernels {
     void (*divergence)(const struct tempera_divergence *how, const float *t, const float *s,
                        size_t n, float *out, double sums[2][16]);
 
-    // ---- Backward. Adds p_i dp_i to the lanes; returns the largest |dp_i|, NaN if there is a NaN.
+    // ---- Backward. Adds p_i dp_i to the lanes; returns the largest of |dp_i| and 2^98 |p_i|, NaN
+    // if there is a NaN.
     float (*dot)(const float *p, const float *dp, size_t n, double lanes[16]);
     // out_i = p_i (dp_i - dot) / T. out may be p or dp.
     void (*backward_map)(const float *p, const float *dp, size_t n, double dot,

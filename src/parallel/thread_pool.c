@@ -10,6 +10,10 @@
 //
 // Both sides spin for some tens of microseconds before they sleep, since the loops of one token's
 // forward pass follow each other closely, and a wake-up costs as much as such a loop.
+//
+// A child of fork has only the thread that forked: none of a pool's workers, and locks as they were
+// at that moment, perhaps held by threads that aren't there. So a pool knows from its number which
+// process it belongs to, and in any other it runs loops serially and touches nothing but that.
 #define _GNU_SOURCE // sched_getaffinity
 
 #include <pthread.h>
@@ -38,6 +42,7 @@ enum {
 struct tempera_thread_pool {
     struct tempera_executor executor;
     unsigned spin_limit;
+    unsigned n_forks; // when it was opened
 
     // The loop. Written by its caller while it is closed and no worker is in it.
     size_t n_tasks;
@@ -59,6 +64,26 @@ struct tempera_thread_pool {
 // Whether this thread runs a task of some pool. A loop that a task starts runs serially: its
 // pool is busy, and waiting in one pool for another could wait for itself.
 static _Thread_local bool in_task;
+
+// How many forks lie between this process and the first. Changed while a child has one thread.
+static unsigned n_forks;
+static pthread_once_t watch_once = PTHREAD_ONCE_INIT;
+static bool watches;
+
+static void count_fork(void)
+{
+    n_forks++;
+}
+
+static void watch_forks(void)
+{
+    watches = pthread_atfork(NULL, NULL, count_fork) == 0;
+}
+
+static bool is_inherited(const struct tempera_thread_pool *pool)
+{
+    return pool->n_forks != n_forks;
+}
 
 static void relax_processor(void)
 {
@@ -172,7 +197,8 @@ static void close_loop(struct tempera_thread_pool *pool)
 static void pool_parallel_for(void *self, size_t n_tasks, tempera_task *task, void *context)
 {
     struct tempera_thread_pool *pool = self;
-    if (in_task || n_tasks <= 1) { // a single task stays free to start a parallel loop
+    // A single task stays free to start a parallel loop.
+    if (in_task || n_tasks <= 1 || is_inherited(pool)) {
         for (size_t i = 0; i < n_tasks; i++)
             task(context, i);
         return;
@@ -224,6 +250,9 @@ enum tempera_status tempera_thread_pool_open(struct tempera_thread_pool **pool, 
     *pool = NULL;
     if (n_threads > MAX_THREADS)
         return TEMPERA_INVALID_ARGUMENT;
+    pthread_once(&watch_once, watch_forks);
+    if (!watches)
+        return TEMPERA_OUT_OF_MEMORY;
     size_t n_processors = tempera_processors();
     if (n_threads == 0)
         n_threads = n_processors < MAX_THREADS ? n_processors : MAX_THREADS;
@@ -236,6 +265,7 @@ enum tempera_status tempera_thread_pool_open(struct tempera_thread_pool **pool, 
         .executor = {pool_parallel_for, new, n_threads},
         // Where threads outnumber processors, one that spins keeps another from its work.
         .spin_limit = n_threads <= n_processors ? SPIN_LIMIT : 0,
+        .n_forks = n_forks,
         .loop_mutex = PTHREAD_MUTEX_INITIALIZER,
         .sleep_mutex = PTHREAD_MUTEX_INITIALIZER,
         .loop_opened = PTHREAD_COND_INITIALIZER,
@@ -248,12 +278,8 @@ enum tempera_status tempera_thread_pool_open(struct tempera_thread_pool **pool, 
     return TEMPERA_NO_THREADS;
 }
 
-void tempera_thread_pool_close(struct tempera_thread_pool **pool)
+static void end_workers(struct tempera_thread_pool *old)
 {
-    if (!pool || !*pool)
-        return;
-    struct tempera_thread_pool *old = *pool;
-    *pool = NULL;
     publish(old, CLOSING);
     for (size_t i = 0; i < old->n_workers; i++)
         pthread_join(old->workers[i], NULL);
@@ -261,6 +287,16 @@ void tempera_thread_pool_close(struct tempera_thread_pool **pool)
     pthread_cond_destroy(&old->loop_opened);
     pthread_mutex_destroy(&old->sleep_mutex);
     pthread_mutex_destroy(&old->loop_mutex);
+}
+
+void tempera_thread_pool_close(struct tempera_thread_pool **pool)
+{
+    if (!pool || !*pool)
+        return;
+    struct tempera_thread_pool *old = *pool;
+    *pool = NULL;
+    if (!is_inherited(old))
+        end_workers(old);
     free(old);
 }
 

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
 // The history of a sequence, in a block without pointers: a head and a ring of the last tokens.
-// A block may come back from a file, so its numbers are checked before use. In the ring stands the
-// id of a token that was drawn, and ~id of one of the prompt.
+// A block may come back from a file, so its numbers are checked before use; but only
+// tempera_sampler_state_check knows how many bytes there are to believe them of. In the ring
+// stands the id of a token that was drawn, and ~id of one of the prompt.
 #include <math.h>
 #include <string.h>
 
 #include "sampler/sampler.h"
 
 enum { STATE_VERSION = 2 };
+
+// Nobody accepts so many tokens; so a step never comes round to 0.
+#define STEP_MAX (UINT64_C(1) << 63)
 
 static size_t block_nbytes(uint32_t window)
 {
@@ -48,7 +52,33 @@ static bool is_aligned(const struct tempera_sampler_state *state)
 static bool is_sound(const struct tempera_sampler_state *state)
 {
     return state->version == STATE_VERSION && state->window <= TEMPERA_WINDOW_MAX &&
-           state->nbytes == block_nbytes(state->window) && isfinite(state->level);
+           state->nbytes == block_nbytes(state->window) && state->step < STEP_MAX &&
+           isfinite(state->level);
+}
+
+// Whether its level is one that the learning stage, if any, can come to.
+static bool has_possible_level(const struct tempera_sampler_state *state)
+{
+    if (state->learner == 0)
+        return state->level == 0;
+    const struct tempera_stage_type *type =
+        tempera_stage_type_of((enum tempera_stage_kind)state->learner);
+    if (type == NULL || type->first_level == NULL)
+        return false;
+    bool is_mean = state->learner == TEMPERA_STAGE_ADAPTIVE_P; // of probabilities
+    return !is_mean || (state->level >= 0 && state->level <= 1);
+}
+
+// Whether everything behind the last entry is 0: the places of the ring that no token has reached,
+// and what rounds the block up to 8 bytes. The entries themselves are ids, whatever their bits.
+static bool has_possible_ring(const struct tempera_sampler_state *state)
+{
+    const int32_t *ring = (const int32_t *)(state + 1);
+    size_t n = (state->nbytes - sizeof *state) / sizeof *ring;
+    for (size_t i = state->step < state->window ? (size_t)state->step : state->window; i < n; i++)
+        if (ring[i] != 0)
+            return false;
+    return true;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -76,6 +106,21 @@ enum tempera_status tempera_sampler_state_init(struct tempera_sampler_state *sta
     state->learner = learner_of(sampler);
     state->level = first_level(sampler);
     return TEMPERA_OK;
+}
+
+enum tempera_status tempera_sampler_state_check(const struct tempera_sampler_state *state,
+                                                size_t nbytes)
+{
+    if (state == NULL || !is_aligned(state))
+        return TEMPERA_INVALID_ARGUMENT;
+    if (nbytes < sizeof *state)
+        return TEMPERA_BUFFER_TOO_SMALL;
+    if (!is_sound(state))
+        return TEMPERA_STATE_MISMATCH;
+    if (nbytes < state->nbytes)
+        return TEMPERA_BUFFER_TOO_SMALL;
+    return has_possible_level(state) && has_possible_ring(state) ? TEMPERA_OK
+                                                                 : TEMPERA_STATE_MISMATCH;
 }
 
 enum tempera_status tempera_sampler_accept(struct tempera_sampler_state *state, int32_t token,

@@ -234,6 +234,38 @@ static enum tempera_status do_chunk(const struct linear_job *job, size_t first, 
     return status;
 }
 
+// Gradients beyond f32 are infinite, and of these products make NaNs whose sign is the processor's.
+enum { ROWS_PER_TASK = 16 };
+
+__attribute__((noinline)) static void settle_nans(float *row, size_t cols)
+{
+    for (size_t i = 0; i < cols; i++)
+        if (row[i] != row[i])
+            tempera_row_fill_nan(&row[i], 1);
+}
+
+static void settle_rows(void *context, size_t task)
+{
+    const struct tempera_matrix *gradient = context;
+    const size_t first = task * ROWS_PER_TASK, left = gradient->rows - first;
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    for (size_t r = first; r < first + smaller(left, ROWS_PER_TASK); r++) {
+        bool has_nan;
+        tempera_kernels()->max(tempera_matrix_row(gradient, r), gradient->cols, &has_nan);
+        if (has_nan)
+            settle_nans(tempera_matrix_row(gradient, r), gradient->cols);
+    }
+    tempera_fpenv_leave(env);
+}
+
+static void settle_gradient(const struct linear_job *job, const struct tempera_matrix *gradient)
+{
+    if (gradient == NULL)
+        return;
+    struct tempera_matrix rows = *gradient;
+    tempera_parallel_for(job->executor, ceil_div(rows.rows, ROWS_PER_TASK), settle_rows, &rows);
+}
+
 // The caller's product runs with the caller's floating-point modes; the rows set their own.
 static enum tempera_status do_chunks(const struct linear_job *job,
                                      struct tempera_loss_totals *totals)
@@ -266,6 +298,8 @@ tempera_linear_cross_entropy(const struct tempera_linear_head *linear, const int
     struct tempera_loss_totals totals = {.worst = TEMPERA_OK};
     status = do_chunks(&job, &totals);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
+    settle_gradient(&job, linear->d_hidden);
+    settle_gradient(&job, linear->d_head);
     env = tempera_fpenv_enter();
     status = tempera_loss_finish(&job.loss, &totals, &job.outputs);
     tempera_fpenv_leave(env);

@@ -22,6 +22,7 @@ struct tempera_loss {
     enum tempera_dtype probs_dtype;   // of soft targets
     enum tempera_dtype d_dtype;       // of the gradient
     double class_weights_sum;         // of all columns; their number without weights
+    double largest_class_weight;      // 1 without weights
     double weight_sum;                // W
     size_t count;                     // N
     double slope;                     // of f ce in the gradient: G / (T W) for MEAN, G / T
@@ -60,9 +61,10 @@ struct tempera_loss_sweep {
 
 // What the gradient needs beside the sweep's probabilities: A p_j - b_j.
 struct tempera_loss_slopes {
-    double factor; // A
-    struct tempera_mass target;
-    double at_y; // the gradient of a_y, in the gradient's scale
+    double factor;       // A
+    double scale;        // of the target masses: f slope
+    double share, floor; // that of soft targets, and of smoothing: floats where a float holds them
+    double at_y;         // the gradient of a_y, in the gradient's scale
 };
 
 // Reads and checks the options; NULL: the defaults. OK or INVALID_ARGUMENT. The class weights,
@@ -142,9 +144,12 @@ struct tempera_mass tempera_loss_mass(const struct tempera_loss *loss,
                                       const struct tempera_loss_row *row, size_t at, size_t n,
                                       float *buffer);
 
-// The same pieces of weights and targets under other factors.
-struct tempera_mass tempera_loss_mass_like(const struct tempera_mass *piece,
-                                           const struct tempera_mass *factors);
+// b_i: element i of a piece's weights and targets under the slopes' factors.
+double tempera_loss_target_slope(const struct tempera_mass *piece,
+                                 const struct tempera_loss_slopes *slopes, size_t i);
+
+// Whether the kernels' maps stay within f32 with a factor like this one.
+bool tempera_loss_is_held_by_f32(double factor);
 
 // True if the sums over all targets are needed: soft targets, or smoothing.
 bool tempera_loss_needs_sums(const struct tempera_loss *loss, const struct tempera_loss_row *row);

@@ -54,9 +54,12 @@ static enum tempera_status add_class_weights(struct tempera_loss *loss)
 {
     const float *weights = loss->options.class_weights;
     loss->class_weights_sum = weights == NULL ? (double)loss->cols : 0;
+    loss->largest_class_weight = weights == NULL ? 1 : 0;
     for (size_t i = 0; weights != NULL && i < loss->cols; i++) {
         TEMPERA_CHECK(is_amount(weights[i]), TEMPERA_INVALID_ARGUMENT);
         loss->class_weights_sum += (double)weights[i];
+        if ((double)weights[i] > loss->largest_class_weight)
+            loss->largest_class_weight = (double)weights[i];
     }
     return TEMPERA_OK;
 }

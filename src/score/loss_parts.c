@@ -47,10 +47,19 @@ struct tempera_mass tempera_loss_mass(const struct tempera_loss *loss,
     return mass;
 }
 
-struct tempera_mass tempera_loss_mass_like(const struct tempera_mass *piece,
-                                           const struct tempera_mass *factors)
+double tempera_loss_target_slope(const struct tempera_mass *piece,
+                                 const struct tempera_loss_slopes *slopes, size_t i)
 {
-    return (struct tempera_mass){piece->weights, piece->probs, factors->share, factors->floor};
+    double b = slopes->floor;
+    if (piece->probs != NULL)
+        b += slopes->share * (double)piece->probs[i];
+    return piece->weights != NULL ? b * (double)piece->weights[i] : b;
+}
+
+bool tempera_loss_is_held_by_f32(double factor)
+{
+    double magnitude = factor < 0 ? -factor : factor;
+    return magnitude == 0 || (magnitude >= 0x1p-120 && magnitude <= 0x1p60);
 }
 
 bool tempera_loss_needs_sums(const struct tempera_loss *loss, const struct tempera_loss_row *row)
@@ -111,9 +120,12 @@ static struct focus focus_of(double gamma, const struct tempera_loss_sweep *swee
     return (struct focus){factor, pull, rest};
 }
 
-static bool is_smoothed(const struct tempera_loss *loss)
+// A factor as the kernels have it. One beyond their floats stays what it is: infinite, it would
+// make a NaN of every 0 it meets.
+static double as_float(double factor)
 {
-    return loss->options.label_smoothing != 0;
+    float f = (float)factor;
+    return f - f == 0 ? (double)f : factor;
 }
 
 void tempera_loss_settle(const struct tempera_loss *loss, const struct tempera_loss_row *row,
@@ -134,14 +146,13 @@ void tempera_loss_settle(const struct tempera_loss *loss, const struct tempera_l
     result->cross_entropy = focus.factor * sweep->cross_entropy;
 
     double z_factor = z == 0 ? 0 : loss->z_slope * 2 * z * lse;
-    double share = focus.factor * loss->slope;
-    *slopes = (struct tempera_loss_slopes){
-        .factor = loss->slope * (focus.factor * sweep->mass + focus.pull) + z_factor};
     double smoothing = (double)loss->options.label_smoothing;
-    if (is_smoothed(loss))
-        slopes->target.floor = (float)(share * (smoothing / (double)loss->cols));
+    *slopes = (struct tempera_loss_slopes){
+        .factor = loss->slope * (focus.factor * sweep->mass + focus.pull) + z_factor,
+        .scale = focus.factor * loss->slope};
+    slopes->floor = as_float(slopes->scale * (smoothing / (double)loss->cols));
     if (row->probs != NULL) {
-        slopes->target.share = (float)(share * (1 - smoothing));
+        slopes->share = as_float(slopes->scale * (1 - smoothing));
         return;
     }
     // p_y is that of the exponentials of the row's others, so that the gradient sums to 0 as they

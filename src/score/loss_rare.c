@@ -88,11 +88,11 @@ static void map_row(const struct rare *r, const struct tempera_loss_slopes *slop
         size_t n = smaller(r->loss->cols - at, PIECE);
         const float *s = tempera_loss_scores(r->loss, r->row, r->max, at, n, s_buffer);
         struct tempera_mass piece = tempera_loss_mass(r->loss, r->row, at, n, probs_buffer);
-        struct tempera_mass target = tempera_loss_mass_like(&piece, &slopes->target);
         for (size_t i = 0; i < n; i++) {
             double p = tempera_exp(distance(r, s[i])) / r->sum;
             bool is_class = r->row->probs == NULL && at + i == r->row->y;
-            double g = is_class ? slopes->at_y : slopes->factor * p - t_of(&target, i);
+            double g = is_class ? slopes->at_y
+                                : slopes->factor * p - tempera_loss_target_slope(&piece, slopes, i);
             out[i] = (float)(g * tempera_loss_cap_slope(r->loss, (double)s[i]));
         }
         tempera_loss_store(r->loss, r->row, at, n, out);

@@ -187,33 +187,53 @@ static struct tempera_loss_sweep sweep_row(const struct tempera_loss *loss,
     return finish_sweep(loss, row, o, &lanes);
 }
 
-// A gradient in double where its factors leave what f32 holds well.
+// Whether f32 holds the targets' part of the gradient. Up to a scale of 1 it does, as it held the
+// masses; beyond, the largest of them decides.
+static bool holds_targets(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                          const struct tempera_loss_slopes *slopes)
+{
+    float buffer[PIECE], largest = 0;
+    if (!tempera_loss_needs_sums(loss, row) || fabs(slopes->scale) <= 1)
+        return true;
+    for (size_t at = 0; row->probs != NULL && at < loss->cols; at += PIECE) {
+        size_t n = smaller(loss->cols - at, PIECE);
+        struct tempera_mass piece = tempera_loss_mass(loss, row, at, n, buffer);
+        float magnitude = tempera_largest_magnitude(piece.probs, n);
+        largest = magnitude > largest ? magnitude : largest;
+    }
+    double most = fabs(slopes->floor) + fabs(slopes->share) * (double)largest;
+    return most * loss->largest_class_weight <= 0x1p120;
+}
+
+// Whether the kernels' map can do a row: no factor leaves what f32 holds well, and nothing on the
+// way is infinite, which would make a NaN where it meets a 0.
+static bool is_held_by_f32(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                           const struct ordinary *o, const struct tempera_loss_slopes *slopes)
+{
+    return tempera_loss_is_held_by_f32(slopes->factor / o->row.sum) &&
+           tempera_loss_is_held_by_f32(slopes->share) &&
+           tempera_loss_is_held_by_f32(slopes->floor) &&
+           tempera_loss_is_held_by_f32((double)loss->options.softcap) &&
+           holds_targets(loss, row, slopes);
+}
+
+// A gradient in double where f32 doesn't hold it.
 static void map_in_double(const struct tempera_loss *loss, const struct ordinary *o,
-                          const struct tempera_loss_map *map, double factor, const float *e,
+                          const struct tempera_mass *piece,
+                          const struct tempera_loss_slopes *slopes, float nothing, const float *e,
                           const float *s, size_t n, float *out)
 {
     for (size_t i = 0; i < n; i++) {
-        const struct tempera_mass *t = &map->target;
-        double p = (double)e[i] / o->row.sum, b = (double)t->floor;
-        if (t->probs != NULL)
-            b += (double)t->share * (double)t->probs[i];
-        if (t->weights != NULL)
-            b *= (double)t->weights[i];
-        p = e[i] > map->nothing ? p : 0;
-        double cap_slope = map->softcap != 0 ? tempera_loss_cap_slope(loss, (double)s[i]) : 1;
-        out[i] = (float)((factor * p - b) * cap_slope);
+        double p = e[i] > nothing ? (double)e[i] / o->row.sum : 0;
+        double g = slopes->factor * p - tempera_loss_target_slope(piece, slopes, i);
+        out[i] = (float)(g * tempera_loss_cap_slope(loss, (double)s[i]));
     }
 }
 
-static bool is_held_by_f32(double x)
-{
-    double magnitude = x < 0 ? -x : x;
-    return magnitude == 0 || (magnitude >= 0x1p-120 && magnitude <= 0x1p60);
-}
-
+// map: NULL where the row is done in double.
 static void map_piece(const struct tempera_loss *loss, const struct tempera_loss_row *row,
-                      const struct ordinary *o, const struct tempera_loss_map *factors,
-                      double factor, bool in_double, size_t at, size_t n)
+                      const struct ordinary *o, const struct tempera_loss_slopes *slopes,
+                      struct tempera_loss_map *map, float nothing, size_t at, size_t n)
 {
     float s_buffer[PIECE], e_buffer[PIECE], probs_buffer[PIECE];
     double unused[16] = {0};
@@ -225,34 +245,35 @@ static void map_piece(const struct tempera_loss *loss, const struct tempera_loss
         loss->kernels->exp_sum(s, n, &o->row.exponent, e_buffer, unused);
         e = e_buffer;
     }
-    struct tempera_loss_map map = *factors;
     struct tempera_mass piece = tempera_loss_mass(loss, row, at, n, probs_buffer);
-    map.target = tempera_loss_mass_like(&piece, &factors->target);
     float *out = held != NULL ? held : e_buffer;
-    if (in_double)
-        map_in_double(loss, o, &map, factor, e, s, n, out);
-    else
-        loss->kernels->loss_map(&map, e, s, n, out);
+    if (map != NULL) {
+        map->target = (struct tempera_mass){piece.weights, piece.probs, (float)slopes->share,
+                                            (float)slopes->floor};
+        loss->kernels->loss_map(map, e, s, n, out);
+    } else {
+        map_in_double(loss, o, &piece, slopes, nothing, e, s, n, out);
+    }
     tempera_loss_store(loss, row, at, n, out);
 }
 
 static void map_pieces(const struct tempera_loss *loss, const struct tempera_loss_row *row,
-                       const struct ordinary *o, struct tempera_loss_map *map, double factor,
-                       bool in_double)
+                       const struct ordinary *o, const struct tempera_loss_slopes *slopes,
+                       struct tempera_loss_map *map)
 {
-    map->nothing = (float)loss->kernels->exp_one(-INFINITY, &o->row.exponent);
+    float nothing = (float)loss->kernels->exp_one(-INFINITY, &o->row.exponent);
+    if (map != NULL)
+        map->nothing = nothing;
     for (size_t at = 0; at < loss->cols; at += PIECE)
-        map_piece(loss, row, o, map, factor, in_double, at, smaller(loss->cols - at, PIECE));
+        map_piece(loss, row, o, slopes, map, nothing, at, smaller(loss->cols - at, PIECE));
 }
 
 static void map_row(const struct tempera_loss *loss, const struct tempera_loss_row *row,
                     const struct ordinary *o, const struct tempera_loss_slopes *slopes)
 {
-    struct tempera_loss_map map = {.target = slopes->target, .softcap = loss->options.softcap};
+    struct tempera_loss_map map = {.softcap = loss->options.softcap};
     double at_y = slopes->at_y * tempera_loss_cap_slope(loss, (double)o->s_y);
-    double ratio = slopes->factor / o->row.sum;
-    bool in_double = !is_held_by_f32(ratio) || !is_held_by_f32((double)map.target.share) ||
-                     !is_held_by_f32((double)map.target.floor);
+    bool in_double = !is_held_by_f32(loss, row, o, slopes);
     // In `scale`, what a masked score has is below 2^-152 of the factor: 0 up to a factor of 4.
     bool is_plain = !in_double && !tempera_loss_needs_sums(loss, row) && fabs(slopes->factor) <= 4;
     if (!in_double)
@@ -263,7 +284,7 @@ static void map_row(const struct tempera_loss *loss, const struct tempera_loss_r
         loss->kernels->softmax_half(row->logits, loss->cols, loss->dtype, &o->row.exponent,
                                     map.high, map.low, row->d_logits);
     else
-        map_pieces(loss, row, o, &map, slopes->factor, in_double);
+        map_pieces(loss, row, o, slopes, in_double ? NULL : &map);
     if (row->probs == NULL) {
         const float value = (float)at_y;
         tempera_loss_store(loss, row, row->y, 1, &value);

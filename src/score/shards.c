@@ -9,6 +9,7 @@
 #include "base/exp.h"
 #include "base/fpenv.h"
 #include "kernels/scalars.h"
+#include "score/loss.h"
 #include "score/row_losses.h"
 #include "score/row_plan.h"
 
@@ -155,8 +156,10 @@ struct share {
     const struct tempera_row_statistics *row;
     bool is_ordinary;
     struct tempera_exponent exponent;
-    double sum;      // of the kernel's exponentials
-    float high, low; // scale / sum
+    double sum;     // of the kernel's exponentials
+    double nothing; // the one of -inf, which counts 0
+    bool is_held;   // f32 holds scale / sum well:
+    float high, low;
 };
 
 static struct share share_of(const struct shard_job *job, const struct tempera_row_statistics *row)
@@ -167,7 +170,10 @@ static struct share share_of(const struct shard_job *job, const struct tempera_r
     if (share.is_ordinary) {
         share.exponent = tempera_exponent_of(max, &job->heat);
         share.sum = row->sum * job->kernels->exp_one(max, &share.exponent);
-        tempera_split_inverse(job->scale, share.sum, &share.high, &share.low);
+        share.nothing = job->kernels->exp_one(-INFINITY, &share.exponent);
+        share.is_held = tempera_loss_is_held_by_f32(job->scale / share.sum);
+        if (share.is_held)
+            tempera_split_inverse(job->scale, share.sum, &share.high, &share.low);
     }
     return share;
 }
@@ -179,7 +185,8 @@ static double share_at(const struct shard_job *job, const struct share *share, f
         return score == INFINITY ? 1 / row->sum : 0;
     if (!share->is_ordinary)
         return tempera_exp(((double)score - row->max) / job->heat.T) / row->sum;
-    return job->kernels->exp_one(score, &share->exponent) / share->sum;
+    double e = job->kernels->exp_one(score, &share->exponent);
+    return e > share->nothing ? e / share->sum : 0;
 }
 
 // out[n] = scale p of scores z[n]; may be z.
@@ -187,9 +194,11 @@ static void map_piece(const struct shard_job *job, const struct share *share, co
                       size_t n, float *out)
 {
     double unused[16] = {0};
-    if (share->is_ordinary) {
+    if (share->is_held) {
+        const struct tempera_loss_map map = {
+            .high = share->high, .low = share->low, .nothing = (float)share->nothing};
         job->kernels->exp_sum(z, n, &share->exponent, out, unused);
-        job->kernels->scale(out, n, share->high, share->low, out);
+        job->kernels->loss_map(&map, out, NULL, n, out);
         return;
     }
     for (size_t i = 0; i < n; i++)
@@ -218,11 +227,20 @@ static void gradient_row(const struct shard_job *job, size_t r,
     }
 }
 
+// Whether a row can have these: they may come from another machine.
+static bool is_sound(const struct tempera_row_statistics *row)
+{
+    bool may_be_max =
+        row->max == INFINITY || row->max == -INFINITY || fabs(row->max) <= (double)FLT_MAX;
+    bool may_be_sum = row->max == -INFINITY || (row->sum >= 0.5 && row->sum < INFINITY);
+    return may_be_max && may_be_sum && row->target <= row->max;
+}
+
 static enum tempera_status status_of(const struct tempera_row_statistics *row)
 {
     bool target_is_masked =
         row->target == -INFINITY || (row->max == INFINITY && row->target != INFINITY);
-    return row->max != row->max    ? TEMPERA_NAN_INPUT
+    return !is_sound(row)          ? TEMPERA_NAN_INPUT // of NaNs, too
            : row->max == -INFINITY ? TEMPERA_ALL_MASKED
            : target_is_masked      ? TEMPERA_TARGET_MASKED
                                    : TEMPERA_OK;
@@ -230,6 +248,8 @@ static enum tempera_status status_of(const struct tempera_row_statistics *row)
 
 static double logsumexp_of(const struct tempera_row_statistics *row, double T)
 {
+    if (!is_sound(row))
+        return (double)NAN;
     return row->max - row->max != 0 ? row->max : row->max / T + tempera_log(row->sum);
 }
 

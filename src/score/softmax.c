@@ -451,7 +451,7 @@ static const float *piece_of(const struct backward_job *job, const struct temper
     return buffer;
 }
 
-// The sum of p dp. *largest: of |dp|; NaN if there is a NaN.
+// The sum of p dp. *largest: of |dp| and 2^98 |p|; NaN if there is a NaN.
 static double dot_row(const struct backward_job *job, size_t r, float *largest)
 {
     float buffers[2][TEMPERA_PIECE];
@@ -477,8 +477,9 @@ static enum tempera_status do_backward_row(const struct backward_job *job, size_
     size_t cols = job->probs->cols;
     double dot = dot_row(job, r, &largest);
     bool is_nan = largest != largest || dot - dot != 0;
-    // With these bounds nothing leaves the range of f32 on the way.
-    bool is_ordinary = largest < 0x1p100f && job->heat.T > 0x1p-25 && job->heat.T < 0x1p100;
+    // With these bounds, |p| < 4 among them, nothing leaves the range of f32 on the way.
+    bool is_ordinary = largest < 0x1p100f && dot > -0x1p101 && dot < 0x1p101 &&
+                       job->heat.T > 0x1p-25 && job->heat.T < 0x1p100;
     for (size_t at = 0; at < cols; at += TEMPERA_PIECE) {
         size_t n = cols - at < TEMPERA_PIECE ? cols - at : TEMPERA_PIECE;
         const float *p = piece_of(job, job->probs, r, at, n, buffers[0]);
