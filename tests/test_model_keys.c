@@ -196,7 +196,7 @@ static void values_that_do_not_fit(void)
         const char *key = keys[k].key;
         double x = keys[k].value;
         refused(key, TEXT("2"), "'2'");
-        refused(key, TEXT("\x1b[31m\xc2\x9b"), "'\\x1B[31m\\u009B'");
+        refused(key, TEXT("\x1b[31m\xc2\x9b"), "'\\x1b[31m\\u009b'");
         refused(key, ((struct value){.type = TEMPERA_GGUF_STRING, .count = 2, .text = "a"}),
                 "an array of 2 strings, 'a', 'a'");
         refused(key, ((struct value){.type = TEMPERA_GGUF_BOOL, .count = 1, .numbers = {1}}),
@@ -229,7 +229,7 @@ static void values_that_do_not_fit(void)
     refused("llama.attention.head_count", NUMBER(U32, 3), "(3)");
     refused("general.architecture", NUMBER(U32, 3), "3, not a string");
     refused("general.architecture", ARRAY(U8, 2, 3, 4), "an array of 2 numbers, 3, 4");
-    refused("general.architecture", TEXT("gpt\x1b[2J\xe2\x80\xae"), "'gpt\\x1B[2J\\u202E'");
+    refused("general.architecture", TEXT("gpt\x1b[2J\xe2\x80\xae"), "'gpt\\x1b[2J\\u202e'");
 }
 
 static void long_text(void)

@@ -26,22 +26,22 @@ static void what_is_escaped(void)
     } cases[] = {
         {"", ""},
         {"plain, 'quoted' \"text\" \\ 100%s ~", "plain, 'quoted' \"text\" \\ 100%s ~"},
-        {"\x1b[31mred\x1b[0m", "\\x1B[31mred\\x1B[0m"},
-        {"a\nb\tc\rd\x7f", "a\\x0Ab\\x09c\\x0Dd\\x7F"},
-        {"\x01\x1f", "\\x01\\x1F"},
+        {"\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"},
+        {"a\nb\tc\rd\x7f", "a\\x0ab\\x09c\\x0dd\\x7f"},
+        {"\x01\x1f", "\\x01\\x1f"},
         {"\xc2\x9b"
          "31m",
-         "\\u009B31m"},                                         // CSI in one character
-        {"\xc2\x80\xc2\x9f\xc2\xa0", "\\u0080\\u009F\xc2\xa0"}, // C1, and what follows it
+         "\\u009b31m"},                                         // CSI in one character
+        {"\xc2\x80\xc2\x9f\xc2\xa0", "\\u0080\\u009f\xc2\xa0"}, // C1, and what follows it
         {"\xe2\x80\xae"
          "fdp",
-         "\\u202Efdp"}, // right to left
-        {"\xe2\x81\xa6\xe2\x81\xa9\xe2\x80\x8e\xd8\x9c", "\\u2066\\u2069\\u200E\\u061C"},
-        {"\xe2\x80\xa8\xe2\x80\x8b\xef\xbb\xbf", "\\u2028\\u200B\\uFEFF"},
-        {"\xf3\xa0\x80\xa1", "\\UE0021"}, // a tag
+         "\\u202efdp"}, // right to left
+        {"\xe2\x81\xa6\xe2\x81\xa9\xe2\x80\x8e\xd8\x9c", "\\u2066\\u2069\\u200e\\u061c"},
+        {"\xe2\x80\xa8\xe2\x80\x8b\xef\xbb\xbf", "\\u2028\\u200b\\ufeff"},
+        {"\xf3\xa0\x80\xa1", "\\Ue0021"}, // a tag
         {"\xc3\xa9 \xe4\xb8\xad \xf0\x9f\x99\x82", "\xc3\xa9 \xe4\xb8\xad \xf0\x9f\x99\x82"},
-        {"\xff\xc3(\x9b\xe2\x82", "\\xFF\\xC3(\\x9B\\xE2\\x82"}, // no UTF-8
-        {"\xc0\x80\xed\xa0\x80", "\\xC0\\x80\\xED\\xA0\\x80"},
+        {"\xff\xc3(\x9b\xe2\x82", "\\xff\\xc3(\\x9b\\xe2\\x82"}, // no UTF-8
+        {"\xc0\x80\xed\xa0\x80", "\\xc0\\x80\\xed\\xa0\\x80"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         check_shown(cases[i].text, strlen(cases[i].text), cases[i].shown);
@@ -80,13 +80,13 @@ static void paths(void)
 {
     char shown[TEMPERA_SHOWN_PATH_NBYTES], path[400];
     tempera_show_path(shown, "models/\x1b]0;title\x07.gguf");
-    CHECK_EQ_STR(shown, "models/\\x1B]0;title\\x07.gguf");
+    CHECK_EQ_STR(shown, "models/\\x1b]0;title\\x07.gguf");
     memset(path, 'd', 300);
     strcpy(path + 300, "/\xe2\x80\xaelast.gguf");
     tempera_show_path(shown, path);
     CHECK_EQ_SIZE(strlen(shown), TEMPERA_SHOWN_PATH_NBYTES - 1);
     CHECK(strncmp(shown, "...ddd", 6) == 0);
-    CHECK(strstr(shown, "d/\\u202Elast.gguf") != NULL);
+    CHECK(strstr(shown, "d/\\u202elast.gguf") != NULL);
 }
 
 static void messages(void)
@@ -94,7 +94,7 @@ static void messages(void)
     struct tempera_error error;
     CHECK_STATUS(tempera_fail(&error, TEMPERA_BAD_FORMAT, 7, "it says %s", "\x1b[2J\xc2\x9b"),
                  TEMPERA_BAD_FORMAT);
-    CHECK_EQ_STR(error.message, "it says \\x1B[2J\\u009B");
+    CHECK_EQ_STR(error.message, "it says \\x1b[2J\\u009b");
     CHECK_EQ_U64(error.offset, 7);
     char digits[1001];
     memset(digits, '7', 1000);
@@ -103,10 +103,10 @@ static void messages(void)
     CHECK_EQ_SIZE(strlen(error.message), sizeof error.message - 1);
     CHECK_EQ_STR(error.message + sizeof error.message - 5, "7...");
     tempera_fail_system(&error, "open", "\xe2\x80\xae.gguf", 2);
-    CHECK_EQ_STR(error.message, "can't open '\\u202E.gguf': No such file or directory");
+    CHECK_EQ_STR(error.message, "can't open '\\u202e.gguf': No such file or directory");
     struct tempera_gguf *gguf = NULL;
     CHECK_STATUS(tempera_gguf_open(&gguf, "no/\x1b[31m\xff.gguf", &error), TEMPERA_FILE_NOT_FOUND);
-    CHECK_EQ_STR(error.message, "can't open 'no/\\x1B[31m\\xFF.gguf': No such file or directory");
+    CHECK_EQ_STR(error.message, "can't open 'no/\\x1b[31m\\xff.gguf': No such file or directory");
 }
 
 // The names of keys and tensors in what the parser says of them.
@@ -120,11 +120,11 @@ static void names_in_a_header(void)
     put_key(&b, "\x1b[31m\xc2\x9b", TEMPERA_GGUF_BOOL);
     put_number(&b, 2, 1);
     CHECK_STATUS(tempera_gguf_open_memory(&gguf, b.data, b.n, &error), TEMPERA_BAD_FORMAT);
-    CHECK(strstr(error.message, "key \\x1B[31m\\u009B: a bool of 2") != NULL);
+    CHECK(strstr(error.message, "key \\x1b[31m\\u009b: a bool of 2") != NULL);
     put_header(&b, 3, 1, 0);
     put_tensor(&b, "t\xe2\x80\xae", 1, dims, TEMPERA_F32, 0);
     CHECK_STATUS(tempera_gguf_open_memory(&gguf, b.data, b.n, &error), TEMPERA_BAD_FORMAT);
-    CHECK(strstr(error.message, "tensor t\\u202E: a dimension of 0") != NULL);
+    CHECK(strstr(error.message, "tensor t\\u202e: a dimension of 0") != NULL);
     put_header(&b, 3, 0, 1);
     char name[1001];
     memset(name, 'k', 1000);

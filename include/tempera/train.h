@@ -192,8 +192,8 @@ typedef bool tempera_evaluate_progress(void *context, uint64_t n_done, uint64_t 
 // Loss of a model on text[nbytes], in windows of `context` tokens that do not overlap, each after
 // the beginning-of-text token. context 0: the model's, at most TEMPERA_EVALUATE_CONTEXT.
 // TEXT_TOO_SHORT for an empty text, OUT_OF_MEMORY for too long a context, NAN_INPUT where a score
-// isn't finite: the message names the tensor or the layer that is to blame. STOPPED if progress said
-// so.
+// isn't finite: the message names the tensor or the layer that is to blame. STOPPED if progress
+// said so.
 TEMPERA_API enum tempera_status
 tempera_evaluate(const struct tempera_model *model, const struct tempera_tokenizer *tokenizer,
                  const char *text, size_t nbytes, size_t context,

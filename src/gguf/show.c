@@ -33,12 +33,12 @@ static size_t show_character(const uint8_t *text, size_t nbytes, char out[MOST_N
     uint32_t c;
     size_t length = tempera_utf8_decode(text, nbytes, &c);
     if (length == 0 || c < 0x20 || c == 0x7F) {
-        *n_out = (size_t)snprintf(out, MOST_NBYTES, "\\x%02X", (unsigned)text[0]);
+        *n_out = (size_t)snprintf(out, MOST_NBYTES, "\\x%02x", (unsigned)text[0]);
         return 1;
     }
     if (is_hidden(c)) {
         *n_out =
-            (size_t)snprintf(out, MOST_NBYTES, c > 0xFFFF ? "\\U%05" PRIX32 : "\\u%04" PRIX32, c);
+            (size_t)snprintf(out, MOST_NBYTES, c > 0xFFFF ? "\\U%05" PRIx32 : "\\u%04" PRIx32, c);
         return length;
     }
     memcpy(out, text, length);

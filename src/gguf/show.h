@@ -10,7 +10,7 @@
 // holds 240 bytes.
 enum { TEMPERA_SHOWN_PATH_NBYTES = 100, TEMPERA_SHOWN_TEXT_NBYTES = 72 };
 
-// Writes text[nbytes] to shown[capacity], ended by a NUL. "\x1B" stands for a control character of
+// Writes text[nbytes] to shown[capacity], ended by a NUL. "\x1b" stands for a control character of
 // ASCII and for a byte that is no UTF-8, "\u202E" for a character that can't be seen or turns
 // others around. What has no room is cut off, between characters, and "..." stands for it.
 // Showing what was shown already changes nothing. capacity: at least 16.
