@@ -537,7 +537,7 @@ static bool keep_said(void *context, const struct tempera_generated *generated)
 static void a_rhyme_is_learnt_by_heart(void)
 {
     size_t n = sizeof humpty - 1;
-    struct training t = {.corpus = {humpty, n, NULL, 0}};
+    struct training t = {.corpus = {.text = humpty, .nbytes = n}};
     t.options.struct_size = sizeof t.options;
     struct tempera_model_config config = tempera_model_config_default();
     struct tempera_error error = {0};
