@@ -45,17 +45,19 @@ static char *read_bytes(const char *command, const char *path, size_t *nbytes)
     bool is_stdin = strcmp(path, "-") == 0;
     FILE *file = is_stdin ? stdin : fopen(path, "rb");
     if (file == NULL) {
-        cli_error("tempera %s: can't read '%s': %s", command, cli_shown(path), strerror(errno));
+        int reason = errno;
+        cli_error("tempera %s: can't read '%s': %s", command, cli_shown(path), strerror(reason));
         return NULL;
     }
     errno = 0;
     char *text = read_stream(file, nbytes);
+    int failure = errno;
     if (text == NULL) {
         cli_error("tempera %s: '%s' gives more than %zu MB of text, the most that is read; give a "
                   "part of it",
                   command, cli_shown(path), CLI_MOST_TEXT >> 20);
     } else if (ferror(file)) {
-        cli_error("tempera %s: can't read '%s': %s", command, cli_shown(path), strerror(errno));
+        cli_error("tempera %s: can't read '%s': %s", command, cli_shown(path), strerror(failure));
         free(text);
         text = NULL;
     }

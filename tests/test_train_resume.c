@@ -412,7 +412,8 @@ static void a_checkpoint_knows_what_it_was_made_with(void)
 {
     char *text = wordy_text(WORDY, 1);
     run_whole(text, 12);
-    struct training t = {.corpus = {text, WORDY, NULL, 0}}, usual = training_small(text, WORDY);
+    struct training t = {.corpus = {.text = text, .nbytes = WORDY}};
+    struct training usual = training_small(text, WORDY);
     struct tempera_error error = {0};
     CHECK_STATUS(
         tempera_checkpoint_open(whole_state, &t.model, &t.tokenizer, &t.options, &error),
@@ -459,7 +460,7 @@ static void a_checkpoint_carries_its_tokenizer(void)
     CHECK_STATUS(tempera_trainer_run(t.trainer, NULL, &error), TEMPERA_OK);
     training_end(&t);
 
-    struct training again = {.corpus = {text, 4 * WORDY, NULL, 0}};
+    struct training again = {.corpus = {.text = text, .nbytes = 4 * WORDY}};
     CHECK_STATUS(tempera_checkpoint_open(state_path, &again.model, &again.tokenizer,
                                          &again.options, &error),
                  TEMPERA_OK);

@@ -40,8 +40,10 @@ static char *follow_link(const char *path)
     const char *slash = strrchr(path, '/');
     size_t n_folder = target[0] == '/' || slash == NULL ? 0 : (size_t)(slash - path) + 1;
     char *followed = malloc(n_folder + (size_t)length + 1);
-    if (followed == NULL)
+    if (followed == NULL) {
+        errno = ENOMEM;
         return NULL;
+    }
     memcpy(followed, path, n_folder);
     memcpy(followed + n_folder, target, (size_t)length);
     followed[n_folder + (size_t)length] = '\0';
@@ -55,6 +57,8 @@ static char *place_of_new(const char *path)
     const int most_links = 40; // as the kernel has it
     struct stat info;
     char *place = strdup(path);
+    if (place == NULL)
+        errno = ENOMEM;
     for (int i = 0; place != NULL && lstat(place, &info) == 0 && S_ISLNK(info.st_mode); i++) {
         char *followed = NULL;
         if (i < most_links)
