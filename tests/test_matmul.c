@@ -154,7 +154,7 @@ static void thin_on(uint32_t isa)
     struct tempera_thread_pool *pool = NULL;
     CHECK_STATUS(tempera_thread_pool_open(&pool, 3), TEMPERA_OK);
     size_t n_done = 0;
-    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s += check_stride(3))
         for (unsigned flags = 0; flags < 8; flags += 2) {
             struct tempera_matmul p = make(shapes[s][0], shapes[s][1], shapes[s][2], flags);
             size_t n = p.M * p.c_stride;
@@ -172,7 +172,7 @@ static void thin_on(uint32_t isa)
         }
     tempera_thread_pool_close(&pool);
     bool has_kernels = isa == TEMPERA_ISA_AVX2 || isa == TEMPERA_ISA_AVX512;
-    CHECK(has_kernels ? n_done >= 24 : n_done == 0);
+    CHECK(has_kernels ? n_done >= (check_is_small() ? 8 : 24) : n_done == 0);
 }
 
 static void thin(void)

@@ -541,6 +541,8 @@ static void a_rhyme_is_learnt_by_heart(void)
     t.options.struct_size = sizeof t.options;
     struct tempera_model_config config = tempera_model_config_default();
     struct tempera_error error = {0};
+    if (check_is_small())
+        t.options.steps = 16; // learns something, not all
     CHECK_STATUS(tempera_train_plan(n, 1, 2, &config, &t.options, &error), TEMPERA_OK);
     CHECK_STATUS(tempera_model_create(&t.model, &config, 1, &error), TEMPERA_OK);
     CHECK_STATUS(training_begin(&t, 2, &error), TEMPERA_OK);
@@ -548,8 +550,11 @@ static void a_rhyme_is_learnt_by_heart(void)
     struct tempera_evaluation e;
     CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, humpty, n, 0, NULL, NULL, &e, NULL, &error),
                  TEMPERA_OK);
-    CHECK(e.loss < 0.5);
-
+    CHECK(e.loss < (check_is_small() ? 4 : 0.5)); // ln 257 is 5.5
+    if (check_is_small()) {
+        training_end(&t);
+        return;
+    }
     struct tempera_decoder *decoder;
     CHECK_STATUS(tempera_decoder_open(&decoder, t.model, 0, NULL), TEMPERA_OK);
     struct tempera_stage greedy = tempera_stage_temperature(0);

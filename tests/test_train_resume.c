@@ -182,7 +182,8 @@ static void killed_at_any_moment(void)
     // gets there however slow it is, such as under a sanitizer that sleeps for a second at exit.
     double longest_s = 0.004;
     fflush(stdout);
-    for (int attempt = 0; attempt < 1000 && !finished; attempt++, longest_s *= 1.03) {
+    for (int attempt = 0; attempt < 1000 && !finished;
+         attempt++, longest_s *= check_is_small() ? 1.3 : 1.03) {
         pid_t child = fork();
         if (child == 0)
             train_in_child(text);
@@ -358,7 +359,7 @@ static void damaged_states_are_refused(void)
     memcpy(good + t.trainer->n, t.trainer->first, nbytes);
     memcpy(good + 2 * t.trainer->n, t.trainer->second, nbytes);
     char *bytes = read_file(whole_state, &n);
-    for (size_t at = 0; at < n; at += 97, n_flips++) {
+    for (size_t at = 0; at < n; at += 97 * check_stride(16), n_flips++) {
         char kept = bytes[at];
         bytes[at] ^= (char)(1 << check_random_below(8));
         write_file(state_path, bytes, n);

@@ -30,14 +30,22 @@ forbid "a tab, or a blank at the end of a line" "$(printf '\t')|[[:space:]]\$" "
 forbid "unfinished work, or code that is switched off" \
     '\<(TO''DO|FIX''ME|XX''X)\>|^ *# *if +0\>' "$@"
 
-for file; do
-    n_lines=$(wc -l <"$file")
-    limit=800
-    case $file in include/*) limit=400 ;; esac
-    [ "$n_lines" -le $limit ] || fail "$file: $n_lines lines, over $limit"
-    head -n 1 "$file" | grep -qx '// SPDX-License-Identifier: MIT' ||
-        fail "$file: the first line is not the SPDX line"
-done
+# One pass over all files: their length, and their first line.
+awk '
+    function check_length() {
+        limit = name ~ /^include\// ? 400 : 800
+        if (name != "" && n > limit) print name ": " n " lines, over " limit
+    }
+    FNR == 1 {
+        check_length()
+        name = FILENAME
+        if ($0 != "// SPDX-License-Identifier: MIT")
+            print name ": the first line is not the SPDX line"
+    }
+    { n = FNR }
+    END { check_length() }' "$@" >"${TMPDIR:-/tmp}/style.$$"
+while read -r line; do fail "$line"; done <"${TMPDIR:-/tmp}/style.$$"
+rm -f "${TMPDIR:-/tmp}/style.$$"
 
 # Scripts and build files name their licence in the first two lines.
 for file in check demo .ci/run CMakeLists.txt cmake/*.cmake scripts/* tests/*/*.sh; do

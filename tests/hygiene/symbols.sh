@@ -13,17 +13,14 @@ fail() {
     failures=$((failures + 1))
 }
 
-# Prints sorted names: defined FILE..., needed FILE...
+# Prints sorted names: defined FILE...
 defined() { "$nm" -P -g --defined-only "$@" | awk 'NF > 1 { print $1 }' | sort; }
-needed() { "$nm" -P -u "$@" | awk 'NF > 1 { print $1 }' | sort -u; }
 
 # Fails if a file needs one of the symbols that match: forbid WHY PATTERN FILE...
 forbid() {
     why=$1 pattern=$2
     shift 2
-    for file; do
-        found=$(needed "$file" | grep -xE -e "$pattern") && fail "$file: $why: $found"
-    done
+    found=$("$nm" -A -P -u "$@" | grep -E -e ": ($pattern) U") && fail "$why: $found"
 }
 
 score=$libs/libtempera.a
@@ -44,12 +41,11 @@ done
 # The score path never allocates and never starts a thread.
 n_objects=0
 for room in simd kernels score sampler; do
-    for object in "$objects/$room"/*.o; do
-        [ -f "$object" ] || continue
-        n_objects=$((n_objects + 1))
-        forbid "allocates" '[mc]alloc|realloc(array)?|aligned_alloc|posix_memalign|free' "$object"
-        forbid "starts a thread" 'pthread_create|thrd_create' "$object"
-    done
+    set -- "$objects/$room"/*.o
+    [ -f "$1" ] || continue
+    n_objects=$((n_objects + $#))
+    forbid "allocates" '[mc]alloc|realloc(array)?|aligned_alloc|posix_memalign|free' "$@"
+    forbid "starts a thread" 'pthread_create|thrd_create' "$@"
 done
 [ $n_objects -gt 0 ] || fail "no objects of the score path in $objects"
 
