@@ -552,24 +552,47 @@ static void long_words(void)
     close_setting(&s);
 }
 
-// Columns without a prefix have the scores that the model gives after c.
-static void first_columns_are_the_models(void)
+// Of the prefix that weighs most, the columns have the scores that the model gives after it. The
+// prefix is run as here, token by token.
+static uint32_t check_heaviest(uint64_t seed, const char *word)
 {
-    struct setting s = open_setting(3);
+    struct setting s = open_setting(seed);
     struct tempera_generate_options options = plain(NULL, 0);
+    char text[16];
+    snprintf(text, sizeof text, "the%s", word);
+    CHECK_STATUS(generate_text(&s, text, &options), TEMPERA_OK);
+    double weights[8] = {0}; // by how many bytes of the word the token has
+    for (size_t c = 0; c < first.n; c++)
+        weights[first.n_known[c]] += exp((double)first.scores[c]);
+    uint32_t heaviest = 0;
+    for (uint32_t i = 1; i <= strlen(word); i++)
+        heaviest = weights[i] > weights[heaviest] ? i : heaviest;
     int32_t ids[16] = {tempera_tokenizer_bos(s.tokenizer)};
-    size_t n, n_same = 0;
+    size_t n, n_prefix, n_same = 0;
     CHECK_STATUS(tempera_tokenizer_encode(s.tokenizer, "the", 3, ids + 1, 15, &n), TEMPERA_OK);
-    CHECK_STATUS(generate_text(&s, "the k", &options), TEMPERA_OK);
     CHECK_STATUS(tempera_decoder_rewind(s.decoder, 0), TEMPERA_OK);
     CHECK_STATUS(tempera_decoder_append(s.decoder, ids, n + 1, s.logits), TEMPERA_OK);
+    CHECK_STATUS(tempera_tokenizer_encode(s.tokenizer, word, strlen(word) - heaviest, ids, 16,
+                                          &n_prefix),
+                 TEMPERA_OK);
+    for (size_t i = 0; i < n_prefix; i++)
+        CHECK_STATUS(tempera_decoder_append(s.decoder, &ids[i], 1, s.logits), TEMPERA_OK);
     for (size_t c = 0; c < first.n; c++)
-        if (first.n_known[c] == 2) {
+        if (first.n_known[c] == heaviest) {
             CHECK(first.scores[c] == s.logits[first.tokens[c]]);
             n_same++;
         }
     CHECK(n_same > 0);
     close_setting(&s);
+    return heaviest;
+}
+
+static void heaviest_columns_are_the_models(void)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        CHECK(check_heaviest(seed, " k") == 2);   // many tokens begin like this
+        CHECK(check_heaviest(seed, " kqz") == 0); // none does
+    }
 }
 
 // What the tokenizer can't say has no share: in a model with more tokens, the columns' weights are
@@ -685,7 +708,7 @@ int main(void)
         {"without a beginning token, the prompt's first one stays", without_bos},
         {"a beginning token takes room", bos_takes_room},
         {"long words", long_words},
-        {"columns without a prefix have the model's own scores", first_columns_are_the_models},
+        {"the heaviest columns have the model's own scores", heaviest_columns_are_the_models},
         {"tokens that the tokenizer doesn't know have no share", tokens_without_a_text},
         {"lists beyond the vocabulary are refused", lists_beyond_the_vocabulary},
         {"prefixes that have no room in the context", full_contexts},

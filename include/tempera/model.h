@@ -228,7 +228,7 @@ TEMPERA_API struct tempera_generate_options tempera_generate_options_default(voi
 // the space before it. The first row has a column for each token t that some encoding has across
 // the end of the prompt, after tokens s that end in w or with it:
 //
-//     score = ln p(s, t | c) + logsumexp of the row after c
+//     score = ln p(s, t | c) + a constant, so that the s that weighs most has the model's scores
 //
 // Its token is t, its history c and s, its text what t adds to the prompt; one token may have
 // several columns. Everything that a sampler does acts on these columns, and from the second token

@@ -85,73 +85,79 @@ void tempera_prompt_close(struct tempera_prompt *prompt)
 struct reader {
     struct tempera_prompt_row *row;
     struct tempera_decoder *decoder;
-    size_t n_context;  // tokens of c
-    size_t n_known;    // tokens that the tokenizer knows
-    float *logits;     // [V], of the prefix in work
-    double *ln_p;      // [n_prefixes]
-    double first_norm; // the logsumexp after c
+    size_t n_context; // tokens of c
+    size_t n_known;   // tokens that the tokenizer knows
+    float *logits;    // [V], of the prefix in work
+    double *ln_p;     // [n_prefixes]
+    double *offset;   // [n_prefixes], ln p of a prefix less the logsumexp of the row after it
+    size_t heaviest;  // the prefix whose columns have the largest weight together
+    double largest_weight;
 };
 
-// ln sum exp(z); NaN if one is among them, or +inf.
+// ln sum exp(z), of finite z.
 static double logsumexp(const float *z, size_t n)
 {
     float max = -INFINITY;
     double sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (z[i] != z[i])
-            return (double)z[i];
+    for (size_t i = 0; i < n; i++)
         max = z[i] > max ? z[i] : max;
-    }
-    if (max == -INFINITY)
-        return -INFINITY;
     for (size_t i = 0; i < n; i++)
         sum += tempera_exp((double)z[i] - (double)max);
     return (double)max + tempera_log(sum);
 }
 
-// Scores of the columns with prefix number p, after which the logits are, and the probabilities of
-// the prefixes that go on from it.
-static void score_prefix(struct reader *r, size_t p)
+// Of the columns with prefix number p, after which the logits are: the model's scores, for now, and
+// what makes ln P of them. And the probabilities of the prefixes that go on from it.
+static void read_prefix(struct reader *r, size_t p)
 {
     const struct tempera_crossings *crossings = &r->row->crossings;
-    double norm = logsumexp(r->logits, r->n_known);
-    if (p == 0)
-        r->first_norm = norm;
-    if (norm == -INFINITY) // nothing can follow
-        return;
+    double norm = logsumexp(r->logits, r->n_known), weight = 0;
+    r->offset[p] = r->ln_p[p] - norm;
     for (size_t i = 0; i < crossings->n_items; i++) {
         if (crossings->items[i].prefix != p)
             continue;
-        double z = (double)r->logits[crossings->items[i].token];
-        r->row->scores[i] = (float)(z + (r->ln_p[p] + (r->first_norm - norm)));
+        r->row->scores[i] = r->logits[crossings->items[i].token];
+        weight += tempera_exp((double)r->row->scores[i] + r->offset[p]);
+    }
+    if (weight > r->largest_weight) {
+        r->largest_weight = weight;
+        r->heaviest = p;
     }
     for (size_t i = p + 1; i < crossings->n_prefixes; i++)
         if (crossings->prefixes[i].parent == p)
-            r->ln_p[i] = r->ln_p[p] + ((double)r->logits[crossings->prefixes[i].token] - norm);
+            r->ln_p[i] = r->offset[p] + (double)r->logits[crossings->prefixes[i].token];
 }
 
 // What goes on from prefix number p, of `depth` tokens, which the decoder holds.
 static enum tempera_status read_from(struct reader *r, size_t p, size_t depth)
 {
     const struct tempera_crossings *crossings = &r->row->crossings;
-    score_prefix(r, p);
+    size_t vocab = tempera_decoder_model(r->decoder)->config.vocab_size;
+    read_prefix(r, p);
     bool has_room = r->n_context + depth + 1 < tempera_decoder_capacity(r->decoder);
     for (size_t i = p + 1; i < crossings->n_prefixes && has_room; i++) {
-        if (crossings->prefixes[i].parent != p || r->ln_p[i] == -INFINITY)
+        if (crossings->prefixes[i].parent != p)
             continue;
         enum tempera_status status =
             tempera_decoder_append(r->decoder, &crossings->prefixes[i].token, 1, r->logits);
-        size_t vocab = tempera_decoder_model(r->decoder)->config.vocab_size;
-        if (status == TEMPERA_OK && !tempera_all_finite(r->logits, vocab))
-            return TEMPERA_NAN_INPUT;
         if (status == TEMPERA_OK)
-            status = read_from(r, i, depth + 1);
-        if (status == TEMPERA_OK)
-            status = tempera_decoder_rewind(r->decoder, r->n_context + depth);
-        if (status != TEMPERA_OK)
-            return status;
+            status = tempera_all_finite(r->logits, vocab) ? read_from(r, i, depth + 1)
+                                                          : TEMPERA_NAN_INPUT;
+        enum tempera_status rewound = tempera_decoder_rewind(r->decoder, r->n_context + depth);
+        if (status != TEMPERA_OK || rewound != TEMPERA_OK)
+            return status != TEMPERA_OK ? status : rewound;
     }
     return TEMPERA_OK;
+}
+
+// From the model's scores to ln P, but for a constant. Prefixes that had no room have -inf.
+static void make_scores(const struct reader *r)
+{
+    const struct tempera_crossings *crossings = &r->row->crossings;
+    for (size_t i = 0; i < crossings->n_items; i++) {
+        double offset = r->offset[crossings->items[i].prefix] - r->offset[r->heaviest];
+        r->row->scores[i] = (float)((double)r->row->scores[i] + offset);
+    }
 }
 
 static enum tempera_status read_scores(struct tempera_prompt_row *row,
@@ -165,15 +171,18 @@ static enum tempera_status read_scores(struct tempera_prompt_row *row,
                             .n_context = prompt->n_ids,
                             .n_known = n_known,
                             .logits = logits,
-                            .ln_p = tempera_alloc(n_prefixes, sizeof *reader.ln_p)};
-    if (reader.ln_p == NULL)
-        return TEMPERA_OUT_OF_MEMORY;
-    for (size_t i = 1; i < n_prefixes; i++)
-        reader.ln_p[i] = -INFINITY;
-    for (size_t i = 0; i < row->n; i++)
-        row->scores[i] = -INFINITY;
-    enum tempera_status status = read_from(&reader, 0, 0);
+                            .ln_p = tempera_alloc(n_prefixes, sizeof *reader.ln_p),
+                            .offset = tempera_alloc(n_prefixes, sizeof *reader.offset)};
+    enum tempera_status status = TEMPERA_OUT_OF_MEMORY;
+    if (reader.ln_p != NULL && reader.offset != NULL) {
+        for (size_t i = 0; i < n_prefixes; i++)
+            reader.offset[i] = -INFINITY;
+        status = read_from(&reader, 0, 0);
+    }
+    if (status == TEMPERA_OK)
+        make_scores(&reader);
     free(reader.ln_p);
+    free(reader.offset);
     return status;
 }
 

@@ -6,8 +6,8 @@
 //     w      the bytes of the prompt after those
 //     score  of a column with prefix s = s_1 ... s_k and token t:
 //                ln p(s_1 | c) + ... + ln p(s_k | c s_1 ... s_(k-1)) + ln p(t | c s) + constant
-//            p is over the tokens that the tokenizer knows. The constant is the logsumexp of the
-//            row after c, so that columns without a prefix have the model's own scores
+//            p is over the tokens that the tokenizer knows. With the constant, the columns of the
+//            prefix that weighs most, mostly the whole of w, have the model's own scores
 #ifndef TEMPERA_MODEL_PROMPT_H
 #define TEMPERA_MODEL_PROMPT_H
 
