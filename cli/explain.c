@@ -83,7 +83,7 @@ static enum tempera_status compute_temperatures(struct analysis *a)
 // Tokens that were asked for
 
 // A number is an id, anything else the exact text of a token. -1, with a message, for a number that
-// is no id; -2 if no token has the text.
+// is not an id; -2 if no token has the text.
 static int32_t find_token(const struct tempera_tokenizer *tokenizer, const char *text)
 {
     size_t n_tokens = tempera_tokenizer_n_tokens(tokenizer), length = strlen(text);
@@ -299,7 +299,7 @@ static int run(int argc, char **argv)
     int exit_code;
     bool ok = cli_options_parse(&cli_explain, options, n_options, argc, argv, &words, &exit_code);
     if (ok && words.count > 0) {
-        cli_error("tempera explain: '%s' is no option; the prompt goes after -p, in quotes",
+        cli_error("tempera explain: '%s' is not an option; the prompt goes after -p, in quotes",
                   cli_shown(words.items[0]));
         exit_code = CLI_USAGE;
         ok = false;

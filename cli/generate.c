@@ -235,7 +235,7 @@ static int run(int argc, char **argv)
     int exit_code;
     bool ok = cli_options_parse(&cli_generate, options, n_options, argc, argv, &words, &exit_code);
     if (ok && words.count > 0) {
-        cli_error("tempera generate: '%s' is no option; the prompt goes after -p, in quotes",
+        cli_error("tempera generate: '%s' is not an option; the prompt goes after -p, in quotes",
                   cli_shown(words.items[0]));
         exit_code = CLI_USAGE;
         ok = false;

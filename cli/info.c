@@ -105,7 +105,7 @@ static int run(int argc, char **argv)
     int exit_code;
     bool ok = cli_options_parse(&cli_info, options, n_options, argc, argv, &words, &exit_code);
     if (ok && words.count > 0) {
-        cli_error("tempera info: '%s' is no option; a model goes after -m",
+        cli_error("tempera info: '%s' is not an option; a model goes after -m",
                   cli_shown(words.items[0]));
         exit_code = CLI_USAGE;
         ok = false;

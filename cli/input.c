@@ -132,7 +132,7 @@ static char *decode(const char *command, const char *path, char *text, size_t *n
     }
     const char *zero = text != NULL ? memchr(text, 0, *nbytes) : NULL;
     if (zero != NULL) {
-        cli_error("tempera %s: '%s' is no text: byte %zu is zero; give plain text, in UTF-8",
+        cli_error("tempera %s: '%s' is not text: byte %zu is zero; give plain text, in UTF-8",
                   command, cli_shown(path), (size_t)(zero - text));
         free(text);
         text = NULL;

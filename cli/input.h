@@ -10,7 +10,7 @@
 #define CLI_MOST_TEXT ((size_t)1 << 30)
 
 // Reads a whole file ("-": stdin) to malloc'ed memory with a NUL after it. A UTF-8 mark is skipped;
-// UTF-16 and UTF-32 with a mark are converted; what holds a zero byte is no text. On failure prints
+// UTF-16 and UTF-32 with a mark are converted; a zero byte means: not text. On failure prints
 // why and returns NULL.
 char *cli_read_text(const char *command, const char *path, size_t *nbytes);
 

@@ -46,7 +46,7 @@ static int written(int exit_code)
 
 // A file opened where stdin, stdout or stderr is closed would take its place, and be given what is
 // meant for it. So something stands there that can't be read, or written, any more than before; but
-// messages to a closed stderr are lost, which is no error.
+// messages to a closed stderr are lost, which is not an error.
 static bool hold_descriptors(void)
 {
     static const int modes[] = {O_WRONLY, O_RDONLY, O_WRONLY};

@@ -228,7 +228,7 @@ static const struct cli_option *find_option(const struct cli_option *options, si
 
 static void refuse_option(const struct cli_command *command, const char *word, int code)
 {
-    if (code >= FIRST_LONG) // one that there is, with "=VALUE" behind it
+    if (code >= FIRST_LONG) // one that exists, followed by "=VALUE"
         cli_error("tempera %s: %s: this option takes no value", command->name, cli_shown(word));
     else
         cli_error("tempera %s: unknown option %s; '%s %s --help' lists them", command->name,

@@ -36,7 +36,7 @@ static bool is_set(const char *variable)
     return value != NULL && value[0] != '\0';
 }
 
-// Asked anew for each line: a window can be made smaller.
+// Asked again for each line: a window can be made smaller.
 static size_t terminal_columns(void)
 {
     struct winsize size;
@@ -82,7 +82,7 @@ void cli_progress_draw(struct cli_progress *progress, const char *line, bool kep
     } else if (kept) {
         fprintf(stderr, "\r\033[K%s\n", line);
     } else {
-        // A cursor behind the last column may already stand in the next line.
+        // A cursor after the last column may already stand in the next line.
         size_t columns = terminal_columns();
         fprintf(stderr, "\r\033[K%.*s", (int)fitting(line, columns > 1 ? columns - 1 : 1), line);
     }

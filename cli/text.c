@@ -41,7 +41,7 @@ static bool screen_is_utf8(void)
 }
 
 // Text is UTF-8 whatever the user's locale is. Returns the locale to go back to; without C.UTF-8
-// all that isn't ASCII is no character, and written out.
+// all that isn't ASCII is not a character, and written out.
 static locale_t enter_utf8(void)
 {
     static locale_t utf8;
@@ -71,7 +71,7 @@ static bool is_format(wchar_t c)
     return false;
 }
 
-// A character, or a byte that is none, as it is shown.
+// A character, or a byte that isn't part of one, as it is shown.
 struct piece {
     char text[LONGEST_PIECE + 1];
     size_t length, columns;

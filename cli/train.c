@@ -210,7 +210,7 @@ static bool check_unfinished(const struct run *run)
     if (!read_progress(run->checkpoint_path, &step, &steps) || step >= steps)
         return true;
     cli_error("tempera train: '%s' holds a training stopped after %llu of %llu steps: go on "
-              "with --resume; to begin anew, remove that file or choose another -o",
+              "with --resume; to start over, remove that file or choose another -o",
               cli_shown(run->checkpoint_path), (unsigned long long)step, (unsigned long long)steps);
     return false;
 }
@@ -564,7 +564,7 @@ static void advise(const struct run *run, enum tempera_status status)
                 cli_shown(run->checkpoint_path), (unsigned long long)step,
                 (unsigned long long)steps);
     else if (status == TEMPERA_DISK_FULL)
-        fprintf(stderr, "there is no checkpoint yet: begin again then\n");
+        fprintf(stderr, "there is no checkpoint yet: start again then\n");
 }
 
 static int train(struct run *run)

@@ -167,7 +167,7 @@ static void take_sampler(void)
         given.sampler.struct_size = take_byte();
 }
 
-// A history, and a few bytes of the block changed. What is no state of so many bytes is not used, as
+// A history, and a few bytes of the block changed. What is not a state of so many bytes is not used, as
 // sampler.h says of blocks from outside; of what can be one, the head may lie about all but that.
 static void take_state(void)
 {

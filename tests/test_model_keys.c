@@ -189,7 +189,7 @@ static void every_type_of_number(void)
     CHECK_STATUS(load("mamba.rope.scaling.type", &base, &c, &error), TEMPERA_OK);
 }
 
-// What fits no count, in each key that is one; and what is no number, in every key.
+// What doesn't fit a count, in each key that is one; and what is not a number, in every key.
 static void values_that_do_not_fit(void)
 {
     for (size_t k = 0; k < N_KEYS; k++) {

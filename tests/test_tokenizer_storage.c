@@ -313,11 +313,11 @@ static void merges_that_contradict(void)
         {"ab", "merge 1, \"ab\", is not two tokens and a blank"},
         {"ab ", "merge 1, \"ab \", is not two tokens and a blank"},
         {" c", "merge 1, \" c\", is not two tokens and a blank"},
-        {"zz c", "merge 1, \"zz c\": its left part is no token of text"},
-        {"ab zz", "merge 1, \"ab zz\": its right part is no token of text"},
-        {"ab b c", "merge 1, \"ab b c\": its right part is no token of text"},
-        {"b a", "merge 1, \"b a\": what it becomes is no token of text"},
-        {"<|endoftext|> c", "merge 1, \"<|endoftext|> c\": its left part is no token of text"},
+        {"zz c", "merge 1, \"zz c\": its left part is not a token of text"},
+        {"ab zz", "merge 1, \"ab zz\": its right part is not a token of text"},
+        {"ab b c", "merge 1, \"ab b c\": its right part is not a token of text"},
+        {"b a", "merge 1, \"b a\": what it becomes is not a token of text"},
+        {"<|endoftext|> c", "merge 1, \"<|endoftext|> c\": its left part is not a token of text"},
         {"a b", "merge 1 is there twice"},
     };
     static struct parts p;

@@ -155,7 +155,7 @@ static void files_of_others_are_left_alone(void)
     run_refuses(text, log_path, "{\"st", "no loss log");
     run_refuses(text, state_path, "the state of the art\n", "no training state");
     run_refuses(text, state_path, "GGUF and then something\n", "no training state");
-    // a model is no state
+    // a model is not a state
     struct training t = begin(text, NULL, NULL);
     CHECK_STATUS(tempera_model_save(state_path, t.model, t.tokenizer, TEMPERA_F32, "m", NULL),
                  TEMPERA_OK);
@@ -163,7 +163,7 @@ static void files_of_others_are_left_alone(void)
     t = begin(text, state_path, NULL);
     CHECK_STATUS(tempera_trainer_run(t.trainer, NULL, NULL), TEMPERA_IO_ERROR);
     training_end(&t);
-    // a log and a state of an earlier run are, and so is what is no file of its own
+    // a log and a state of an earlier run are, and so is what is not a file of its own
     for (int round = 0; round < 2; round++) {
         remove(round == 0 ? state_path : "");
         t = begin(text, state_path, log_path);
@@ -200,7 +200,7 @@ static void run_with_a_dying_log(const char *text)
     close(ends[1]);
 }
 
-// The step is in the state, and its line too: taken up with a log that can be written, nothing is
+// The step is in the state, and its line too: resumed with a log that can be written, nothing is
 // missing.
 static void a_log_that_cannot_be_written(void)
 {

@@ -225,7 +225,7 @@ static void log_lines_are_json_and_are_cut_back(void)
     CHECK_EQ_STR(read_whole(path), first);
     remove(path);
     CHECK_STATUS(tempera_loss_log_resume(&log, nbytes, digest, &error), TEMPERA_OK);
-    CHECK_EQ_SIZE(log.nbytes, 0); // a log that is gone is begun anew
+    CHECK_EQ_SIZE(log.nbytes, 0); // a log that is gone is started afresh
     tempera_loss_log_close(&log);
     remove(path);
 }

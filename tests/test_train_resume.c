@@ -116,7 +116,7 @@ static void the_log_is_cut_back(void)
     CHECK_STATUS(tempera_trainer_resume(t.trainer, state_path, &error), TEMPERA_STATE_MISMATCH);
     CHECK(strstr(error.message, log_path) != NULL);
     CHECK(t.trainer->step == 0 && t.trainer->weights[5] == 99); // nothing was taken up
-    remove(log_path); // one that is gone is begun anew
+    remove(log_path); // one that is gone is started afresh
     CHECK_STATUS(tempera_trainer_resume(t.trainer, state_path, &error), TEMPERA_OK);
     training_end(&t);
     remove_files();

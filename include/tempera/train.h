@@ -138,8 +138,8 @@ struct tempera_train_callbacks {
 
 // Steps until options.steps, with evaluation, log and checkpoints; held-out loss is also measured
 // after the last step. callbacks may be NULL. STOPPED if progress said so before the last step.
-// A log at log_path is begun anew, unless a state was taken up before. What these paths hold, but
-// for logs and states, is left alone: then nothing is trained (IO_ERROR). After an error of the
+// A log at log_path is started afresh, unless training resumed from a state. What these paths hold,
+// but for logs and states, is left alone: then nothing is trained (IO_ERROR). After an error of the
 // log, a checkpoint is still tried, and the message says whether it was written; after an error of
 // a checkpoint (IO_ERROR, DISK_FULL) the last one is whole, and is what to go on from.
 TEMPERA_API enum tempera_status tempera_trainer_run(struct tempera_trainer *trainer,
@@ -153,7 +153,7 @@ TEMPERA_API enum tempera_status tempera_trainer_save(const struct tempera_traine
 
 // Takes up a state saved by a trainer of the same model shape, tokenizer, text and options (steps
 // may be larger, the *_every and paths may differ): weights, moments, position. The loss log is
-// cut back to where the state was; one that is gone is begun anew. STATE_MISMATCH says what
+// cut back to where the state was; one that is gone is started afresh. STATE_MISMATCH says what
 // differs, or that the file is damaged: then nothing has changed.
 TEMPERA_API enum tempera_status tempera_trainer_resume(struct tempera_trainer *trainer,
                                                        const char *path,

@@ -140,7 +140,7 @@ static bool resize(float **buffer, size_t n, size_t nbytes)
     return moved != NULL;
 }
 
-// Room for positions [0, end). What has grown when another part can't is no harm: n_reserved says
+// Room for positions [0, end). What has grown when another part can't does no harm: n_reserved says
 // how far all of them reach.
 static bool reserve_positions(struct tempera_decoder *d, size_t end)
 {

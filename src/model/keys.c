@@ -110,7 +110,7 @@ static enum tempera_status read_vocab(const struct tempera_gguf *gguf,
                                   "the model's tensor token_embd.weight is missing");
     uint64_t vocab = embedding->dims[1];
     if (embedding->n_dims != 2 || vocab > UINT32_MAX)
-        return tempera_model_fail(error, TEMPERA_BAD_MODEL, "token_embd.weight is no matrix");
+        return tempera_model_fail(error, TEMPERA_BAD_MODEL, "token_embd.weight is not a matrix");
     c->vocab_size = (uint32_t)vocab;
     uint32_t said = c->vocab_size;
     enum tempera_status status = read_u32(gguf, vocab_key, false, 0, &said, error);

@@ -5,7 +5,7 @@
 
 #include "sampler/sampler.h"
 
-// How many of the last n tokens stand behind the last breaker. Marks, by token up to the highest
+// How many of the last n tokens stand after the last breaker. Marks, by token up to the highest
 // breaker, are cleared only where they are looked at.
 static size_t n_unbroken(const struct tempera_sampler_state *state, size_t n,
                          const struct tempera_token_list *breakers, uint8_t *is_breaker)

@@ -69,7 +69,7 @@ static bool has_possible_level(const struct tempera_sampler_state *state)
     return !is_mean || (state->level >= 0 && state->level <= 1);
 }
 
-// Whether everything behind the last entry is 0: the places of the ring that no token has reached,
+// Whether everything after the last entry is 0: the places of the ring that no token has reached,
 // and what rounds the block up to 8 bytes. The entries themselves are ids, whatever their bits.
 static bool has_possible_ring(const struct tempera_sampler_state *state)
 {

@@ -21,7 +21,7 @@ struct scratch {
     size_t n_heap;
     uint32_t *ranks; // of the pair of the token that begins at this byte and the next
     uint32_t *next, *previous;
-    int32_t *ids; // all behind the heap, in its block
+    int32_t *ids; // all after the heap, in its block
 };
 
 // ------------------------------------------------------------------------------------------------

@@ -425,7 +425,7 @@ static bool read_merge(struct reading *r, size_t index)
         .token = find_token(r, r->buffer, nbytes - 1),
     };
     if (merge.left < 0 || merge.right < 0 || merge.token < 0)
-        return fail(r, TEMPERA_BAD_TOKENIZER, "merge %zu, \"%s\": %s is no token of text", index,
+        return fail(r, TEMPERA_BAD_TOKENIZER, "merge %zu, \"%s\": %s is not a token of text", index,
                     show(text, nbytes).text,
                     merge.left < 0    ? "its left part"
                     : merge.right < 0 ? "its right part"

@@ -221,7 +221,7 @@ enum tempera_status tempera_trainer_save(const struct tempera_trainer *t, const 
     if (t == NULL || path == NULL)
         return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     enum tempera_status status = tempera_loss_log_sync(&t->log, error);
-    if (status != TEMPERA_OK && t->log.n_pending == 0) // a log that fails already is no reason
+    if (status != TEMPERA_OK && t->log.n_pending == 0) // a log that fails already is not a reason
         return status;
     struct tempera_gguf_writer *writer;
     status = tempera_gguf_writer_open(&writer);

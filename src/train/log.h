@@ -29,7 +29,7 @@ enum tempera_status tempera_loss_log_create(struct tempera_loss_log *log,
                                             struct tempera_error *error);
 
 // Opens the log, which isn't open yet, of a state with this length and digest, cuts it there and
-// writes the line that is pending. A file that isn't there or is empty is begun anew.
+// writes the line that is pending. A file that isn't there or is empty is started afresh.
 // STATE_MISMATCH if it is another log.
 enum tempera_status tempera_loss_log_resume(struct tempera_loss_log *log, uint64_t nbytes,
                                             uint64_t digest, struct tempera_error *error);

@@ -32,7 +32,7 @@ struct tempera_trainer {
     uint64_t text_digest, heldout_digest;
     size_t n_borders; // between documents of the text
     struct tempera_loss_log log;
-    bool is_stale;       // the state taken up has a line of the log that the log now has, too
+    bool is_stale;       // the state resumed from has a line of the log that the log now has, too
     double (*now)(void); // seconds since some moment; a test has its own
     double step_seconds; // smoothed; 0: not known yet
     double saved_at;     // when the last checkpoint was written, or the run began

@@ -93,7 +93,7 @@ for words in "eval -m m.gguf binary.txt" "train binary.txt -o c.gguf" "softmax -
     "generate -m m.gguf --prompt-file binary.txt" "train text.txt --held-out binary.txt -o c.gguf"; do
     # shellcheck disable=SC2086
     run 1 $words
-    err_has "'binary.txt' is no text: byte 6 is zero"
+    err_has "'binary.txt' is not text: byte 6 is zero"
 done
 
 # A stream without end is refused at a size that the message states: more than slow builds have

@@ -61,7 +61,7 @@ err_has "another held-out text"
 run 1 train "$SOURCE/data/rhymes.txt" -o m.gguf --resume --steps 9
 err_has "belongs to another text"
 
-# 0 is no wish: leaving it out is.
+# 0 does not mean "pick": leaving it out does.
 for option in steps layers dim heads kv-heads hidden context batch vocab minutes; do
     run 2 train text.txt -o z.gguf --$option 0
     err_has "--$option must be "

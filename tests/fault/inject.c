@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A library to preload into the command. It fails the TEMPERA_FAULT-th of the calls below that the
-// program makes, and jansson for it; with a '+' behind the number all later ones, too. It writes
+// program makes, and jansson for it; with a '+' after the number all later ones, too. It writes
 // the call's name to the file TEMPERA_FAULT_MARK. What other libraries call isn't counted. Used by
 // run.py.
 #define _GNU_SOURCE // RTLD_NEXT, dl_iterate_phdr

@@ -4,7 +4,7 @@ every third with all that follow.
 
     run.py TEMPERA INJECT TEXT FOLDER
 
-TEMPERA is the command, INJECT the library of inject.c, FOLDER one to be made anew. A run whose n-th call
+TEMPERA is the command, INJECT the library of inject.c, FOLDER one to be made. A run whose n-th call
 fails either gives the output that it gives else, or exit code 1, a message, and no part of a line of
 JSON; and a model, a training's state and its log stay whole: the old one or the new one.
 """
@@ -133,7 +133,7 @@ def check_training(start):
             check(found == new, arguments, f"call {n}, {name}: success, with other files")
         check(found["m.gguf"] in (old["m.gguf"], new["m.gguf"]), arguments,
               f"call {n}, {name}: the model is neither the old one nor the new one")
-        # a state may hold a line that the log lacks; what it is worth shows when it is taken up
+        # a state may hold a line that the log lacks; what it is worth shows when training resumes
         if tuple(found.values()) not in gone_on:
             again = run(arguments, place)
             check(again.returncode == 0 and contents(place) == new, arguments,
