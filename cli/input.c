@@ -19,9 +19,10 @@ static const char end_of_text[] = "<|endoftext|>";
 // ------------------------------------------------------------------------------------------------
 // Bytes
 
-// NULL if there are too many.
+// NULL if there are too many; no more than one byte too many is read.
 static char *read_stream(FILE *file, size_t *nbytes)
 {
+    const size_t most = CLI_MOST_TEXT + 2; // with that byte and the ending zero
     size_t capacity = 65536, used = 0;
     char *text = cli_realloc(NULL, capacity);
     for (;;) {
@@ -32,7 +33,7 @@ static char *read_stream(FILE *file, size_t *nbytes)
         }
         if (used < capacity - 1)
             break;
-        capacity *= 2;
+        capacity = capacity < most / 2 ? 2 * capacity : most;
         text = cli_realloc(text, capacity);
     }
     text[used] = '\0';

@@ -26,7 +26,8 @@ function(tempera_library name)
         PRIVATE ${PROJECT_SOURCE_DIR}/src)
     set_target_properties(${name} PROPERTIES
         VERSION ${PROJECT_VERSION}
-        SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+        SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
+        DEFINE_SYMBOL "") # the objects of a static and of a shared library are the same
 endfunction()
 
 tempera_library(tempera ROOMS base parallel simd kernels score sampler)

@@ -4,6 +4,7 @@
 // the golden bits, the same on all of them, and within its bound of a long double reference.
 //
 //     kcheck                 the checks
+//     kcheck --threads       those of them that use several threads, for a thread sanitizer
 //     kcheck --print         the golden hashes, for tests/golden/kernels.hash
 //     kcheck --bench [--json] times of the same operations, see bench_all
 //
@@ -519,5 +520,7 @@ int main(int argc, char **argv)
         {"bounds", bounds},
         {"softcap", softcap_bound},
     };
+    if (argc > 1 && strcmp(argv[1], "--threads") == 0)
+        return check_run(&(struct check_test){"threads don't show", threads_dont_show}, 1);
     return CHECK_RUN(tests);
 }
