@@ -5,14 +5,15 @@
 find_package(Threads REQUIRED)
 
 function(tempera_library name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "ROOMS")
-    list(TRANSFORM arg_ROOMS PREPEND src/)
-    list(TRANSFORM arg_ROOMS APPEND /*.c)
-    file(GLOB sources CONFIGURE_DEPENDS ${arg_ROOMS})
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "MODULES")
+    list(TRANSFORM arg_MODULES PREPEND src/)
+    list(TRANSFORM arg_MODULES APPEND /*.c OUTPUT_VARIABLE patterns)
+    list(TRANSFORM arg_MODULES APPEND /*/*.c)
+    file(GLOB sources CONFIGURE_DEPENDS ${patterns} ${arg_MODULES})
     list(FILTER sources EXCLUDE REGEX "/isa_[a-z0-9_]*\\.c$")
     if(name STREQUAL tempera-lm)
         # Both libraries need base privately. What it exports lives in libtempera alone.
-        list(FILTER sources EXCLUDE REGEX "/base/(status|version)\\.c$")
+        list(FILTER sources EXCLUDE REGEX "/base/(matrix|status|version)\\.c$")
     endif()
     if(NOT sources)
         file(WRITE ${PROJECT_BINARY_DIR}/empty.c "extern int tempera_empty;\n")
@@ -30,7 +31,7 @@ function(tempera_library name)
         DEFINE_SYMBOL "") # the objects of a static and of a shared library are the same
 endfunction()
 
-tempera_library(tempera ROOMS base parallel simd kernels score sampler)
+tempera_library(tempera MODULES base parallel simd kernels score sampler)
 target_link_libraries(tempera PRIVATE Threads::Threads)
 
 # One translation unit for each instruction set, with its own flags; nothing else has any.
@@ -55,7 +56,7 @@ foreach(isa IN LISTS isas)
 endforeach()
 
 if(TEMPERA_LM)
-    tempera_library(tempera-lm ROOMS base gguf tokenizer matmul model train)
+    tempera_library(tempera-lm MODULES base gguf tokenizer matmul model train)
     # A build of OpenBLAS that can be called from several threads, which Debian's serial one can't:
     # src/matmul refuses that when it runs.
     find_package(PkgConfig REQUIRED)

@@ -159,11 +159,11 @@ static size_t falls_of_row(const struct tempera_kernels *k, float m, float T, in
                            size_t *n_floats)
 {
     static float x[BLOCK], p[BLOCK];
-    struct tempera_heat heat = tempera_heat_of((double)T);
-    struct tempera_exponent exponent = tempera_exponent_of(m, &heat);
+    struct tempera_temperature_params params = tempera_temperature_params_of((double)T);
+    struct tempera_exponent exponent = tempera_exponent_of(m, &params);
     double unused[16] = {0};
     float high, low, before = 0;
-    CHECK(heat.is_ordinary);
+    CHECK(params.fits_f32);
     tempera_split_inverse(1, 3 * k->exp_one(m, &exponent), &high, &low);
     size_t falls = 0;
     int64_t end = place_of(m);
@@ -202,13 +202,13 @@ static void equal_scores(void)
 {
     static float z[4096];
     const struct tempera_kernels *k = tempera_kernels();
-    struct tempera_heat heat = tempera_heat_of(1);
+    struct tempera_temperature_params params = tempera_temperature_params_of(1);
     for (size_t n = 1; n <= 4096; n++) {
         float score = (float)check_random_between(-600, 600);
         for (size_t i = 0; i < n; i++)
             z[i] = score;
         struct tempera_rows rows = {z, z, n, n, 1, n, false};
-        CHECK_EQ_SIZE(k->softmax_rows(&rows, &heat), 1);
+        CHECK_EQ_SIZE(k->softmax_rows(&rows, &params), 1);
         CHECK(z[0] == 1 / (float)n && z[n - 1] == z[0]);
     }
 }

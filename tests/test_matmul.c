@@ -11,7 +11,7 @@
 #include <tempera/cpu.h>
 
 #include "matmul/matmul.h"
-#include "matmul/thin.h"
+#include "matmul/small_m.h"
 
 enum { MOST = 1100 * 1100 };
 
@@ -159,7 +159,7 @@ static void thin_on(uint32_t isa)
             struct tempera_matmul p = make(shapes[s][0], shapes[s][1], shapes[s][2], flags);
             size_t n = p.M * p.c_stride;
             make_exact(&p);
-            if (!tempera_matmul_thin(&p, NULL)) {
+            if (!tempera_matmul_small_m(&p, NULL)) {
                 CHECK_MEM(c, before, n * sizeof *c);
                 continue;
             }
@@ -192,7 +192,7 @@ static void not_thin(void)
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         unsigned flags = s == 3 ? 0 : s == 4 ? 1 : 2;
         struct tempera_matmul p = make(shapes[s][0], shapes[s][1], shapes[s][2], flags);
-        CHECK(!tempera_matmul_thin(&p, NULL));
+        CHECK(!tempera_matmul_small_m(&p, NULL));
         CHECK_MEM(c, before, p.M * p.c_stride * sizeof *c);
     }
 }

@@ -6,7 +6,7 @@
 #include <tempera/softmax.h>
 
 #include "base/half.h"
-#include "sampler/sampler.h"
+#include "sampler/row/row.h"
 
 enum { WIDE = 128256 };
 

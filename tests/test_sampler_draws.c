@@ -6,7 +6,7 @@
 
 #include <tempera/decoding.h>
 
-#include "sampler/sampler.h"
+#include "sampler/row/row.h"
 #include "test_sampler_masses.h"
 
 enum { MOST = 300 };
@@ -103,16 +103,16 @@ static void noise_of_all_bits(void)
                              border - 1, border, border + 1, UINT64_MAX - 1, UINT64_MAX};
     for (size_t i = 0; i < COUNT_OF(some); i++) {
         double exact = (double)noise(some[i]);
-        CHECK_NEAR(tempera_race_noise(some[i]), exact, 0x1p-51 * exact);
+        CHECK_NEAR(tempera_gumbel_noise(some[i]), exact, 0x1p-51 * exact);
     }
-    CHECK(tempera_race_noise(0) < 38 && tempera_race_noise(UINT64_MAX) > 0);
+    CHECK(tempera_gumbel_noise(0) < 38 && tempera_gumbel_noise(UINT64_MAX) > 0);
     for (int i = 0; i < (int)check_cases(100000); i++) {
         uint64_t r = check_random() << check_random_below(2);
         r = i % 2 ? r >> check_random_below(64) : ~(r >> check_random_below(64));
-        double exact = (double)noise(r), e = tempera_race_noise(r);
+        double exact = (double)noise(r), e = tempera_gumbel_noise(r);
         CHECK_NEAR(e, exact, 0x1p-51 * exact);
         if (r < UINT64_MAX - 4096)
-            CHECK(tempera_race_noise(r + 4096) <= e);
+            CHECK(tempera_gumbel_noise(r + 4096) <= e);
     }
 }
 
@@ -124,7 +124,7 @@ static void enumeration(void)
     double e[GRID];
     size_t wins[3] = {0};
     for (uint64_t i = 0; i < GRID; i++)
-        e[i] = tempera_race_noise((2 * i + 1) << 56);
+        e[i] = tempera_gumbel_noise((2 * i + 1) << 56);
     for (size_t a = 0; a < GRID; a++)
         for (size_t b = 0; b < GRID; b++)
             for (size_t c = 0; c < GRID; c++) {

@@ -33,7 +33,7 @@ enum row_kind {
     N_ROW_KINDS
 };
 
-// Of the sample in src/sampler/guess.c: 8 scores each time.
+// Of the sample in src/sampler/row/mass_histogram.c: 8 scores each time.
 static bool is_sampled(size_t i, size_t n)
 {
     size_t distance = (n / 128 + 8) / 8 * 8, first = distance / 16 * 8;

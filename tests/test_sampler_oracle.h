@@ -10,7 +10,7 @@
 
 #include "base/exp.h"
 #include "kernels/kernels.h"
-#include "sampler/sampler.h"
+#include "sampler/row/row.h"
 
 enum { MOST = 262144 };
 

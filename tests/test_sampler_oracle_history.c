@@ -6,7 +6,7 @@
 #include "test_sampler_masses.h"
 #include "test_sampler_setup.h"
 
-#include "sampler/sampler.h"
+#include "sampler/row/row.h"
 
 #define LN2 0x1.62e42fefa39efp-1
 

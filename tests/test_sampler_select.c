@@ -3,11 +3,11 @@
 // with many ties, on rows that defeat the choice of pivots, and at the ends of the floats.
 #include "check.h"
 
-#include "sampler/sampler.h"
+#include "sampler/row/row.h"
 
 enum { MOST = 5000 };
 
-static float scores[MOST], sorted[MOST], room[2 * TEMPERA_ROOM(MOST)];
+static float scores[MOST], sorted[MOST], room[2 * TEMPERA_PADDED(MOST)];
 static const struct tempera_ranking *order; // for qsort
 
 static int by_key(const void *a, const void *b)

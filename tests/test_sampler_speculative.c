@@ -7,7 +7,7 @@
 
 #include <tempera/decoding.h>
 
-#include "sampler/speculative.h"
+#include "sampler/calls/speculative.h"
 
 enum { MOST = 64, MOST_DRAFTED = 6 };
 

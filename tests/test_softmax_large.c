@@ -21,7 +21,8 @@ static void fill_scores(size_t n)
     }
 }
 
-typedef size_t rows_kernel(const struct tempera_rows *rows, const struct tempera_heat *heat);
+typedef size_t rows_kernel(const struct tempera_rows *rows,
+                           const struct tempera_temperature_params *heat);
 
 // Written past the caches or not: the same bits, up to row number `bad_row`, which isn't
 // ordinary; 5: all are.
@@ -29,7 +30,7 @@ static void check_streams(rows_kernel *run, size_t n, size_t bad_row)
 {
     enum { ROWS = 5, STRIDE = 4112 };
     static float to[2][ROWS * STRIDE] __attribute__((aligned(64)));
-    struct tempera_heat heat = tempera_heat_of(0.7);
+    struct tempera_temperature_params heat = tempera_temperature_params_of(0.7);
     struct tempera_rows rows = {.in = z_data, .in_stride = n, .out_stride = STRIDE, .n_rows = ROWS};
     rows.n = n;
     fill_scores(ROWS * n);

@@ -28,9 +28,9 @@ static inline f32x16 backward16(f32x16 p, f32x16 dp, const float s[2], const flo
 }
 
 static void backward_map(const float *p, const float *dp, size_t n, double sum,
-                         const struct tempera_heat *heat, float *out)
+                         const struct tempera_temperature_params *params, float *out)
 {
-    const float *a = heat->inverse_T;
+    const float *a = params->inverse_T;
     const float s[2] = {(float)sum, (float)(sum - (double)(float)sum)};
     for (size_t i = 0; i < n; i += 16)
         store_lanes(out, n, i, backward16(load_lanes(p, n, i, 0), load_lanes(dp, n, i, 0), s, a));

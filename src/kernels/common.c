@@ -4,17 +4,17 @@
 #include "kernels/kernels.h"
 #include "kernels/scalars.h"
 
-struct tempera_heat tempera_heat_of(double T)
+struct tempera_temperature_params tempera_temperature_params_of(double T)
 {
-    struct tempera_heat heat = {.T = T, .L = 0x1.71547652b82fep+0 / T};
-    heat.is_ordinary = heat.L >= 0x1p-100 && heat.L <= 0x1p120;
-    if (heat.is_ordinary) {
-        heat.reach = 152 / heat.L;
-        heat.L_high = tempera_truncated(heat.L);
-        heat.L_low = (float)(heat.L - (double)heat.L_high);
-        tempera_split_inverse(1, T, &heat.inverse_T[0], &heat.inverse_T[1]);
+    struct tempera_temperature_params params = {.T = T, .L = 0x1.71547652b82fep+0 / T};
+    params.fits_f32 = params.L >= 0x1p-100 && params.L <= 0x1p120;
+    if (params.fits_f32) {
+        params.underflow_distance = 152 / params.L;
+        params.L_high = tempera_truncated(params.L);
+        params.L_low = (float)(params.L - (double)params.L_high);
+        tempera_split_inverse(1, T, &params.inverse_T[0], &params.inverse_T[1]);
     }
-    return heat;
+    return params;
 }
 
 double tempera_sum_lanes(double lanes[16])

@@ -4,8 +4,8 @@
 //
 // Kernels work on f32 without masks: `prepare` makes that of any input. They never see a NaN but in
 // `max`, and no bad arguments; the edges of the contract are handled above, in score/.
-#ifndef TEMPERA_KERNELS_H
-#define TEMPERA_KERNELS_H
+#ifndef TEMPERA_KERNELS_KERNELS_H
+#define TEMPERA_KERNELS_KERNELS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,17 +19,17 @@
 enum { TEMPERA_ROW_BLOCK = 16384 };
 
 // Of how many scores the sampler knows the maximum.
-enum { TEMPERA_SURVEY_BLOCK = 128 };
+enum { TEMPERA_MAXIMA_BLOCK = 128 };
 
 // So many masses can be added in 64 bits.
 enum { TEMPERA_MASSES_PER_SUM = 4096 };
 
 // What the temperature alone decides. exp(x / T) = 2^(x L), L = log2(e) / T.
-struct tempera_heat {
-    double T, L, reach; // 152 / L: a score so far below the maximum has p = 0
+struct tempera_temperature_params {
+    double T, L, underflow_distance; // 152 / L: a score so far below the maximum has p = 0
     float L_high, L_low;
     float inverse_T[2]; // 1 / T as two floats
-    bool is_ordinary;   // L is within [2^-100, 2^120]: else rows go to tempera_wide_*
+    bool fits_f32;      // L is within [2^-100, 2^120]: else rows go to tempera_wide_*
 };
 
 // How one row's exponentials are taken: e(x) = exp((x - m) / T) 2^(51 + r) with |r| <= 1/2, the
@@ -98,10 +98,13 @@ struct tempera_kernels {
 
     // ---- Whole rows. They stop before the first row that isn't ordinary and return how many rows
     // they have done.
-    size_t (*softmax_rows)(const struct tempera_rows *rows, const struct tempera_heat *heat);
-    size_t (*log_softmax_rows)(const struct tempera_rows *rows, const struct tempera_heat *heat);
+    size_t (*softmax_rows)(const struct tempera_rows *rows,
+                           const struct tempera_temperature_params *params);
+    size_t (*log_softmax_rows)(const struct tempera_rows *rows,
+                               const struct tempera_temperature_params *params);
     // sums[n_rows]; rows->out: NULL, or where the e(x_i) go
-    size_t (*sum_rows)(const struct tempera_rows *rows, const struct tempera_heat *heat,
+    size_t (*sum_rows)(const struct tempera_rows *rows,
+                       const struct tempera_temperature_params *params,
                        struct tempera_row_sum *sums);
 
     // ---- Pieces of a row, each from an index that is a multiple of 64 on.
@@ -114,8 +117,8 @@ struct tempera_kernels {
     // out_i = e_i (high + low). out may be e.
     void (*scale)(const float *e, size_t n, float high, float low, float *out);
     // out_i = min(0, (z_i - max) / T - ln_S). out may be z.
-    void (*log_map)(const float *z, size_t n, float max, const struct tempera_heat *heat,
-                    double ln_S, float *out);
+    void (*log_map)(const float *z, size_t n, float max,
+                    const struct tempera_temperature_params *params, double ln_S, float *out);
 
     // ---- Other types, masks and what comes before a softmax.
     // x_i = cap(z_i scale) + add_i for i in [first, first + n), -inf where masked
@@ -126,16 +129,17 @@ struct tempera_kernels {
 
     // ---- Pieces of rows of f16 or bf16, from multiples of 64 on, results of the same type. e has
     // room for n rounded up to 64.
-    float (*max_half)(const uint16_t *z, size_t n, enum tempera_dtype dtype, bool *has_nan);
-    void (*exp_sum_half)(const uint16_t *z, size_t n, enum tempera_dtype dtype,
-                         const struct tempera_exponent *x, float *e, double lanes[16]);
-    void (*scale_half)(const float *e, size_t n, enum tempera_dtype dtype, float high, float low,
-                       uint16_t *out);
+    float (*max_16bit)(const uint16_t *z, size_t n, enum tempera_dtype dtype, bool *has_nan);
+    void (*exp_sum_16bit)(const uint16_t *z, size_t n, enum tempera_dtype dtype,
+                          const struct tempera_exponent *x, float *e, double lanes[16]);
+    void (*scale_16bit)(const float *e, size_t n, enum tempera_dtype dtype, float high, float low,
+                        uint16_t *out);
     // Both at once: out_i = e(z_i) (high + low). out may be z.
-    void (*softmax_half)(const uint16_t *z, size_t n, enum tempera_dtype dtype,
-                         const struct tempera_exponent *x, float high, float low, uint16_t *out);
-    void (*log_map_half)(const uint16_t *z, size_t n, enum tempera_dtype dtype, float max,
-                         const struct tempera_heat *heat, double ln_S, uint16_t *out);
+    void (*softmax_16bit)(const uint16_t *z, size_t n, enum tempera_dtype dtype,
+                          const struct tempera_exponent *x, float high, float low, uint16_t *out);
+    void (*log_map_16bit)(const uint16_t *z, size_t n, enum tempera_dtype dtype, float max,
+                          const struct tempera_temperature_params *params, double ln_S,
+                          uint16_t *out);
 
     // ---- Calibration. With x_i = z_i - max, or 0 where that is below `lowest`, adds e(z_i),
     // e(z_i) x_i and e(z_i) x_i^2 to the lanes. T at most 2^60, so that all stays in f32's range.
@@ -153,7 +157,7 @@ struct tempera_kernels {
     float (*dot)(const float *p, const float *dp, size_t n, double lanes[16]);
     // out_i = p_i (dp_i - dot) / T. out may be p or dp.
     void (*backward_map)(const float *p, const float *dp, size_t n, double dot,
-                         const struct tempera_heat *heat, float *out);
+                         const struct tempera_temperature_params *params, float *out);
 
     // ---- Cross-entropy. s: scores, -inf among them; e: their exponentials.
     // Adds t_i, and t_i s_i where t_i isn't 0, to the lanes.
@@ -166,7 +170,8 @@ struct tempera_kernels {
     void (*loss_map)(const struct tempera_loss_map *map, const float *e, const float *s, size_t n,
                      float *out);
     // Adds e(s_i) (s_i - max) to the lanes.
-    void (*entropy_sum)(const float *s, size_t n, float max, const struct tempera_heat *heat,
+    void (*entropy_sum)(const float *s, size_t n, float max,
+                        const struct tempera_temperature_params *params,
                         const struct tempera_exponent *x, double lanes[16]);
     // s_i = min(cap(z_i), most) for i in [first, first + n); s may be z + first if z is f32.
     void (*softcap_below)(const struct tempera_prepare *how, const void *z, size_t first, size_t n,
@@ -176,9 +181,9 @@ struct tempera_kernels {
                           const void *next, size_t nbytes, double lanes[16]);
 
     // ---- The sampler. Scores of -inf are no candidates.
-    // The largest score, NaNs passed over; maxima[ceil(n / TEMPERA_SURVEY_BLOCK)]: the largest of
+    // The largest score, NaNs passed over; maxima[ceil(n / TEMPERA_MAXIMA_BLOCK)]: the largest of
     // each block, of either sign where it is 0. *is_finite: all scores are.
-    float (*survey)(const float *z, size_t n, float *maxima, bool *is_finite);
+    float (*block_maxima)(const float *z, size_t n, float *maxima, bool *is_finite);
     // Copies the scores in [floor, ceiling], in order, with their ids: ids[n], or first, first + 1,
     // ... where that is NULL; without any where out_ids is NULL, too. Returns how many. out and
     // out_ids may be z and ids, and have room for n rounded up to 16.
@@ -197,13 +202,13 @@ struct tempera_kernels {
                                 size_t *n_kept);
     // The sums of w_i and of e(z_i) x_i, rounded, with x_i = min((max - z_i) / T, 1024), all in
     // f32; inverse_T = (float)(1 / T), n as for mass_sum.
-    void (*mass_depths)(const float *z, size_t n, const struct tempera_exponent *x, float max,
-                        float inverse_T, uint64_t sums[2]);
+    void (*mass_gaps)(const float *z, size_t n, const struct tempera_exponent *x, float max,
+                      float inverse_T, uint64_t sums[2]);
     // The sum of (e(z_i) 2^-26)^2, rounded, in f32; n as for mass_sum.
     uint64_t (*mass_squares)(const float *z, size_t n, const struct tempera_exponent *x);
     // bits[n]: the lower 64 bits of Philox blocks; ids[n] are added to the counter's first word.
-    void (*luck)(const uint32_t key[2], const uint32_t counter[4], const int32_t *ids, size_t n,
-                 uint64_t *bits);
+    void (*random_bits)(const uint32_t key[2], const uint32_t counter[4], const int32_t *ids,
+                        size_t n, uint64_t *bits);
 };
 
 extern const struct tempera_kernels tempera_kernels_scalar;
@@ -227,7 +232,7 @@ void tempera_kernels_use(const struct tempera_kernels *table);
 // ------------------------------------------------------------------------------------------------
 // What is the same for all tables
 
-struct tempera_heat tempera_heat_of(double T);
+struct tempera_temperature_params tempera_temperature_params_of(double T);
 
 // The fixed tree in which 16 lanes are added; they are changed.
 double tempera_sum_lanes(double lanes[16]);
@@ -238,14 +243,14 @@ double tempera_ln_sum(const struct tempera_row_sum *sum);
 // ------------------------------------------------------------------------------------------------
 // Rows that are not ordinary: any T in (0, inf), any finite maximum, in double.
 
-double tempera_wide_sum(const float *z, size_t n, float max, double T);
-void tempera_wide_softmax(const float *z, size_t n, float max, double T, double sum, float *p);
-void tempera_wide_log_softmax(const float *z, size_t n, float max, double T, double ln_S,
-                              float *log_p);
+double tempera_f64_sum(const float *z, size_t n, float max, double T);
+void tempera_f64_softmax(const float *z, size_t n, float max, double T, double sum, float *p);
+void tempera_f64_log_softmax(const float *z, size_t n, float max, double T, double ln_S,
+                             float *log_p);
 // w_i = exp((z_i - max) / T) 2^51, rounded to nearest
-void tempera_wide_masses(const float *z, size_t n, float max, double T, uint64_t *w);
-void tempera_wide_backward(const float *p, const float *dp, size_t n, double dot, double T,
-                           float *out);
+void tempera_f64_masses(const float *z, size_t n, float max, double T, uint64_t *w);
+void tempera_f64_backward(const float *p, const float *dp, size_t n, double dot, double T,
+                          float *out);
 
 // Element i of a mask.
 static inline bool tempera_mask_allows(const uint32_t *mask, size_t i)

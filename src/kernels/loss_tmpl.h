@@ -122,11 +122,12 @@ static void loss_map(const struct tempera_loss_map *map, const float *e, const f
 
 // e of scores far below the maximum isn't quite 0, but their d is bounded, so that e d is as good
 // as 0 next to the sum's e(max).
-static void entropy_sum(const float *s, size_t n, float max, const struct tempera_heat *heat,
+static void entropy_sum(const float *s, size_t n, float max,
+                        const struct tempera_temperature_params *params,
                         const struct tempera_exponent *x, double lanes[16])
 {
     f64x16 sum = v_load64(lanes);
-    f32x16 lowest = v_set(-(float)heat->reach);
+    f32x16 lowest = v_set(-(float)params->underflow_distance);
     for (size_t i = 0; i < n; i += 16) {
         f32x16 score = load_lanes(s, n, i, -INFINITY);
         sum = v_add_products(sum, exp16(score, x, true), v_max(lowest, v_sub(score, v_set(max))));

@@ -81,8 +81,8 @@ ALWAYS_INLINE void mass_depths_by(const float *z, size_t n, const struct tempera
     sums[1] = v_sum_u64(depth);
 }
 
-static void mass_depths(const float *z, size_t n, const struct tempera_exponent *how, float max,
-                        float inverse_T, uint64_t sums[2])
+static void mass_gaps(const float *z, size_t n, const struct tempera_exponent *how, float max,
+                      float inverse_T, uint64_t sums[2])
 {
     if (how->shift == 0)
         mass_depths_by(z, n, how, max, inverse_T, sums, false);

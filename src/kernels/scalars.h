@@ -30,22 +30,22 @@ static inline size_t tempera_row_block(size_t n)
 }
 
 // True if rows with this maximum go to the tables. Beyond, a difference of scores can overflow.
-static inline bool tempera_max_is_ordinary(float max)
+static inline bool tempera_max_fits_f32(float max)
 {
     return max > -INFINITY && max < 0x1p103f;
 }
 
-static inline struct tempera_exponent tempera_exponent_of(float max,
-                                                          const struct tempera_heat *heat)
+static inline struct tempera_exponent
+tempera_exponent_of(float max, const struct tempera_temperature_params *params)
 {
-    struct tempera_exponent x = {.L_high = heat->L_high, .L_low = heat->L_low};
-    double m = (double)max, distance = m * heat->L, M = 0;
+    struct tempera_exponent x = {.L_high = params->L_high, .L_low = params->L_low};
+    double m = (double)max, distance = m * params->L, M = 0;
     if (distance >= -512 && distance <= 512)
         M = (distance + 0x1.8p52) - 0x1.8p52; // rounded to an integer
     else
         x.shift = max; // x - shift is exact for all scores near the maximum (Sterbenz)
     x.magic = (float)(0x1.8p23 + 51 - M);
-    x.lowest = (float)((m - (double)x.shift) - heat->reach);
+    x.lowest = (float)((m - (double)x.shift) - params->underflow_distance);
     return x;
 }
 

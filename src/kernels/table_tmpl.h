@@ -12,19 +12,19 @@
 #include "simd/vec.h"
 
 #include "kernels/exp_tmpl.h"
-#include "kernels/row_tmpl.h"
+#include "kernels/pieces_tmpl.h"
 
-#include "kernels/rows_tmpl.h"
+#include "kernels/whole_rows_tmpl.h"
 
 #include "kernels/divergence_tmpl.h"
 #include "kernels/moments_tmpl.h"
 
 #include "kernels/backward_tmpl.h"
-#include "kernels/choose_tmpl.h"
+#include "kernels/scan_tmpl.h"
 #include "kernels/convert_tmpl.h"
-#include "kernels/half_tmpl.h"
+#include "kernels/rows_16bit_tmpl.h"
 #include "kernels/loss_tmpl.h"
-#include "kernels/luck_tmpl.h"
+#include "kernels/philox_tmpl.h"
 #include "kernels/masses_tmpl.h"
 
 const struct tempera_kernels TABLE = {
@@ -42,11 +42,11 @@ const struct tempera_kernels TABLE = {
     .log_map = log_map_piece,
     .prepare = prepare,
     .narrow = narrow,
-    .max_half = max_half,
-    .exp_sum_half = exp_sum_half,
-    .scale_half = scale_half,
-    .softmax_half = softmax_half,
-    .log_map_half = log_map_half,
+    .max_16bit = max_16bit,
+    .exp_sum_16bit = exp_sum_16bit,
+    .scale_16bit = scale_16bit,
+    .softmax_16bit = softmax_16bit,
+    .log_map_16bit = log_map_16bit,
     .dot = dot,
     .backward_map = backward_map,
     .target_sums = target_sums,
@@ -55,13 +55,13 @@ const struct tempera_kernels TABLE = {
     .entropy_sum = entropy_sum,
     .softcap_below = softcap_below,
     .exp_sum_ahead = exp_sum_ahead,
-    .survey = survey,
+    .block_maxima = block_maxima,
     .gather = gather,
     .deviation = deviation,
     .masses = masses,
     .mass_sum = mass_sum,
     .mass_sum_gather = mass_sum_gather,
-    .mass_depths = mass_depths,
+    .mass_gaps = mass_gaps,
     .mass_squares = mass_squares,
-    .luck = luck,
+    .random_bits = random_bits,
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Thin products in AVX2 with FMA; compiled with -mavx2, fma, f16c.
 #define TEMPERA_VEC_AVX2
-#define TABLE tempera_thin_avx2
+#define TABLE tempera_small_m_avx2
 #define TILE_ROWS 6
 #define TILE_VECTORS 1
-#include "matmul/thin_tmpl.h"
+#include "matmul/small_m_tmpl.h"

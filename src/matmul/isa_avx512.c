@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Thin products in AVX-512; compiled with -mavx512f, bw, dq, vl.
 #define TEMPERA_VEC_AVX512
-#define TABLE tempera_thin_avx512
+#define TABLE tempera_small_m_avx512
 #define TILE_ROWS 8
 #define TILE_VECTORS 3
-#include "matmul/thin_tmpl.h"
+#include "matmul/small_m_tmpl.h"

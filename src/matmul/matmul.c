@@ -5,7 +5,7 @@
 #include <pthread.h>
 
 #include "base/guarded.h"
-#include "matmul/thin.h"
+#include "matmul/small_m.h"
 
 // ------------------------------------------------------------------------------------------------
 // The library
@@ -131,7 +131,7 @@ void tempera_matmul(const struct tempera_matmul *product, const struct tempera_e
         clear(product);
         return;
     }
-    if (tempera_matmul_thin(product, executor))
+    if (tempera_matmul_small_m(product, executor))
         return;
     struct panels panels = cut(product);
     size_t n_panels = ceil_div(product->M, panels.rows) * panels.n_across;

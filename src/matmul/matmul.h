@@ -5,8 +5,8 @@
 // Each panel is one single-threaded library call and one task of the caller's executor. The
 // panels depend on the product's shape alone, so the bits do not depend on the number of threads.
 // Why OpenBLAS, and which of its builds: docs/MATMUL.md.
-#ifndef TEMPERA_MATMUL_H
-#define TEMPERA_MATMUL_H
+#ifndef TEMPERA_MATMUL_MATMUL_H
+#define TEMPERA_MATMUL_MATMUL_H
 
 #include <tempera/linear_loss.h>
 #include <tempera/parallel.h>

@@ -9,7 +9,7 @@
 #include "model/attention.h"
 #include "model/layers.h"
 #include "model/model.h"
-#include "model/products.h"
+#include "model/linear.h"
 
 enum { CHUNK = 64 };
 

@@ -6,7 +6,7 @@
 
 #include "base/half.h"
 #include "model/layers.h"
-#include "model/products.h"
+#include "model/linear.h"
 
 // In integers, which a compiler makes vectors of.
 bool tempera_all_finite(const float *x, size_t n)

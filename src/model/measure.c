@@ -4,7 +4,7 @@
 #include <tempera/loss.h>
 
 #include "model/diagnose.h"
-#include "model/products.h"
+#include "model/linear.h"
 
 // The losses of rows of scores, and what they are at other temperatures.
 static enum tempera_status add_rows(const struct tempera_matrix *logits, const int32_t *classes,

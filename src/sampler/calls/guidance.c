@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// Classifier-free guidance: away from one row of scores, towards another one.
+#include <tempera/decoding.h>
+
+#include <math.h>
+
+#include "base/half.h"
+#include "score/softmax/row_reduction.h"
+#include "base/matrix.h"
+#include "parallel/row_loop.h"
+
+// A call, as its rows see it.
+struct guide_job {
+    const struct tempera_matrix *conditional, *unconditional, *guided;
+    float scale;
+};
+
+// The largest float of a type, since what is allowed must not become infinite.
+static double largest_of(enum tempera_dtype dtype)
+{
+    return dtype == TEMPERA_F16 ? 65504 : dtype == TEMPERA_BF16 ? 0x1.fep127 : 0x1.fffffep127;
+}
+
+// out may be c or u.
+static void guide_piece(const struct guide_job *job, const float *c, const float *u, size_t n,
+                        float *out)
+{
+    double most = largest_of(job->guided->dtype);
+    for (size_t i = 0; i < n; i++) {
+        if (c[i] == -INFINITY || u[i] == -INFINITY || job->scale == 1) {
+            out[i] = c[i];
+            continue;
+        }
+        double x = (double)u[i] + (double)job->scale * ((double)c[i] - (double)u[i]);
+        out[i] = (float)(x > most ? most : x < -most ? -most : x);
+    }
+}
+
+static enum tempera_status guide_row(const struct guide_job *job, size_t r)
+{
+    const struct tempera_kernels *kernels = tempera_kernels();
+    struct tempera_temperature_params params = tempera_temperature_params_of(1);
+    struct tempera_row_source sources[2] = {tempera_row_source_of(kernels, job->conditional, r),
+                                            tempera_row_source_of(kernels, job->unconditional, r)};
+    struct tempera_row_reduction plans[2] = {tempera_row_reduce(&sources[0], &params),
+                                             tempera_row_reduce(&sources[1], &params)};
+    if (plans[0].kind == TEMPERA_ROW_NAN || plans[1].kind == TEMPERA_ROW_NAN) {
+        tempera_row_fill(tempera_matrix_element(job->guided, r, 0), job->guided->dtype,
+                         job->guided->cols, true);
+        return TEMPERA_NAN_INPUT;
+    }
+    float buffer[TEMPERA_PIECE], logprobs[2][TEMPERA_PIECE];
+    for (size_t at = 0; at < job->guided->cols; at += TEMPERA_PIECE) {
+        size_t n = job->guided->cols - at < TEMPERA_PIECE ? job->guided->cols - at : TEMPERA_PIECE;
+        for (size_t i = 0; i < 2; i++) {
+            const float *x = tempera_row_piece(&sources[i], at, n, buffer);
+            tempera_row_reduction_log_softmax(&plans[i], kernels, x, n, logprobs[i]);
+        }
+        guide_piece(job, logprobs[0], logprobs[1], n, buffer);
+        kernels->narrow(buffer, n, job->guided->dtype, tempera_matrix_element(job->guided, r, at));
+    }
+    return tempera_row_reduction_status(&plans[0]);
+}
+
+static enum tempera_status guide_rows(const void *context, size_t first, size_t end,
+                                      enum tempera_status *row_status)
+{
+    enum tempera_status worst = TEMPERA_OK;
+    for (size_t r = first; r < end; r++) {
+        enum tempera_status status = guide_row(context, r);
+        if (row_status != NULL)
+            row_status[r] = status;
+        worst = status > worst ? status : worst;
+    }
+    return worst;
+}
+
+static enum tempera_status check_matrices(const struct guide_job *job)
+{
+    const struct tempera_matrix *inputs[] = {job->conditional, job->unconditional};
+    enum tempera_status status = tempera_matrix_check(job->guided);
+    for (size_t i = 0; i < 2 && status == TEMPERA_OK; i++)
+        status = tempera_matrix_check(inputs[i]);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    for (size_t i = 0; i < 2; i++)
+        TEMPERA_CHECK(tempera_matrix_same_shape(inputs[i], job->guided) &&
+                          tempera_matrix_may_write(job->guided, inputs[i]),
+                      TEMPERA_INVALID_ARGUMENT);
+    return TEMPERA_OK;
+}
+
+static bool status_is_apart(const struct guide_job *job, const enum tempera_status *row_status)
+{
+    size_t n = job->guided->rows;
+    return row_status == NULL ||
+           (tempera_matrix_is_apart(job->guided, row_status, n, sizeof *row_status) &&
+            tempera_matrix_is_apart(job->conditional, row_status, n, sizeof *row_status) &&
+            tempera_matrix_is_apart(job->unconditional, row_status, n, sizeof *row_status));
+}
+
+enum tempera_status tempera_guide(const struct tempera_matrix *conditional,
+                                  const struct tempera_matrix *unconditional, float scale,
+                                  const struct tempera_matrix *guided,
+                                  enum tempera_status *row_status,
+                                  const struct tempera_executor *executor)
+{
+    const struct guide_job job = {conditional, unconditional, guided, scale};
+    enum tempera_status status = check_matrices(&job);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    const uint32_t infinity = 0x7F800000u;
+    TEMPERA_CHECK((tempera_float_bits(scale) & infinity) != infinity, TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(status_is_apart(&job, row_status), TEMPERA_INVALID_ARGUMENT);
+    return tempera_rows_run(guided->rows, guided->cols, guide_rows, &job, row_status, executor);
+}

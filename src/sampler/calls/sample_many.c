@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// Several draws from one row, with replacement and without.
+#include <tempera/decoding.h>
+
+#include "base/fpenv.h"
+#include "sampler/row/top_n.h"
+#include "sampler/row/chain.h"
+#include "base/matrix.h"
+
+// What both calls check. n: results.
+static enum tempera_status check(const struct tempera_matrix *logits,
+                                 const struct tempera_sample_row *row,
+                                 const struct tempera_sample_result *results, size_t n,
+                                 const size_t *n_drawn, void *scratch, size_t scratch_nbytes)
+{
+    TEMPERA_CHECK(logits != NULL && logits->rows == 1, TEMPERA_INVALID_ARGUMENT);
+    struct tempera_call call = {.logits = logits,
+                                .rows = row,
+                                .scratch = scratch,
+                                .scratch_nbytes = scratch_nbytes,
+                                .n_slices = 1};
+    tempera_call_add(&call, results, n, sizeof *results, true);
+    if (n_drawn != NULL)
+        tempera_call_add(&call, n_drawn, 1, sizeof *n_drawn, true);
+    return tempera_call_check(&call);
+}
+
+// Through the stages. OK, or why there is no token.
+static enum tempera_status begin(struct tempera_chain *chain, const struct tempera_matrix *logits,
+                                 const struct tempera_sample_row *row, void *scratch)
+{
+    enum tempera_status status = tempera_chain_begin(chain, logits, 0, row, scratch);
+    if (status == TEMPERA_OK)
+        status = tempera_chain_run(chain);
+    if (status != TEMPERA_OK)
+        tempera_report_without_token(row, status);
+    return status;
+}
+
+// ------------------------------------------------------------------------------------------------
+// With replacement
+
+// Not inlined, nor is the other one, so that no arithmetic can move out of the guarded environment.
+__attribute__((noinline)) static enum tempera_status
+draw_many(const struct tempera_matrix *logits, const struct tempera_sample_row *row, size_t n_draws,
+          struct tempera_sample_result *results, void *scratch)
+{
+    struct tempera_chain chain;
+    enum tempera_status status = begin(&chain, logits, row, scratch);
+    if (status != TEMPERA_OK) {
+        for (size_t i = 0; i < n_draws; i++)
+            results[i] = tempera_result_without_token(row, status);
+        return status;
+    }
+    struct tempera_sums sums = tempera_chain_sums(&chain);
+    for (size_t i = 0; i < n_draws; i++) {
+        uint32_t draw = TEMPERA_DRAW_TOKEN + (uint32_t)i;
+        size_t place = tempera_sums_draw(&sums, tempera_candidates_random_bits(&chain.c, draw));
+        results[i] = tempera_chain_result(&chain, place);
+    }
+    tempera_chain_report(&chain);
+    return status;
+}
+
+enum tempera_status tempera_sample_many(const struct tempera_matrix *logits,
+                                        const struct tempera_sample_row *row, size_t n_draws,
+                                        struct tempera_sample_result *results, void *scratch,
+                                        size_t scratch_nbytes)
+{
+    const size_t most_draws = (size_t)1 << 30;
+    TEMPERA_CHECK(n_draws < most_draws, TEMPERA_INVALID_ARGUMENT);
+    enum tempera_status status =
+        check(logits, row, results, n_draws, NULL, scratch, scratch_nbytes);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_CHECK(row->sampler->draw == TEMPERA_DRAW_MASS, TEMPERA_INVALID_ARGUMENT);
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    status = draw_many(logits, row, n_draws, results, scratch);
+    tempera_fpenv_leave(env);
+    return status;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Without
+
+// The results hold the keys of the first k until the race is over.
+__attribute__((noinline)) static enum tempera_status
+draw_distinct(const struct tempera_matrix *logits, const struct tempera_sample_row *row, size_t k,
+              struct tempera_sample_result *results, size_t *n_drawn, void *scratch)
+{
+    struct tempera_chain chain;
+    struct tempera_top_n best = {(char *)results, sizeof *results, k, 0};
+    enum tempera_status status = begin(&chain, logits, row, scratch);
+    if (status == TEMPERA_OK)
+        tempera_gumbel_top_n(&chain.c, &best);
+    for (size_t i = 0; i < best.count; i++) {
+        int32_t id = tempera_id_of_key(tempera_top_n_key(&best, i));
+        results[i] = tempera_chain_result(&chain, tempera_candidates_find(&chain.c, id));
+    }
+    if (status == TEMPERA_OK)
+        tempera_chain_report(&chain);
+    *n_drawn = best.count;
+    return status;
+}
+
+enum tempera_status tempera_sample_distinct(const struct tempera_matrix *logits,
+                                            const struct tempera_sample_row *row, size_t k,
+                                            struct tempera_sample_result *results, size_t *n_drawn,
+                                            void *scratch, size_t scratch_nbytes)
+{
+    TEMPERA_CHECK(n_drawn != NULL, TEMPERA_INVALID_ARGUMENT);
+    enum tempera_status status = check(logits, row, results, k, n_drawn, scratch, scratch_nbytes);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    status = draw_distinct(logits, row, k, results, n_drawn, scratch);
+    tempera_fpenv_leave(env);
+    return status;
+}

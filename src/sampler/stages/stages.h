@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// The stages, each a function on the candidates, and what a learning one learns from.
+#ifndef TEMPERA_SAMPLER_STAGES_STAGES_H
+#define TEMPERA_SAMPLER_STAGES_STAGES_H
+
+#include "sampler/row/candidates.h"
+
+// Taken off the logarithm of a threshold. Covers the rounding of a parameter to f32: the float 0.1f
+// is above 0.1, and without it epsilon = 0.1 would remove ten equal tokens.
+#define TEMPERA_LOG_SLACK 0x1p-22
+
+// What learning stages learn from: the place of a candidate, and its -ln p in the distribution that
+// was drawn from.
+struct tempera_drawn {
+    size_t place;
+    double surprise;
+};
+
+// A kind of stage. The table of all is in stages.c.
+struct tempera_stage_type {
+    const char *name;
+    // What is wrong with the parameters, or NULL.
+    const char *(*complaint)(const struct tempera_stage *stage);
+    // The candidates are at least one; only bans can leave none.
+    void (*apply)(struct tempera_candidates *c, const struct tempera_stage *stage);
+    // NULL where there is nothing of the kind:
+    int32_t (*highest_token)(const struct tempera_stage *stage);     // that it names, -1: none
+    int32_t (*window)(const struct tempera_stage *stage);            // the history that it looks at
+    size_t (*scratch_nbytes)(const struct tempera_stage *stage, size_t vocab); // bytes beside the candidates
+    // Of learning stages, which have both: the level to begin with, and the next one if what is
+    // drawn is accepted. Nothing comes between apply and learn but the draw.
+    double (*initial_feedback)(const struct tempera_stage *stage);
+    double (*next_feedback)(const struct tempera_candidates *c, const struct tempera_stage *stage,
+                            const struct tempera_drawn *drawn);
+    bool takes_whole; // apply works on whole rows
+};
+
+// NULL if there is no such kind.
+const struct tempera_stage_type *tempera_stage_type_of(enum tempera_stage_kind kind);
+
+// The stage that learns, NULL if there is none.
+const struct tempera_stage *tempera_feedback_stage(const struct tempera_sampler *sampler);
+
+// Bytes of room for the stages. The sampler is valid.
+size_t tempera_sampler_stage_scratch_nbytes(const struct tempera_sampler *sampler, size_t vocab);
+
+void tempera_apply_temperature(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_dynamic_temperature(struct tempera_candidates *c,
+                                       const struct tempera_stage *stage);
+void tempera_apply_smoothing(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_logit_bias(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_penalties(struct tempera_candidates *c, const struct tempera_stage *stage);
+
+void tempera_apply_dry(struct tempera_candidates *c, const struct tempera_stage *stage);
+
+void tempera_apply_allow(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_ban(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_no_repeat_ngram(struct tempera_candidates *c, const struct tempera_stage *stage);
+
+void tempera_apply_top_k(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_top_p(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_min_p(struct tempera_candidates *c, const struct tempera_stage *stage);
+
+void tempera_apply_epsilon(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_eta(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_top_a(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_p_less(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_top_n_sigma(struct tempera_candidates *c, const struct tempera_stage *stage);
+
+void tempera_apply_typical(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_top_h(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_tail_free(struct tempera_candidates *c, const struct tempera_stage *stage);
+
+void tempera_apply_xtc(struct tempera_candidates *c, const struct tempera_stage *stage);
+
+void tempera_apply_mirostat_1(struct tempera_candidates *c, const struct tempera_stage *stage);
+void tempera_apply_mirostat_2(struct tempera_candidates *c, const struct tempera_stage *stage);
+double tempera_initial_feedback_mirostat(const struct tempera_stage *stage);
+double tempera_next_feedback_mirostat(const struct tempera_candidates *c,
+                                      const struct tempera_stage *stage,
+                                      const struct tempera_drawn *drawn);
+
+void tempera_apply_adaptive_p(struct tempera_candidates *c, const struct tempera_stage *stage);
+size_t tempera_scratch_nbytes_adaptive_p(const struct tempera_stage *stage, size_t vocab);
+double tempera_initial_feedback_adaptive_p(const struct tempera_stage *stage);
+double tempera_next_feedback_adaptive_p(const struct tempera_candidates *c,
+                                        const struct tempera_stage *stage,
+                                        const struct tempera_drawn *drawn);
+
+// The highest token of a list, -1 if it is empty.
+int32_t tempera_highest_token(const struct tempera_token_list *list);
+
+// Keeps m - z_i <= -T min(l, 0), and as many as the stage wants at least.
+void tempera_keep_within(struct tempera_candidates *c, const struct tempera_stage *stage, double l);
+
+#endif

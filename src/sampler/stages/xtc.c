@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+// Exclude top choices: of the tokens that are likely enough, now and then all but the least likely
+// go, except those that are to be spared.
+#include <math.h>
+
+#include "base/exp.h"
+#include "sampler/row/row.h"
+
+// The coin of a stage falls anew at each step: 64 random bits r, and yes if r < q 2^64.
+static bool coin_says_so(const struct tempera_candidates *c, const struct tempera_stage *stage)
+{
+    uint32_t number = TEMPERA_DRAW_XTC;
+    for (const struct tempera_stage *s = c->row->sampler->stages; s != stage; s++)
+        number += s->kind == TEMPERA_STAGE_XTC;
+    uint64_t r = (uint64_t)tempera_candidates_random_bits(c, number);
+    return r < tempera_share_above(stage->u.xtc.probability, (tempera_u128)1 << 64);
+}
+
+// The lowest z_i - m with p_i >= threshold. The slack is that of thresholds.c.
+static double least_difference(struct tempera_candidates *c, float threshold)
+{
+    if (threshold == 0)
+        return -INFINITY;
+    double nll_max = tempera_candidates_nll_max(c);
+    return c->temperature * ((tempera_log((double)threshold) + nll_max) - TEMPERA_LOG_SLACK);
+}
+
+// Marks the candidates that are likely enough, but the last of them in the order; returns how many.
+// The room of the masses serves for the marks.
+static size_t mark_top_choices(struct tempera_candidates *c, double least)
+{
+    uint64_t *goes = c->masses;
+    size_t last = c->n, n_likely = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        goes[i] = (double)c->scores[i] - (double)c->max >= least;
+        n_likely += goes[i];
+        if (goes[i] && (last == c->n || c->scores[i] <= c->scores[last]))
+            last = i;
+    }
+    if (n_likely == 0)
+        return 0;
+    goes[last] = 0;
+    return n_likely - 1;
+}
+
+void tempera_apply_xtc(struct tempera_candidates *c, const struct tempera_stage *stage)
+{
+    if (stage->u.xtc.threshold > 0.5f || !coin_says_so(c, stage))
+        return;
+    double least = least_difference(c, stage->u.xtc.threshold);
+    size_t n_gone = mark_top_choices(c, least);
+    const struct tempera_token_list *spared = &stage->u.xtc.spared;
+    for (size_t b = 0; b < tempera_row_n_branches(c->row); b++)
+        for (size_t i = 0; i < spared->count; i++) {
+            size_t at = tempera_candidates_find_token(c, b, spared->ids[i]);
+            if (at != SIZE_MAX && c->masses[at]) {
+                c->masses[at] = 0;
+                n_gone--;
+            }
+        }
+    if (n_gone == 0 || c->n - n_gone < stage->min_keep)
+        return;
+    for (size_t i = 0; i < c->n; i++)
+        if (c->masses[i])
+            c->scores[i] = -INFINITY;
+    tempera_candidates_refresh(c);
+}

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+// Linear layer and cross-entropy, a chunk of rows at a time. The contract is in
+// include/tempera/linear_loss.h, the rows' arithmetic in loss_row.c.
+#include <tempera/linear_loss.h>
+
+#include "base/fpenv.h"
+#include "base/memory.h"
+#include "score/loss/cross_entropy.h"
+#include "base/matrix.h"
+
+enum { SCRATCH_MOST = 14500000, ALIGNMENT = 64 };
+
+struct linear_job {
+    struct tempera_linear_head linear;
+    struct tempera_loss loss;
+    struct tempera_cross_entropy_outputs outputs;
+    const int32_t *classes;
+    struct tempera_matrix logits; // a chunk's, in the scratch
+    size_t chunk_rows;
+    const struct tempera_executor *executor;
+};
+
+// ------------------------------------------------------------------------------------------------
+// Chunks
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t ceil_div(size_t a, size_t b)
+{
+    return a / b + (a % b != 0);
+}
+
+// Products like whole vectors of rows, but from few rows none is taken away: then what counts is
+// how often the head is read.
+static size_t whole_vectors(size_t rows)
+{
+    enum { UNIT = 16, MANY = 64 };
+    return rows < MANY ? rows : rows / UNIT * UNIT;
+}
+
+// Even ones, so that the last isn't a few rows. most: as many as the scratch holds, at least 1.
+static size_t rows_per_chunk(size_t rows, size_t most)
+{
+    return rows <= most ? rows : ceil_div(rows, ceil_div(rows, whole_vectors(most)));
+}
+
+size_t tempera_linear_cross_entropy_scratch_nbytes(size_t rows, size_t vocab, size_t most_nbytes)
+{
+    size_t row_nbytes, nbytes;
+    if (rows == 0 || vocab == 0 || !tempera_size_mul(vocab, sizeof(float), &row_nbytes))
+        return 0;
+    size_t n = (most_nbytes == 0 ? SCRATCH_MOST : most_nbytes) / row_nbytes;
+    if (!tempera_size_mul(smaller(rows, n == 0 ? 1 : whole_vectors(n)), row_nbytes, &nbytes) ||
+        !tempera_size_add(nbytes, ALIGNMENT - 1, &nbytes))
+        return 0;
+    return nbytes / ALIGNMENT * ALIGNMENT;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Arguments
+
+static enum tempera_status check_matrix(const struct tempera_matrix *matrix, size_t rows,
+                                        size_t cols)
+{
+    enum tempera_status status = tempera_matrix_check_f32(matrix);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_CHECK(matrix->rows == rows && matrix->cols == cols, TEMPERA_INVALID_ARGUMENT);
+    return TEMPERA_OK;
+}
+
+static bool is_apart(const struct tempera_matrix *out, const struct tempera_matrix *other)
+{
+    return out == NULL || other == NULL ||
+           (out->data != other->data && tempera_matrix_may_write(out, other));
+}
+
+static enum tempera_status check_matrices(const struct tempera_linear_head *linear)
+{
+    TEMPERA_CHECK(linear->hidden != NULL && linear->head != NULL, TEMPERA_INVALID_ARGUMENT);
+    const size_t rows = linear->hidden->rows, vocab = linear->head->rows, dim = linear->head->cols;
+    enum tempera_status status = check_matrix(linear->hidden, rows, dim);
+    if (status == TEMPERA_OK)
+        status = check_matrix(linear->head, vocab, dim);
+    if (status == TEMPERA_OK && linear->d_hidden != NULL)
+        status = check_matrix(linear->d_hidden, rows, dim);
+    if (status == TEMPERA_OK && linear->d_head != NULL)
+        status = check_matrix(linear->d_head, vocab, dim);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_CHECK(vocab > 0 && linear->matmul != NULL, TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(is_apart(linear->d_hidden, linear->hidden) &&
+                      is_apart(linear->d_hidden, linear->head) &&
+                      is_apart(linear->d_hidden, linear->d_head) &&
+                      is_apart(linear->d_head, linear->hidden) &&
+                      is_apart(linear->d_head, linear->head),
+                  TEMPERA_INVALID_ARGUMENT);
+    return TEMPERA_OK;
+}
+
+static enum tempera_status check_scratch(struct linear_job *job, void *scratch,
+                                         size_t scratch_nbytes)
+{
+    const struct tempera_linear_head *linear = &job->linear;
+    const size_t rows = linear->hidden->rows, vocab = linear->head->rows;
+    if (rows == 0)
+        return TEMPERA_OK;
+    TEMPERA_CHECK(scratch != NULL && (uintptr_t)scratch % ALIGNMENT == 0,
+                  TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_CHECK(scratch_nbytes / sizeof(float) >= vocab, TEMPERA_BUFFER_TOO_SMALL);
+    job->chunk_rows = rows_per_chunk(rows, scratch_nbytes / sizeof(float) / vocab);
+    job->logits = tempera_matrix_f32(scratch, job->chunk_rows, vocab);
+    const struct tempera_matrix *const matrices[] = {linear->hidden, linear->head, linear->d_hidden,
+                                                     linear->d_head};
+    for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
+        TEMPERA_CHECK(is_apart(matrices[i], &job->logits), TEMPERA_INVALID_ARGUMENT);
+    return TEMPERA_OK;
+}
+
+// Everything before the first chunk. Runs with the default floating-point modes.
+__attribute__((noinline)) static enum tempera_status
+begin(struct linear_job *job, const struct tempera_cross_entropy_options *options, void *scratch,
+      size_t scratch_nbytes)
+{
+    struct tempera_loss *loss = &job->loss;
+    enum tempera_status status = tempera_loss_read_options(options, &loss->options);
+    if (status == TEMPERA_OK)
+        status = check_matrices(&job->linear);
+    if (status == TEMPERA_OK)
+        status = check_scratch(job, scratch, scratch_nbytes);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    const size_t rows = job->linear.hidden->rows;
+    TEMPERA_CHECK(job->classes != NULL || rows == 0, TEMPERA_INVALID_ARGUMENT);
+    const struct tempera_loss_memory memory = {
+        .rows = rows,
+        .cols = job->linear.head->rows,
+        .classes = job->classes,
+        .class_weights = loss->options.class_weights,
+        .matrices = {job->linear.hidden, job->linear.head, job->linear.d_hidden,
+                     job->linear.d_head, rows > 0 ? &job->logits : NULL},
+    };
+    status = tempera_loss_check_vectors(&memory, &job->outputs);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    loss->kernels = tempera_kernels();
+    loss->cols = job->linear.head->rows;
+    loss->dtype = loss->probs_dtype = loss->d_dtype = TEMPERA_F32;
+    loss->wants_entropy = job->outputs.row_entropy != NULL;
+    loss->wants_correct = job->outputs.row_correct != NULL || job->outputs.n_correct != NULL;
+    return tempera_loss_begin(loss, job->classes, rows);
+}
+
+// ------------------------------------------------------------------------------------------------
+// A chunk
+
+static struct tempera_matmul logits_product(const struct linear_job *job, size_t first, size_t n)
+{
+    const struct tempera_matrix *hidden = job->linear.hidden, *head = job->linear.head;
+    return (struct tempera_matmul){
+        .M = n,
+        .N = head->rows,
+        .K = head->cols,
+        .a = tempera_matrix_row(hidden, first),
+        .a_stride = hidden->row_stride,
+        .b = head->data,
+        .b_stride = head->row_stride,
+        .b_transposed = true,
+        .c = job->logits.data,
+        .c_stride = job->logits.row_stride,
+    };
+}
+
+// d_head += d_logits^T hidden
+static struct tempera_matmul d_head_product(const struct linear_job *job, size_t first, size_t n)
+{
+    const struct tempera_matrix *hidden = job->linear.hidden, *d_head = job->linear.d_head;
+    return (struct tempera_matmul){
+        .M = d_head->rows,
+        .N = d_head->cols,
+        .K = n,
+        .a = job->logits.data,
+        .a_stride = job->logits.row_stride,
+        .a_transposed = true,
+        .b = tempera_matrix_row(hidden, first),
+        .b_stride = hidden->row_stride,
+        .c = d_head->data,
+        .c_stride = d_head->row_stride,
+        .accumulate = true,
+    };
+}
+
+// d_hidden = d_logits head
+static struct tempera_matmul d_hidden_product(const struct linear_job *job, size_t first, size_t n)
+{
+    const struct tempera_matrix *head = job->linear.head, *d_hidden = job->linear.d_hidden;
+    return (struct tempera_matmul){
+        .M = n,
+        .N = d_hidden->cols,
+        .K = head->rows,
+        .a = job->logits.data,
+        .a_stride = job->logits.row_stride,
+        .b = head->data,
+        .b_stride = head->row_stride,
+        .c = tempera_matrix_row(d_hidden, first),
+        .c_stride = d_hidden->row_stride,
+    };
+}
+
+static enum tempera_status multiply(const struct linear_job *job, struct tempera_matmul product)
+{
+    return job->linear.matmul(job->linear.self, &product, job->executor);
+}
+
+static enum tempera_status do_chunk(const struct linear_job *job, size_t first, size_t n,
+                                    struct tempera_loss_totals *totals)
+{
+    const struct tempera_linear_head *linear = &job->linear;
+    enum tempera_status status = multiply(job, logits_product(job, first, n));
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    struct tempera_matrix logits = job->logits;
+    logits.rows = n;
+    bool has_gradient = linear->d_hidden != NULL || linear->d_head != NULL;
+    const struct tempera_loss_rows rows = {.loss = &job->loss,
+                                           .logits = &logits,
+                                           .d_logits = has_gradient ? &logits : NULL,
+                                           .classes = job->classes,
+                                           .first_row = first,
+                                           .outputs = &job->outputs};
+    tempera_loss_do_rows(&rows, job->executor, totals);
+    if (linear->d_head != NULL)
+        status = multiply(job, d_head_product(job, first, n));
+    if (status == TEMPERA_OK && linear->d_hidden != NULL)
+        status = multiply(job, d_hidden_product(job, first, n));
+    return status;
+}
+
+// Gradients beyond f32 are infinite, and of these products make NaNs whose sign is the processor's.
+enum { ROWS_PER_TASK = 16 };
+
+__attribute__((noinline)) static void settle_nans(float *row, size_t cols)
+{
+    for (size_t i = 0; i < cols; i++)
+        if (row[i] != row[i])
+            tempera_row_fill_nan(&row[i], 1);
+}
+
+static void settle_rows(void *context, size_t task)
+{
+    const struct tempera_matrix *gradient = context;
+    const size_t first = task * ROWS_PER_TASK, left = gradient->rows - first;
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    for (size_t r = first; r < first + smaller(left, ROWS_PER_TASK); r++) {
+        bool has_nan;
+        tempera_kernels()->max(tempera_matrix_row(gradient, r), gradient->cols, &has_nan);
+        if (has_nan)
+            settle_nans(tempera_matrix_row(gradient, r), gradient->cols);
+    }
+    tempera_fpenv_leave(env);
+}
+
+static void settle_gradient(const struct linear_job *job, const struct tempera_matrix *gradient)
+{
+    if (gradient == NULL)
+        return;
+    struct tempera_matrix rows = *gradient;
+    tempera_parallel_for(job->executor, ceil_div(rows.rows, ROWS_PER_TASK), settle_rows, &rows);
+}
+
+// The caller's product runs with the caller's floating-point modes; the rows set their own.
+static enum tempera_status do_chunks(const struct linear_job *job,
+                                     struct tempera_loss_totals *totals)
+{
+    const size_t rows = job->linear.hidden->rows;
+    for (size_t first = 0; first < rows; first += job->chunk_rows) {
+        size_t n = rows - first < job->chunk_rows ? rows - first : job->chunk_rows;
+        enum tempera_status status = do_chunk(job, first, n, totals);
+        TEMPERA_CHECK(status == TEMPERA_OK, status);
+    }
+    return TEMPERA_OK;
+}
+
+enum tempera_status
+tempera_linear_cross_entropy(const struct tempera_linear_head *linear, const int32_t *classes,
+                             const struct tempera_cross_entropy_options *options,
+                             const struct tempera_cross_entropy_outputs *outputs, void *scratch,
+                             size_t scratch_nbytes, const struct tempera_executor *executor)
+{
+    TEMPERA_CHECK(linear != NULL && linear->struct_size >= sizeof *linear,
+                  TEMPERA_INVALID_ARGUMENT);
+    struct linear_job job = {.linear = *linear, .classes = classes, .executor = executor};
+    enum tempera_status status = tempera_loss_read_outputs(outputs, &job.outputs);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_CHECK(job.outputs.d_logits == NULL, TEMPERA_INVALID_ARGUMENT);
+    struct tempera_fpenv env = tempera_fpenv_enter();
+    status = begin(&job, options, scratch, scratch_nbytes);
+    tempera_fpenv_leave(env);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    struct tempera_loss_totals totals = {.worst = TEMPERA_OK};
+    status = do_chunks(&job, &totals);
+    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    settle_gradient(&job, linear->d_hidden);
+    settle_gradient(&job, linear->d_head);
+    env = tempera_fpenv_enter();
+    status = tempera_loss_finish(&job.loss, &totals, &job.outputs);
+    tempera_fpenv_leave(env);
+    return status;
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+// Exponentials are f32, so that those of a long row have no room where the row lies. As many as can
+// are kept between the sum and the quotients, the others are taken twice: of 128256, 0.46 are, or
+// 0.94 if the result takes the row's own place. Short rows are worked on in groups, phase by phase,
+// as in kernels/rows_tmpl.h.
+#include "score/softmax/rows_16bit.h"
+
+#include "kernels/scalars.h"
+
+enum { PIECE = 2048, KEPT = 4 * PIECE };
+enum { MOST_ROWS = 16, GROUP_ELEMENTS = 2048 };
+
+static size_t rows_per_group(size_t n)
+{
+    size_t rows = n >= GROUP_ELEMENTS ? 1 : GROUP_ELEMENTS / n;
+    return rows < MOST_ROWS ? rows : MOST_ROWS;
+}
+
+static const uint16_t *row_in(const struct tempera_rows_16bit *rows, size_t r)
+{
+    return rows->in + r * rows->in_stride;
+}
+
+static uint16_t *row_out(const struct tempera_rows_16bit *rows, size_t r)
+{
+    return rows->out + r * rows->out_stride;
+}
+
+static size_t piece_length(const struct tempera_rows_16bit *rows, size_t at)
+{
+    return rows->n - at < PIECE ? rows->n - at : PIECE;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Where exponentials are kept
+
+// The last ones of a row in a buffer; some before them in the place of its result, which is filled
+// from the beginning on and needs half as much.
+struct places {
+    float *early; // + at, for pieces at in [PIECE, early_end)
+    size_t early_end;
+    float *late; // + at - late_start
+    size_t late_start;
+};
+
+static struct places places_of(const struct tempera_rows_16bit *rows, size_t r, float *late)
+{
+    uint16_t *out = row_out(rows, r);
+    size_t n = rows->n, shift = (uintptr_t)out % sizeof(float) / sizeof *out;
+    bool is_apart = rows->out != rows->in && n > KEPT;
+    return (struct places){
+        .early = (float *)(void *)(out + shift),
+        .early_end = is_apart ? (n - shift) / 2 / PIECE * PIECE : 0,
+        .late = late,
+        .late_start = n > KEPT ? (n - KEPT + PIECE - 1) / PIECE * PIECE : 0,
+    };
+}
+
+// NULL: nowhere. Not the first piece in the place of the result, which it would overlap.
+static float *place_of(const struct places *places, size_t at)
+{
+    if (at >= places->late_start)
+        return places->late + (at - places->late_start);
+    return at >= PIECE && at < places->early_end ? places->early + at : NULL;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Sums
+
+// Maxima and exponents of up to `count` rows from `first` on; ends before one that isn't ordinary.
+static size_t find_exponents(const struct tempera_rows_16bit *rows, size_t first, size_t count,
+                             struct tempera_row_sum *sums)
+{
+    for (size_t r = 0; r < count; r++) {
+        bool has_nan;
+        sums[r].max =
+            rows->kernels->max_16bit(row_in(rows, first + r), rows->n, rows->dtype, &has_nan);
+        if (has_nan || !tempera_max_fits_f32(sums[r].max))
+            count = r;
+    }
+    for (size_t r = 0; r < count; r++)
+        sums[r].exponent = tempera_exponent_of(sums[r].max, rows->params);
+    return count;
+}
+
+// places: NULL, or where the exponentials go that are kept.
+static double sum_of(const struct tempera_rows_16bit *rows, size_t r,
+                     const struct tempera_exponent *x, const struct places *places)
+{
+    float unused[PIECE];
+    double lanes[16] = {0}, sum = 0;
+    size_t n = rows->n, block = tempera_row_block(n);
+    for (size_t at = 0; at < n; at += PIECE) {
+        float *e = places != NULL ? place_of(places, at) : NULL;
+        size_t end = at + piece_length(rows, at);
+        rows->kernels->exp_sum_16bit(row_in(rows, r) + at, end - at, rows->dtype, x,
+                                     e != NULL ? e : unused, lanes);
+        if (end % block == 0 || end == n) {
+            sum += tempera_sum_lanes(lanes);
+            memset(lanes, 0, sizeof lanes);
+        }
+    }
+    return sum;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Softmax
+
+static void write_quotients(const struct tempera_rows_16bit *rows, size_t r,
+                            const struct tempera_exponent *x, const struct places *places,
+                            float high, float low)
+{
+    const struct tempera_kernels *k = rows->kernels;
+    for (size_t at = 0; at < rows->n; at += PIECE) {
+        const float *e = place_of(places, at);
+        size_t n = piece_length(rows, at);
+        uint16_t *out = row_out(rows, r) + at;
+        if (e != NULL)
+            k->scale_16bit(e, n, rows->dtype, high, low, out);
+        else
+            k->softmax_16bit(row_in(rows, r) + at, n, rows->dtype, x, high, low, out);
+    }
+}
+
+size_t tempera_softmax_rows_16bit(const struct tempera_rows_16bit *rows)
+{
+    float buffer[KEPT];
+    size_t step = rows_per_group(rows->n), room = (rows->n + 63) / 64 * 64, done = 0;
+    while (done < rows->n_rows) {
+        struct tempera_row_sum sums[MOST_ROWS];
+        struct places places[MOST_ROWS];
+        float high[MOST_ROWS], low[MOST_ROWS];
+        size_t wanted = rows->n_rows - done < step ? rows->n_rows - done : step;
+        size_t count = find_exponents(rows, done, wanted, sums);
+        for (size_t r = 0; r < count; r++) {
+            places[r] = places_of(rows, done + r, buffer + r * room);
+            sums[r].sum = sum_of(rows, done + r, &sums[r].exponent, &places[r]);
+        }
+        for (size_t r = 0; r < count; r++)
+            tempera_split_inverse(1, sums[r].sum, &high[r], &low[r]);
+        for (size_t r = 0; r < count; r++)
+            write_quotients(rows, done + r, &sums[r].exponent, &places[r], high[r], low[r]);
+        done += count;
+        if (count < wanted)
+            break;
+    }
+    return done;
+}
+
+// ------------------------------------------------------------------------------------------------
+// Log-softmax
+
+size_t tempera_log_softmax_rows_16bit(const struct tempera_rows_16bit *rows)
+{
+    size_t step = rows_per_group(rows->n), done = 0;
+    while (done < rows->n_rows) {
+        struct tempera_row_sum sums[MOST_ROWS];
+        double ln_S[MOST_ROWS];
+        size_t wanted = rows->n_rows - done < step ? rows->n_rows - done : step;
+        size_t count = find_exponents(rows, done, wanted, sums);
+        for (size_t r = 0; r < count; r++) {
+            sums[r].sum = sum_of(rows, done + r, &sums[r].exponent, NULL);
+            sums[r].e_max = rows->kernels->exp_one(sums[r].max, &sums[r].exponent);
+        }
+        for (size_t r = 0; r < count; r++)
+            ln_S[r] = tempera_ln_sum(&sums[r]);
+        for (size_t r = 0; r < count; r++)
+            rows->kernels->log_map_16bit(row_in(rows, done + r), rows->n, rows->dtype, sums[r].max,
+                                         rows->params, ln_S[r], row_out(rows, done + r));
+        done += count;
+        if (count < wanted)
+            break;
+    }
+    return done;
+}
