@@ -31,12 +31,13 @@ foreach(source IN LISTS sources)
     target_compile_definitions(${name} PRIVATE TEMPERA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     target_link_libraries(${name} PRIVATE
         $<$<BOOL:${TEMPERA_LM}>:tempera-lm> tempera Threads::Threads m)
-    # The code of tests needs no speed, but for those that go through millions of floats.
+    # The code of tests needs no speed, but for those that go through millions of floats; and no
+    # lines for a debugger but in a build for one.
     if(NOT name MATCHES "^(kcheck|prove)$")
         if(TEMPERA_SANITIZE)
             target_compile_options(${name} PRIVATE -O0)
-        else()
-            target_compile_options(${name} PRIVATE -O1)
+        elseif(CMAKE_BUILD_TYPE STREQUAL Release)
+            target_compile_options(${name} PRIVATE -O1 -g0)
         endif()
     endif()
     set(arguments "")

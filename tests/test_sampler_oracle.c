@@ -203,7 +203,7 @@ static void sampled_rows(void)
         random_case(ONE_OF_SIZES(sizes), (enum row_kind)(round % N_ROW_KINDS));
 }
 
-// The mass lies where the sample of src/sampler/row/mass_histogram.c doesn't look: it takes 8 scores at even
+// The mass lies where the sample of row/mass_histogram.c doesn't look: it takes 8 scores at even
 // distances.
 static void rows_that_mislead_the_sample(void)
 {

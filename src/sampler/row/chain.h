@@ -80,9 +80,9 @@ struct tempera_chain {
     int32_t first_maximum;                // -1: not asked for
 };
 
-// Bytes of scratch for one row of so many scores, a multiple of the alignment; stage_nbytes: of
-// tempera_sampler_stage_scratch_nbytes. Can't overflow: cols is below 2^31, and room not much more than that many
-// floats.
+// Bytes of scratch for one row of so many scores, a multiple of the alignment. stage_nbytes: of
+// tempera_sampler_stage_scratch_nbytes. Can't overflow: cols is below 2^31, and stage_nbytes is not
+// much more than so many floats take.
 size_t tempera_chain_nbytes(size_t cols, size_t stage_nbytes);
 
 // Begins with the candidates of row r. scratch: tempera_chain_nbytes, aligned; used as long as the

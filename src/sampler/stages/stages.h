@@ -26,7 +26,8 @@ struct tempera_stage_type {
     // NULL where there is nothing of the kind:
     int32_t (*highest_token)(const struct tempera_stage *stage);     // that it names, -1: none
     int32_t (*window)(const struct tempera_stage *stage);            // the history that it looks at
-    size_t (*scratch_nbytes)(const struct tempera_stage *stage, size_t vocab); // bytes beside the candidates
+    size_t (*scratch_nbytes)(const struct tempera_stage *stage,
+                             size_t vocab); // bytes beside the candidates
     // Of learning stages, which have both: the level to begin with, and the next one if what is
     // drawn is accepted. Nothing comes between apply and learn but the draw.
     double (*initial_feedback)(const struct tempera_stage *stage);

@@ -292,7 +292,8 @@ static const struct tempera_stage_type types[] = {
     [TEMPERA_STAGE_P_LESS] = {STAGE(p_less, "p-less"), WHOLE},
     [TEMPERA_STAGE_XTC] = {STAGE(xtc, "xtc"), .highest_token = highest_spared},
     [TEMPERA_STAGE_ADAPTIVE_P] = {STAGE(adaptive_p, "adaptive-p"),
-                                  .scratch_nbytes = tempera_scratch_nbytes_adaptive_p, FEEDBACK(adaptive_p)},
+                                  .scratch_nbytes = tempera_scratch_nbytes_adaptive_p,
+                                  FEEDBACK(adaptive_p)},
     [TEMPERA_STAGE_MIROSTAT_1] = {STAGE(mirostat_1, "mirostat-1"), FEEDBACK(mirostat)},
     [TEMPERA_STAGE_MIROSTAT_2] = {STAGE(mirostat_2, "mirostat-2"), WHOLE, FEEDBACK(mirostat)},
     [TEMPERA_STAGE_DYNAMIC_TEMPERATURE] = {STAGE(dynamic_temperature, "dynamic-temperature"),
@@ -326,7 +327,8 @@ size_t tempera_sampler_stage_scratch_nbytes(const struct tempera_sampler *sample
     size_t most = 0;
     for (size_t i = 0; i < sampler->n_stages; i++) {
         const struct tempera_stage_type *type = tempera_stage_type_of(sampler->stages[i].kind);
-        size_t nbytes = type->scratch_nbytes == NULL ? 0 : type->scratch_nbytes(&sampler->stages[i], vocab);
+        size_t nbytes =
+            type->scratch_nbytes == NULL ? 0 : type->scratch_nbytes(&sampler->stages[i], vocab);
         most = nbytes > most ? nbytes : most;
     }
     return most;

@@ -33,7 +33,7 @@ struct sums_job {
     struct tempera_temperature_params params[TEMPERA_MOST_TEMPERATURES];
     // Blocks of rows, whose sums are added in their order.
     struct tempera_score_moments blocks[MOST_BLOCKS]
-                                 [TEMPERA_MOST_TEMPERATURES]; // of loss, slope, curvature
+                                       [TEMPERA_MOST_TEMPERATURES]; // of loss, slope, curvature
     size_t counts[MOST_BLOCKS];
     enum tempera_status statuses[MOST_BLOCKS];
 };
@@ -88,7 +88,8 @@ static enum tempera_status row_terms(const struct sums_job *job, size_t r,
     return TEMPERA_OK;
 }
 
-static void add_terms(struct tempera_score_moments *sums, const struct tempera_score_moments *terms, size_t n)
+static void add_terms(struct tempera_score_moments *sums, const struct tempera_score_moments *terms,
+                      size_t n)
 {
     for (size_t k = 0; k < n; k++) {
         sums[k].ln_S += terms[k].ln_S;

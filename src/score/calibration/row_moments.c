@@ -33,7 +33,7 @@ static void add_piece(const struct tempera_kernels *kernels, const float *z, siz
 }
 
 static struct tempera_score_moments finish(const struct tempera_kernels *kernels, float max,
-                                     struct sums *sums)
+                                           struct sums *sums)
 {
     double e_max = sums->is_wide ? 1 : kernels->exp_one(max, &sums->exponent);
     double S = tempera_sum_lanes(sums->lanes[0]);

@@ -24,8 +24,8 @@ struct tempera_row_source {
 enum tempera_row_kind {
     TEMPERA_ROW_NAN,
     TEMPERA_ROW_MASKED,      // nothing is allowed
-    TEMPERA_ROW_UNIFORM_MAX, // the mass lies evenly on the scores equal to max: T = 0, scores of +inf
-    TEMPERA_ROW_UNIFORM_ALL, // and on all scores above -inf: T = inf
+    TEMPERA_ROW_UNIFORM_MAX, // uniform on the scores equal to max: T = 0, scores of +inf
+    TEMPERA_ROW_UNIFORM_ALL, // uniform on all scores above -inf: T = inf
     TEMPERA_ROW_F64,         // in double
     TEMPERA_ROW_F32,
 };
