@@ -13,8 +13,8 @@
 typedef enum tempera_status tempera_rows_function(const void *context, size_t first, size_t end,
                                                   enum tempera_status *row_status);
 
-// Runs function on rows [0, n_rows) grouped into tasks by the shape and the number of threads, which no
-// result depends on. Returns the worst status.
+// Runs function on rows [0, n_rows). The shape and the number of threads decide which rows form a
+// task; no result depends on that. Returns the worst status.
 enum tempera_status tempera_rows_run(size_t n_rows, size_t n_cols, tempera_rows_function *function,
                                      const void *context, enum tempera_status *row_status,
                                      const struct tempera_executor *executor);

@@ -53,8 +53,7 @@ struct tempera_candidates {
     double chain_temperature; // the product of all temperatures; once 0 or inf, it stays so
     uint64_t step;            // numbers the draws
     const struct tempera_sample_row *row; // what the caller says of it, the history among it
-    void *
-        stage_scratch; // as large as the stage that needs most has asked for; each uses it as it likes
+    void *stage_scratch; // as large as the stage that needs most has asked for
 };
 
 // ------------------------------------------------------------------------------------------------
