@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
-# One ctest for each tests/test_*.c, tests/kcheck.c, tests/prove.c and each tests/cli/*.sh, and
-# those on the project itself. Slow builds leave out what they would find nothing in, and do fewer
-# cases of the rest: check_is_small in tests/check.h.
+# One ctest for each program of the folders below, which mirror src/, each tests/cli/*.sh, and those
+# on the project itself. Slow builds leave out what they would find nothing in, and do fewer
+# cases of the rest: check_is_small in tests/support/check.h.
 
-file(GLOB sources CONFIGURE_DEPENDS tests/test_*.c tests/kcheck.c tests/prove.c)
-if(NOT TEMPERA_LM)
-    list(FILTER sources INCLUDE REGEX "/(kcheck|prove|test_(softmax.*|loss.*|distillation.*|calibration|shards|sampler.*|draw|parallel|status))\\.c$")
+set(folders base parallel kernels score sampler)
+if(TEMPERA_LM)
+    list(APPEND folders gguf tokenizer matmul model train)
 endif()
+list(TRANSFORM folders PREPEND tests/)
+list(TRANSFORM folders APPEND /*.c OUTPUT_VARIABLE patterns)
+file(GLOB sources CONFIGURE_DEPENDS ${patterns})
 set(small "")
 if(TEMPERA_SANITIZE OR CMAKE_CROSSCOMPILING)
     set(small TEMPERA_TEST_SMALL=1)
@@ -27,7 +30,7 @@ foreach(source IN LISTS sources)
     set_target_properties(${name} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
     # tests/llama stands in for llama.cpp's header.
-    target_include_directories(${name} PRIVATE src tests tests/llama)
+    target_include_directories(${name} PRIVATE src tests/support tests/llama)
     target_compile_definitions(${name} PRIVATE TEMPERA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     target_link_libraries(${name} PRIVATE
         $<$<BOOL:${TEMPERA_LM}>:tempera-lm> tempera Threads::Threads m)
@@ -91,7 +94,7 @@ endif()
 # The sampler's vectors by the definitions, which need no build.
 if(Python3_FOUND)
     add_test(NAME sampling_reference
-             COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/sampling_reference.py
+             COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/sampler/sampling_reference.py
                      ${PROJECT_SOURCE_DIR}/tests/golden/sampling)
 else()
     message(STATUS "No Python 3.10: the sampler's vectors are not checked by the definitions")

@@ -8,7 +8,8 @@
 
 // 2^f - 1 for |f| <= 1/2 + 1e-4: a polynomial of degree 6 in a form that never falls as f rises,
 // which Horner's doesn't keep. c1 is tilted a little, by 1.2e-8 of the result, so that 2^f doesn't
-// fall where exp16 passes from one power of two to the next, either. tests/prove.c proves both.
+// fall where exp16 passes from one power of two to the next, either.
+// tests/kernels/prove.c proves both.
 ALWAYS_INLINE f32x16 two_to_minus_one(f32x16 f, float c1)
 {
     f32x16 r = v_fma(f, v_set(0x1.366874p-13f), v_set(0x1.5e1bbcp-10f));

@@ -2,12 +2,12 @@
 // The fuzzer's finds, as a test: see fuzz/run.
 #include "check.h"
 
-#include "../fuzz/text.c"
-#include "../fuzz/replay.h"
+#include "../../fuzz/gguf.c"
+#include "../../fuzz/replay.h"
 
 static void corpus(void)
 {
-    CHECK(replay("text") >= 20);
+    CHECK(replay("gguf") >= 20);
 }
 
 int main(void)

@@ -2,12 +2,12 @@
 // The fuzzer's finds, as a test: see fuzz/run.
 #include "check.h"
 
-#include "../fuzz/gguf.c"
-#include "../fuzz/replay.h"
+#include "../../fuzz/replay.h"
+#include "../../fuzz/sampler.c"
 
 static void corpus(void)
 {
-    CHECK(replay("gguf") >= 20);
+    CHECK(replay("sampler") >= 20);
 }
 
 int main(void)

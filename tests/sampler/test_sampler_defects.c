@@ -30,7 +30,7 @@ static double total(const float *p, size_t n)
 
 // ------------------------------------------------------------------------------------------------
 // Random numbers and the tail. Of this group, vllm-project/vllm#43150 and #51367 (noise of 24 bits
-// never reaches a tail of 262,144 tokens) is tests/test_draw.c: "the tail is reached".
+// never reaches a tail of 262,144 tokens) is tests/sampler/test_draw.c: "the tail is reached".
 
 // sgl-project/sglang#25106, pytorch/pytorch#20179: a uniform of exactly 0 or 1 gives infinite
 // noise, which wins for a token of next to no probability.
@@ -574,7 +574,7 @@ static void logprobs_of_the_tail_are_right(void)
 
 // ------------------------------------------------------------------------------------------------
 // Seeds. vllm-project/vllm#51226 (a seeded request changes with its neighbours in the batch) is
-// tests/test_sampler.c: "batches".
+// tests/sampler/test_sampler.c: "batches".
 
 // ggml-org/llama.cpp#8593, #6955, abetlen/llama-cpp-python#1809: the seed shown is not the one
 // used, is ignored, or has values that mean something else.

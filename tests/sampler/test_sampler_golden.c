@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The vectors of tests/golden/sampling: the library still gives what the files say. What is in a
-// file is described in the README beside them. tests/sampling_reference.py checks them against the
-// definitions; scripts/make-sampling-vectors writes them anew:
+// file is described in the README beside them. tests/sampler/sampling_reference.py checks them
+// against the definitions; scripts/make-sampling-vectors writes them:
 //
 //     test_sampler_golden [--write FOLDER]
 //

@@ -2,12 +2,12 @@
 // The fuzzer's finds, as a test: see fuzz/run.
 #include "check.h"
 
-#include "../fuzz/tokenizer.c"
-#include "../fuzz/replay.h"
+#include "../../fuzz/text.c"
+#include "../../fuzz/replay.h"
 
 static void corpus(void)
 {
-    CHECK(replay("tokenizer") >= 20);
+    CHECK(replay("text") >= 20);
 }
 
 int main(void)

@@ -10,7 +10,7 @@
 
 #include <tempera/gguf.h>
 
-#include "../fuzz/walk_gguf.h"
+#include "../../fuzz/walk_gguf.h"
 #include "gguf_bytes.h"
 
 // Opens the bytes and asks for all there is. They are in memory that ends where they end, so that
