@@ -58,7 +58,7 @@ static void start(void)
     atomic_store(&active, table != NULL ? table : best(UINT32_MAX));
 }
 
-const struct tempera_kernels *tempera_kernels(void)
+const struct tempera_kernels *tempera_kernels_active(void)
 {
     const struct tempera_kernels *table = atomic_load_explicit(&active, memory_order_acquire);
     if (table == NULL) {
@@ -70,7 +70,7 @@ const struct tempera_kernels *tempera_kernels(void)
 
 const struct tempera_kernels *tempera_kernels_at(size_t i)
 {
-    tempera_kernels();
+    tempera_kernels_active();
     for (size_t table = 0; table < N_TABLES; table++)
         if (can_run(tables[table]) && i-- == 0)
             return tables[table];
@@ -79,7 +79,7 @@ const struct tempera_kernels *tempera_kernels_at(size_t i)
 
 void tempera_kernels_use(const struct tempera_kernels *table)
 {
-    tempera_kernels();
+    tempera_kernels_active();
     atomic_store(&active, table);
 }
 
@@ -88,7 +88,7 @@ void tempera_kernels_use(const struct tempera_kernels *table)
 
 uint32_t tempera_cpu_detected(void)
 {
-    tempera_kernels();
+    tempera_kernels_active();
     return detected;
 }
 
@@ -102,12 +102,12 @@ uint32_t tempera_cpu_compiled(void)
 
 enum tempera_isa tempera_cpu_active(void)
 {
-    return tempera_kernels()->isa;
+    return tempera_kernels_active()->isa;
 }
 
 enum tempera_status tempera_cpu_set_mask(uint32_t mask)
 {
-    tempera_kernels(); // TEMPERA_ISA must not come after this call
+    tempera_kernels_active(); // TEMPERA_ISA must not come after this call
     const struct tempera_kernels *table = best(mask);
     if (table == NULL)
         return TEMPERA_UNSUPPORTED;

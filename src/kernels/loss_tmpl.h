@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // What a cross-entropy needs beside a softmax's sums: the targets' sums and the gradient's map.
-// Both are about target masses t = w (share q + floor), see struct tempera_mass.
+// Both are about target masses t = w (fraction q + floor): struct tempera_target_mass.
 #ifndef TEMPERA_KERNELS_LOSS_TMPL_H
 #define TEMPERA_KERNELS_LOSS_TMPL_H
 
-static inline f32x16 mass16(const struct tempera_mass *t, size_t n, size_t i)
+static inline f32x16 mass16(const struct tempera_target_mass *t, size_t n, size_t i)
 {
     f32x16 mass = v_set(t->floor);
     if (t->probs != NULL)
-        mass = v_fma(load_lanes(t->probs, n, i, 0), v_set(t->share), mass);
+        mass = v_fma(load_lanes(t->probs, n, i, 0), v_set(t->fraction), mass);
     if (t->weights != NULL)
         mass = v_mul(load_lanes(t->weights, n, i, 0), mass);
     return mass;
@@ -38,8 +38,8 @@ static void distance_sum(const float *weights, const float *s, size_t n, float m
 
 // Products of floats are exact in double, so both sums have the error of double additions. A score
 // without mass counts 0, even one of -inf.
-static void target_sums(const struct tempera_mass *t, const float *s, size_t n, double mass[16],
-                        double scores[16])
+static void target_sums(const struct tempera_target_mass *t, const float *s, size_t n,
+                        double mass[16], double scores[16])
 {
     f64x16 mass_sum = v_load64(mass), score_sum = v_load64(scores);
     f32x16 zero = v_set(0);
@@ -59,7 +59,7 @@ static void target_sums(const struct tempera_mass *t, const float *s, size_t n, 
 // whose e isn't quite 0.
 static inline f32x16 least_ordinary(const struct tempera_loss_map *map)
 {
-    return v_max(least_plain(map->high), v_set(2 * map->nothing));
+    return v_max(least_plain(map->high), v_set(2 * map->e_masked));
 }
 
 // The product is rounded by itself. With b = 0 the bits are those of `scale`, but that a masked
@@ -67,7 +67,7 @@ static inline f32x16 least_ordinary(const struct tempera_loss_map *map)
 static inline f32x16 gradient_small16(const struct tempera_loss_map *map, f32x16 e, f32x16 b)
 {
     f32x16 product = scale_mixed16(e, map->high, map->low, least_plain(map->high));
-    return v_sub(v_select(v_less(v_set(map->nothing), e), product, v_set(0)), b);
+    return v_sub(v_select(v_less(v_set(map->e_masked), e), product, v_set(0)), b);
 }
 
 // The softcap's slope 1 - (s / c)^2; exactly 0 at the cap.
@@ -111,8 +111,8 @@ static inline void any_map(const struct tempera_loss_map *map, const float *e, c
     }
 }
 
-static void loss_map(const struct tempera_loss_map *map, const float *e, const float *s, size_t n,
-                     float *out)
+static void loss_gradient(const struct tempera_loss_map *map, const float *e, const float *s,
+                          size_t n, float *out)
 {
     if (map->target.probs == NULL && map->target.weights == NULL && map->softcap == 0)
         even_map(map, e, n, out);

@@ -225,8 +225,8 @@ static float max_piece(const float *z, size_t n, bool *has_nan)
     return max_of(z, n, has_nan);
 }
 
-static void exp_sum_ahead(const float *z, size_t n, const struct tempera_exponent *x, float *e,
-                          const void *next, size_t nbytes, double lanes[16])
+static void exp_sum_prefetch(const float *z, size_t n, const struct tempera_exponent *x, float *e,
+                             const void *next, size_t nbytes, double lanes[16])
 {
     const struct upcoming upcoming = {next, nbytes};
     v_store64(lanes, exp_sum_of(z, n, x, e, v_load64(lanes), upcoming));

@@ -125,7 +125,8 @@ static void multiply_panel(void *context, size_t index)
                    smaller(panels->columns, p->N - column));
 }
 
-void tempera_matmul(const struct tempera_matmul *product, const struct tempera_executor *executor)
+void tempera_matmul_parallel(const struct tempera_matmul *product,
+                             const struct tempera_executor *executor)
 {
     if (product->K == 0 || product->M == 0 || product->N == 0) {
         clear(product);

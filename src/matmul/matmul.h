@@ -17,7 +17,8 @@
 enum tempera_status tempera_matmul_start(void);
 
 // Runs the panels on the executor (NULL: here). Sizes of 0 are fine: K = 0 gives 0.
-void tempera_matmul(const struct tempera_matmul *product, const struct tempera_executor *executor);
+void tempera_matmul_parallel(const struct tempera_matmul *product,
+                             const struct tempera_executor *executor);
 
 // The whole product in this thread, as one piece: for small ones inside a task.
 void tempera_matmul_serial(const struct tempera_matmul *product);

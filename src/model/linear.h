@@ -21,7 +21,7 @@ static inline void tempera_linear(const float *x, const float *W, size_t N, size
                                      .c = y,
                                      .c_stride = O,
                                      .accumulate = accumulate};
-    tempera_matmul(&product, executor);
+    tempera_matmul_parallel(&product, executor);
 }
 
 // d_x = d_y W, plus d_x when accumulate
@@ -39,7 +39,7 @@ static inline void tempera_linear_backward_input(const float *d_y, const float *
                                      .c = d_x,
                                      .c_stride = I,
                                      .accumulate = accumulate};
-    tempera_matmul(&product, executor);
+    tempera_matmul_parallel(&product, executor);
 }
 
 // d_W += d_y^T x
@@ -58,7 +58,7 @@ static inline void tempera_linear_backward_weight(const float *d_y, const float 
                                      .c = d_W,
                                      .c_stride = I,
                                      .accumulate = true};
-    tempera_matmul(&product, executor);
+    tempera_matmul_parallel(&product, executor);
 }
 
 #endif

@@ -73,7 +73,7 @@ enum tempera_status tempera_model_matmul(void *self, const struct tempera_matmul
     if (status != TEMPERA_OK)
         return status;
     struct tempera_fpenv env = tempera_fpenv_enter();
-    tempera_matmul(product, executor);
+    tempera_matmul_parallel(product, executor);
     tempera_fpenv_leave(env);
     return TEMPERA_OK;
 }

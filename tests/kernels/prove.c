@@ -62,7 +62,7 @@ static size_t count_falls(const float *e, size_t n, float *before)
 static void the_polynomial_never_falls(void)
 {
     static float x[BLOCK], e[BLOCK];
-    const struct tempera_kernels *k = tempera_kernels();
+    const struct tempera_kernels *k = tempera_kernels_active();
     int64_t end = place_of(0.5f);
     size_t n_floats = 0, falls = 0;
     float before = 0;
@@ -71,7 +71,7 @@ static void the_polynomial_never_falls(void)
         double unused[16] = {0};
         for (; n < BLOCK && at < end; n++, at++)
             x[n] = float_at(at);
-        k->exp_sum(x, n, &bare, e, unused);
+        k->pieces.exp_sum(x, n, &bare, e, unused);
         falls += count_falls(e, n, &before);
         n_floats += n;
     }
@@ -104,7 +104,7 @@ static void the_borders_never_fall(void)
 static void the_error_of_exp(void)
 {
     static float x[BLOCK], e[BLOCK];
-    const struct tempera_kernels *k = tempera_kernels();
+    const struct tempera_kernels *k = tempera_kernels_active();
     const int64_t stride = proves_all ? 1 : 509;
     int64_t end = place_of(0.5f);
     double worst = 0;
@@ -114,7 +114,7 @@ static void the_error_of_exp(void)
         double unused[16] = {0};
         for (; n < BLOCK && at < end; n++, at += stride)
             x[n] = float_at(at);
-        k->exp_sum(x, n, &bare, e, unused);
+        k->pieces.exp_sum(x, n, &bare, e, unused);
         for (size_t i = 0; i < n; i++) {
             double exact = exp2((double)x[i]) * 0x1p51, ulp = exact < 0x1p51 ? 0x1p27 : 0x1p28;
             double off = fabs((double)e[i] - exact) / ulp;
@@ -164,26 +164,26 @@ static size_t falls_of_row(const struct tempera_kernels *k, float m, float T, in
     double unused[16] = {0};
     float high, low, before = 0;
     CHECK(params.fits_f32);
-    tempera_split_inverse(1, 3 * k->exp_one(m, &exponent), &high, &low);
+    tempera_split_inverse(1, 3 * k->pieces.exp_one(m, &exponent), &high, &low);
     size_t falls = 0;
     int64_t end = place_of(m);
     for (int64_t at = place_of(-INFINITY); at <= end;) {
         size_t n = 0;
         for (; n < BLOCK && at <= end; n++, at += stride)
             x[n] = float_at(at);
-        k->exp_sum(x, n, &exponent, p, unused);
-        k->scale(p, n, high, low, p);
+        k->pieces.exp_sum(x, n, &exponent, p, unused);
+        k->pieces.scale(p, n, high, low, p);
         falls += count_falls(p, n, &before);
         *n_floats += n;
     }
-    k->exp_sum(&m, 1, &exponent, p, unused);
-    k->scale(p, 1, high, low, p);
+    k->pieces.exp_sum(&m, 1, &exponent, p, unused);
+    k->pieces.scale(p, 1, high, low, p);
     return falls + count_falls(p, 1, &before);
 }
 
 static void rows_never_fall(void)
 {
-    const struct tempera_kernels *table, *best = tempera_kernels();
+    const struct tempera_kernels *table, *best = tempera_kernels_active();
     size_t n_pairs = sizeof pairs / sizeof *pairs;
     for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++) {
         size_t n_floats = 0, falls = 0;
@@ -201,14 +201,14 @@ static void rows_never_fall(void)
 static void equal_scores(void)
 {
     static float z[4096];
-    const struct tempera_kernels *k = tempera_kernels();
+    const struct tempera_kernels *k = tempera_kernels_active();
     struct tempera_temperature_params params = tempera_temperature_params_of(1);
     for (size_t n = 1; n <= 4096; n++) {
         float score = (float)check_random_between(-600, 600);
         for (size_t i = 0; i < n; i++)
             z[i] = score;
         struct tempera_rows rows = {z, z, n, n, 1, n, false};
-        CHECK_EQ_SIZE(k->softmax_rows(&rows, &params), 1);
+        CHECK_EQ_SIZE(k->rows.softmax(&rows, &params), 1);
         CHECK(z[0] == 1 / (float)n && z[n - 1] == z[0]);
     }
 }

@@ -78,7 +78,7 @@ static void shapes(void)
         if (round % 3 == 0)
             tempera_matmul_serial(&p);
         else
-            tempera_matmul(&p, NULL);
+            tempera_matmul_parallel(&p, NULL);
         check_product(&p, bound_of(&p));
     }
 }
@@ -87,7 +87,7 @@ static void one_row(void)
 {
     for (unsigned flags = 0; flags < 8; flags += 2) {
         struct tempera_matmul p = make(1, 1000, 300, flags);
-        tempera_matmul(&p, NULL);
+        tempera_matmul_parallel(&p, NULL);
         check_product(&p, bound_of(&p));
     }
 }
@@ -96,7 +96,7 @@ static void empty(void)
 {
     struct tempera_matmul p = make(3, 5, 4, 0);
     p.K = 0;
-    tempera_matmul(&p, NULL);
+    tempera_matmul_parallel(&p, NULL);
     for (size_t m = 0; m < 3; m++)
         for (size_t n = 0; n < p.c_stride; n++)
             CHECK(c[m * p.c_stride + n] == (n < 5 ? 0 : before[m * p.c_stride + n]));
@@ -106,7 +106,7 @@ static void empty(void)
     CHECK_MEM(c, before, 3 * p.c_stride * sizeof *c);
     p.M = 0;
     p.K = 4;
-    tempera_matmul(&p, NULL);
+    tempera_matmul_parallel(&p, NULL);
     CHECK_MEM(c, before, 3 * p.c_stride * sizeof *c);
 }
 
@@ -118,14 +118,14 @@ static void any_executor(void)
     for (size_t s = 0; s < 6; s++) {
         struct tempera_matmul p = make(shapes[s][0], shapes[s][1], shapes[s][2], s == 2 ? 1 : 2);
         size_t n = p.M * p.c_stride;
-        tempera_matmul(&p, NULL);
+        tempera_matmul_parallel(&p, NULL);
         memcpy(first, c, n * sizeof *c);
         check_product(&p, bound_of(&p));
         for (size_t threads = 1; threads <= 7; threads += threads < 3 ? 1 : 4) {
             struct tempera_thread_pool *pool = NULL;
             CHECK_STATUS(tempera_thread_pool_open(&pool, threads), TEMPERA_OK);
             memcpy(c, before, n * sizeof *c);
-            tempera_matmul(&p, tempera_thread_pool_executor(pool));
+            tempera_matmul_parallel(&p, tempera_thread_pool_executor(pool));
             CHECK_MEM(c, first, n * sizeof *c);
             tempera_thread_pool_close(&pool);
         }
@@ -167,7 +167,7 @@ static void thin_on(uint32_t isa)
             check_product(&p, 0);
             memcpy(first, c, n * sizeof *c);
             memcpy(c, before, n * sizeof *c);
-            tempera_matmul(&p, tempera_thread_pool_executor(pool));
+            tempera_matmul_parallel(&p, tempera_thread_pool_executor(pool));
             CHECK_MEM(c, first, n * sizeof *c);
         }
     tempera_thread_pool_close(&pool);
@@ -237,7 +237,7 @@ static double gflops(const struct tempera_matmul *p, const struct tempera_execut
     double best = 0;
     for (int run = 0; run < 15; run++) {
         double start = seconds_now();
-        tempera_matmul(p, executor);
+        tempera_matmul_parallel(p, executor);
         double rate = 2e-9 * (double)(p->M * p->N * p->K) / (seconds_now() - start);
         best = rate > best ? rate : best;
     }

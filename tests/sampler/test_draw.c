@@ -192,7 +192,7 @@ static void bits_of_many(void)
                 ids[i] = (int32_t)(i % 3 == 0 ? INT32_MAX - i : i * 7919);
             bits[n] = 42;
             struct tempera_philox_input in = tempera_draw_input(seed, 7, step, TEMPERA_DRAW_NOISE);
-            table->random_bits(in.key, in.counter, ids, n, bits);
+            table->sampler.random_bits(in.key, in.counter, ids, n, bits);
             for (size_t i = 0; i < n; i++) {
                 uint32_t draw = TEMPERA_DRAW_NOISE + (uint32_t)ids[i];
                 CHECK_EQ_U64(bits[i], (uint64_t)tempera_draw_bits(seed, 7, step, draw));

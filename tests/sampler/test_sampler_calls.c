@@ -99,7 +99,7 @@ static void ask(struct answers *a)
 
 static void every_instruction_set(void)
 {
-    const struct tempera_kernels *before = tempera_kernels(), *table;
+    const struct tempera_kernels *before = tempera_kernels_active(), *table;
     fill();
     ask(&usual);
     CHECK(usual.n_drawn == N_DRAWS && usual.n_found == WIDTH && usual.n_tokens >= 1);

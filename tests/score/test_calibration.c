@@ -315,7 +315,7 @@ static void fit_bits(void)
         CHECK_MEM(&fit.temperature, &usual.temperature, sizeof fit.temperature);
         CHECK_MEM(&fit.loss, &usual.loss, sizeof fit.loss);
     }
-    const struct tempera_kernels *before = tempera_kernels(), *table;
+    const struct tempera_kernels *before = tempera_kernels_active(), *table;
     for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++) {
         tempera_kernels_use(table);
         tempera_fit_temperature(&logits, y, NULL, &fit, NULL);
@@ -491,7 +491,7 @@ static void solve_bits(void)
     fill(ROWS, COLS, 3, 1);
     struct tempera_matrix logits = tempera_matrix_f32(z, ROWS, COLS);
     tempera_solve_temperature(&logits, TEMPERA_GOAL_ENTROPY, 2, usual, NULL, NULL, NULL);
-    const struct tempera_kernels *before = tempera_kernels(), *table;
+    const struct tempera_kernels *before = tempera_kernels_active(), *table;
     for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++) {
         tempera_kernels_use(table);
         tempera_solve_temperature(&logits, TEMPERA_GOAL_ENTROPY, 2, T, NULL, NULL, NULL);

@@ -453,7 +453,7 @@ static void same_bits(void)
         CHECK_EQ_U64(hash_all(MOST_ROWS, COLS, 2, tempera_thread_pool_executor(pool)), usual);
         tempera_thread_pool_close(&pool);
     }
-    const struct tempera_kernels *before = tempera_kernels(), *table;
+    const struct tempera_kernels *before = tempera_kernels_active(), *table;
     for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++) {
         tempera_kernels_use(table);
         bool same = hash_all(MOST_ROWS, COLS, 2, NULL) == usual;

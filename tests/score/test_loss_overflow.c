@@ -66,7 +66,7 @@ static void check_answer(const struct answer *a, const struct answer *first)
             good &= CHECK(is_canonical(a->d[i]) && (a->d[i] != a->d[i]) == is_nan);
     }
     if (!good)
-        printf("# %s, %zu columns\n", tempera_kernels()->name, cols);
+        printf("# %s, %zu columns\n", tempera_kernels_active()->name, cols);
 }
 
 // The call, on every table that this machine has.

@@ -334,7 +334,7 @@ static void same_bits(void)
         CHECK_MEM(g, whole, sizeof kept);
         CHECK_MEM(&cut.loss, &usual.loss, sizeof cut.loss);
     }
-    const struct tempera_kernels *before = tempera_kernels(), *table;
+    const struct tempera_kernels *before = tempera_kernels_active(), *table;
     for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++) {
         tempera_kernels_use(table);
         compute(&cut, ROWS, COLS, 1.3f, g, NULL);

@@ -498,10 +498,10 @@ static void check_long_half(map_function *map, enum tempera_dtype dtype, float T
 {
     static float z[LONG], wide[LONG];
     static uint16_t in_place[LONG], given[LONG], apart[LONG], expected[LONG];
-    const struct tempera_kernels *k = tempera_kernels();
+    const struct tempera_kernels *k = tempera_kernels_active();
     fill_random(z, LONG);
     z[LONG - 1] = special != 0 ? special : z[0];
-    k->narrow(z, LONG, dtype, given);
+    k->convert.narrow(z, LONG, dtype, given);
     memcpy(in_place, given, sizeof given);
     struct tempera_softmax_options options = tempera_softmax_options_default();
     options.temperature = T;
@@ -510,7 +510,7 @@ static void check_long_half(map_function *map, enum tempera_dtype dtype, float T
     const struct tempera_matrix same = {in_place, dtype, 1, LONG, LONG};
     const struct tempera_matrix floats = tempera_matrix_f32(wide, 1, LONG);
     CHECK_STATUS(map(&in, &options, &floats, NULL, NULL), TEMPERA_OK);
-    k->narrow(wide, LONG, dtype, expected);
+    k->convert.narrow(wide, LONG, dtype, expected);
     CHECK_STATUS(map(&in, &options, &out, NULL, NULL), TEMPERA_OK);
     CHECK_STATUS(map(&same, &options, &same, NULL, NULL), TEMPERA_OK);
     CHECK_MEM(apart, expected, sizeof apart);
@@ -543,14 +543,14 @@ static void check_halves(map_function *map, enum tempera_dtype dtype, size_t n, 
     enum { ROWS = 5, MOST = ROWS * (40000 + 3) + 1, ZERO = 1, BAD = 3 };
     static float wide[MOST];
     static uint16_t given[MOST], in_place[MOST], apart[MOST], expected[MOST];
-    const struct tempera_kernels *k = tempera_kernels();
+    const struct tempera_kernels *k = tempera_kernels_active();
     size_t stride = n + 3;
     enum tempera_status status[ROWS];
     fill_random(wide, MOST);
     for (size_t i = 0; i < n; i++)
         wide[offset + ZERO * stride + i] = i == 0 ? -0.0f : -INFINITY;
     wide[offset + BAD * stride + n / 2] = NAN;
-    k->narrow(wide, MOST, dtype, given);
+    k->convert.narrow(wide, MOST, dtype, given);
     given[offset + BAD * stride + n / 2] ^= (uint16_t)(offset << 15); // a NaN of either sign
     memcpy(in_place, given, sizeof given);
     memcpy(apart, given, sizeof given);
@@ -561,7 +561,7 @@ static void check_halves(map_function *map, enum tempera_dtype dtype, size_t n, 
     const struct tempera_matrix floats = {wide, TEMPERA_F32, ROWS, n, n};
     CHECK_STATUS(map(&in, NULL, &floats, NULL, NULL), TEMPERA_NAN_INPUT);
     for (size_t r = 0; r < ROWS; r++)
-        k->narrow(wide + r * n, n, dtype, expected + offset + r * stride);
+        k->convert.narrow(wide + r * n, n, dtype, expected + offset + r * stride);
     CHECK_STATUS(map(&in, NULL, &out, status, NULL), TEMPERA_NAN_INPUT);
     for (size_t r = 0; r < ROWS; r++)
         CHECK_STATUS(status[r], r == BAD ? TEMPERA_NAN_INPUT : TEMPERA_OK);

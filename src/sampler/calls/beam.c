@@ -62,7 +62,8 @@ static void offer(struct beam_step *step, size_t parent, size_t token, double lo
 
 static enum tempera_status offer_row(struct beam_step *step, size_t r)
 {
-    struct tempera_row_source source = tempera_row_source_of(tempera_kernels(), step->logits, r);
+    struct tempera_row_source source =
+        tempera_row_source_of(tempera_kernels_active(), step->logits, r);
     if (step->masks != NULL && step->masks[r] != NULL) {
         source.how.mask = step->masks[r];
         source.is_plain = false;

@@ -233,7 +233,7 @@ __attribute__((noinline)) static void explain_row(struct explained *e,
         return;
     }
     const struct tempera_row_source *source = &chain->source;
-    source->kernels->prepare(&source->how, source->z, 0, source->n, e->raw);
+    source->kernels->convert.prepare(&source->how, source->z, 0, source->n, e->raw);
     e->raw_max = (double)chain->c.max;
     e->raw_lambda = tempera_candidates_nll_max(&chain->c);
     to->stages[0] = report_now(e);

@@ -38,7 +38,7 @@ static void guide_piece(const struct guide_job *job, const float *c, const float
 
 static enum tempera_status guide_row(const struct guide_job *job, size_t r)
 {
-    const struct tempera_kernels *kernels = tempera_kernels();
+    const struct tempera_kernels *kernels = tempera_kernels_active();
     struct tempera_temperature_params params = tempera_temperature_params_of(1);
     struct tempera_row_source sources[2] = {tempera_row_source_of(kernels, job->conditional, r),
                                             tempera_row_source_of(kernels, job->unconditional, r)};
@@ -57,7 +57,8 @@ static enum tempera_status guide_row(const struct guide_job *job, size_t r)
             tempera_row_reduction_log_softmax(&plans[i], kernels, x, n, logprobs[i]);
         }
         guide_piece(job, logprobs[0], logprobs[1], n, buffer);
-        kernels->narrow(buffer, n, job->guided->dtype, tempera_matrix_element(job->guided, r, at));
+        kernels->convert.narrow(buffer, n, job->guided->dtype,
+                                tempera_matrix_element(job->guided, r, at));
     }
     return tempera_row_reduction_status(&plans[0]);
 }

@@ -55,16 +55,16 @@ static void add_patch(struct tempera_candidates *c, size_t id, float score)
 
 void tempera_candidates_gather_from(struct tempera_candidates *c, float floor, size_t n_ties)
 {
-    const struct tempera_kernels *kernels = tempera_kernels();
+    const struct tempera_kernels *kernels = tempera_kernels_active();
     float buffer[BLOCK];
     floor = floor > -FLT_MAX ? floor : -FLT_MAX;
     size_t kept = 0, blocks = tempera_candidates_n_blocks(c);
     for (size_t b = 0; b < blocks; b++) {
         if (c->maxima[b] < floor || (c->maxima[b] == floor && kept >= n_ties))
             continue;
-        kept +=
-            kernels->gather(block_of(c, b, buffer), NULL, block_length(c, b), (int32_t)(b * BLOCK),
-                            floor, INFINITY, c->scores + kept, c->ids + kept);
+        kept += kernels->sampler.gather(block_of(c, b, buffer), NULL, block_length(c, b),
+                                        (int32_t)(b * BLOCK), floor, INFINITY, c->scores + kept,
+                                        c->ids + kept);
     }
     c->whole = NULL;
     c->n_patches = 0;
@@ -134,7 +134,7 @@ static enum tempera_status begin_with_special(struct tempera_candidates *c, cons
                                               size_t n)
 {
     bool has_nan = false;
-    c->max = n == 0 ? -INFINITY : tempera_kernels()->max(z, n, &has_nan);
+    c->max = n == 0 ? -INFINITY : tempera_kernels_active()->pieces.max(z, n, &has_nan);
     if (has_nan)
         return TEMPERA_NAN_INPUT;
     if (c->max == -INFINITY)
@@ -155,7 +155,7 @@ static enum tempera_status begin_whole(struct tempera_candidates *c, const float
     c->whole = z;
     c->n_whole = c->n = n;
     if (n > 0)
-        c->max = tempera_kernels()->block_maxima(z, n, c->maxima, &is_finite);
+        c->max = tempera_kernels_active()->sampler.block_maxima(z, n, c->maxima, &is_finite);
     return is_finite ? TEMPERA_OK : begin_with_special(c, z, n);
 }
 
@@ -165,7 +165,8 @@ static enum tempera_status begin_gathered(struct tempera_candidates *c, const fl
     bool is_finite = false;
     c->n = take_masked(c, z, mask, n);
     if (c->n > 0)
-        c->max = tempera_kernels()->block_maxima(c->scores, c->n, c->maxima, &is_finite);
+        c->max =
+            tempera_kernels_active()->sampler.block_maxima(c->scores, c->n, c->maxima, &is_finite);
     return is_finite ? TEMPERA_OK : begin_with_special(c, c->scores, c->n);
 }
 
@@ -180,7 +181,7 @@ enum tempera_status tempera_candidates_begin(struct tempera_candidates *c, const
     if (count_allowed(mask, n) < n / 8)
         return begin_gathered(c, z, mask, n);
     const struct tempera_prepare how = {.dtype = TEMPERA_F32, .mask = mask, .scale = 1};
-    tempera_kernels()->prepare(&how, z, 0, n, c->own);
+    tempera_kernels_active()->convert.prepare(&how, z, 0, n, c->own);
     return begin_whole(c, c->own, n);
 }
 
@@ -249,21 +250,24 @@ void tempera_candidates_change(struct tempera_candidates *c, size_t place, float
         float buffer[BLOCK];
         bool has_nan;
         size_t block = place / BLOCK;
-        *max = tempera_kernels()->max(block_of(c, block, buffer), block_length(c, block), &has_nan);
+        *max = tempera_kernels_active()->pieces.max(block_of(c, block, buffer),
+                                                    block_length(c, block), &has_nan);
     }
 }
 
 void tempera_candidates_find_max(struct tempera_candidates *c)
 {
     bool has_nan;
-    c->max = c->n == 0 ? -INFINITY : tempera_kernels()->max(c->scores, c->n, &has_nan);
+    c->max =
+        c->n == 0 ? -INFINITY : tempera_kernels_active()->pieces.max(c->scores, c->n, &has_nan);
 }
 
 void tempera_candidates_refresh(struct tempera_candidates *c)
 {
     bool has_nan;
     if (c->whole != NULL) {
-        c->max = tempera_kernels()->max(c->maxima, tempera_candidates_n_blocks(c), &has_nan);
+        c->max = tempera_kernels_active()->pieces.max(c->maxima, tempera_candidates_n_blocks(c),
+                                                      &has_nan);
         return;
     }
     tempera_candidates_keep_from(c, -FLT_MAX);
@@ -294,9 +298,9 @@ static bool all_reach(const struct tempera_candidates *c, float floor)
         if (c->maxima[b] < floor)
             return false;
     for (size_t i = 0; i < c->n_whole; i += PIECE)
-        if (tempera_kernels()->gather(c->whole + i, NULL,
-                                      c->n_whole - i < PIECE ? c->n_whole - i : PIECE, 0, -FLT_MAX,
-                                      tempera_score_before(floor), below, NULL) > 0)
+        if (tempera_kernels_active()->sampler.gather(
+                c->whole + i, NULL, c->n_whole - i < PIECE ? c->n_whole - i : PIECE, 0, -FLT_MAX,
+                tempera_score_before(floor), below, NULL) > 0)
             return false;
     return true;
 }
@@ -329,24 +333,26 @@ size_t tempera_candidates_place_behind(const struct tempera_candidates *c, float
 // done one by one.
 void tempera_candidates_keep_ties(struct tempera_candidates *c, float score, size_t n_ties)
 {
-    const struct tempera_kernels *kernels = tempera_kernels();
+    const struct tempera_kernels *kernels = tempera_kernels_active();
     const struct tempera_candidates all = *c;
     size_t cut = tempera_candidates_place_behind(c, score, n_ties), i = cut / 16 * 16;
     size_t end = all.n - i < 16 ? all.n : i + 16;
-    size_t kept = kernels->gather(all.scores, all.ids, i, 0, score, INFINITY, all.scores, all.ids);
+    size_t kept =
+        kernels->sampler.gather(all.scores, all.ids, i, 0, score, INFINITY, all.scores, all.ids);
     for (; i < end; i++) {
         float s = all.scores[i];
         tempera_candidates_move(all, i, kept);
         kept += s > score || (s == score && i < cut);
     }
-    c->n = kept + kernels->gather(all.scores + end, all.ids + end, all.n - end, 0,
-                                  tempera_score_after(score), INFINITY, all.scores + kept,
-                                  all.ids + kept);
+    c->n = kept + kernels->sampler.gather(all.scores + end, all.ids + end, all.n - end, 0,
+                                          tempera_score_after(score), INFINITY, all.scores + kept,
+                                          all.ids + kept);
 }
 
 void tempera_candidates_keep_within(struct tempera_candidates *c, float low, float high)
 {
-    c->n = tempera_kernels()->gather(c->scores, c->ids, c->n, 0, low, high, c->scores, c->ids);
+    c->n = tempera_kernels_active()->sampler.gather(c->scores, c->ids, c->n, 0, low, high,
+                                                    c->scores, c->ids);
 }
 
 void tempera_candidates_equalize(struct tempera_candidates *c)

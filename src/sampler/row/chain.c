@@ -44,7 +44,7 @@ static struct tempera_candidates candidates_in(char *scratch, size_t cols)
 static struct tempera_row_source source_of(const struct tempera_matrix *logits, size_t r,
                                            const struct tempera_sample_row *row)
 {
-    struct tempera_row_source source = tempera_row_source_of(tempera_kernels(), logits, r);
+    struct tempera_row_source source = tempera_row_source_of(tempera_kernels_active(), logits, r);
     source.how.mask = row->mask;
     source.is_plain &= row->mask == NULL;
     if (row->mask != NULL && row->mask_nbits < source.n)
@@ -70,7 +70,7 @@ enum tempera_status tempera_chain_begin(struct tempera_chain *chain,
     c->step = row->state == NULL ? 0 : row->state->step;
     if (logits->dtype == TEMPERA_F32)
         return tempera_candidates_begin(c, source->z, row->mask, source->n);
-    source->kernels->prepare(&source->how, source->z, 0, source->n, c->own);
+    source->kernels->convert.prepare(&source->how, source->z, 0, source->n, c->own);
     return tempera_candidates_begin(c, c->own, NULL, source->n);
 }
 

@@ -61,7 +61,7 @@ void tempera_gumbel_top_n(struct tempera_candidates *c, struct tempera_top_n *be
     double most = time_to_beat(best);
     for (size_t first = 0; first < c->n; first += BATCH) {
         size_t n = c->n - first < BATCH ? c->n - first : BATCH;
-        tempera_kernels()->random_bits(in.key, in.counter, c->ids + first, n, r);
+        tempera_kernels_active()->sampler.random_bits(in.key, in.counter, c->ids + first, n, r);
         for (size_t i = 0; i < n; i++) {
             double w = (double)(int64_t)c->masses[first + i];
             if (w == 0 || least_noise(r[i]) > most * w)

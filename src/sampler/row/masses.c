@@ -21,7 +21,7 @@ struct tempera_scale tempera_scale_of(const struct tempera_candidates *c)
 void tempera_scale_masses(const struct tempera_scale *scale, const float *z, size_t n, uint64_t *w)
 {
     if (scale->fits_f32)
-        tempera_kernels()->masses(z, n, &scale->exponent, w);
+        tempera_kernels_active()->sampler.masses(z, n, &scale->exponent, w);
     else
         tempera_f64_masses(z, n, scale->max, scale->T, w);
 }
@@ -48,7 +48,7 @@ tempera_u128 tempera_masses_total(const uint64_t *masses, size_t n)
 uint64_t tempera_scale_sum(const struct tempera_scale *scale, const float *z, size_t n)
 {
     if (scale->fits_f32)
-        return tempera_kernels()->mass_sum(z, n, &scale->exponent);
+        return tempera_kernels_active()->sampler.mass_sum(z, n, &scale->exponent);
     uint64_t w[SUM];
     tempera_f64_masses(z, n, scale->max, scale->T, w);
     return sum_of(w, n);
@@ -111,8 +111,8 @@ struct tempera_gap_sums tempera_scale_gaps(const struct tempera_scale *scale, co
         size_t length = n - i < SUM ? n - i : SUM;
         uint64_t sums[2];
         if (scale->fits_f32)
-            tempera_kernels()->mass_gaps(z + i, length, &scale->exponent, scale->max,
-                                         (float)(1 / scale->T), sums);
+            tempera_kernels_active()->sampler.mass_gaps(z + i, length, &scale->exponent, scale->max,
+                                                        (float)(1 / scale->T), sums);
         else
             wide_depths(scale, z + i, length, sums);
         all.W += sums[0];
@@ -147,8 +147,9 @@ double tempera_candidates_squares(struct tempera_candidates *c)
     tempera_u128 Q = 0;
     for (size_t i = 0; i < s.n; i += SUM) {
         size_t n = s.n - i < SUM ? s.n - i : SUM;
-        Q += scale.fits_f32 ? tempera_kernels()->mass_squares(s.z + i, n, &scale.exponent)
-                            : wide_squares(&scale, s.z + i, n);
+        Q += scale.fits_f32
+                 ? tempera_kernels_active()->sampler.mass_squares(s.z + i, n, &scale.exponent)
+                 : wide_squares(&scale, s.z + i, n);
     }
     return ((double)Q * 0x1p52) / ((double)total_of(s, &scale) * (double)scale.largest);
 }

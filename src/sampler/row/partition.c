@@ -113,8 +113,8 @@ tempera_u128 tempera_weight_of(const struct tempera_ranking *ranking, const floa
 static size_t take_inside(const struct tempera_partition *part, struct tempera_interval interval,
                           float *out)
 {
-    return tempera_kernels()->gather(part->scores, NULL, part->n, 0, interval.low, interval.high,
-                                     out, NULL);
+    return tempera_kernels_active()->sampler.gather(part->scores, NULL, part->n, 0, interval.low,
+                                                    interval.high, out, NULL);
 }
 
 static size_t take_outside(const struct tempera_partition *part, struct tempera_interval interval,

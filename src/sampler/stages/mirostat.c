@@ -38,8 +38,8 @@ static double zipf_exponent(struct tempera_candidates *c, size_t j)
     const struct tempera_ranking by_score = {.counts = true};
     float *scratch = (float *)(void *)c->masses;
     float last = tempera_find_end(&by_score, c->scores, c->n, j, scratch).scores[0];
-    size_t n_above = tempera_kernels()->gather(c->scores, NULL, c->n, 0, tempera_score_after(last),
-                                               INFINITY, c->own, NULL);
+    size_t n_above = tempera_kernels_active()->sampler.gather(
+        c->scores, NULL, c->n, 0, tempera_score_after(last), INFINITY, c->own, NULL);
     const float *sorted = tempera_sorted_scores(c->own, n_above, scratch);
     double products = 0, squares = 0, x = 0;
     for (size_t i = 0; i < j; i++) {

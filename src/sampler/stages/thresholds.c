@@ -105,7 +105,7 @@ static double variance(struct tempera_candidates *c)
     double sums[16] = {0}, squares[16] = {0};
     if (c->whole != NULL) {
         struct tempera_scores scores = tempera_candidates_scores(c);
-        tempera_kernels()->deviation(scores.z, scores.n, c->max, sums, squares);
+        tempera_kernels_active()->sampler.deviation(scores.z, scores.n, c->max, sums, squares);
     }
     for (size_t i = 0; c->whole == NULL && i < c->n; i++) {
         double d = (double)c->max - (double)c->scores[i];

@@ -58,7 +58,7 @@ static size_t ties_within(struct part above, struct part one, size_t n_ties,
 
 static size_t take(const float *scores, size_t n, float floor, float ceiling, float *out)
 {
-    return tempera_kernels()->gather(scores, NULL, n, 0, floor, ceiling, out, NULL);
+    return tempera_kernels_active()->sampler.gather(scores, NULL, n, 0, floor, ceiling, out, NULL);
 }
 
 // Keeps the longest prefix within the budget, which all candidates exceed. What lies from `low` on

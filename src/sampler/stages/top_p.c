@@ -59,8 +59,9 @@ static tempera_u128 weigh_and_gather(struct tempera_candidates *c,
     c->n = 0;
     for (size_t i = 0; i < scores.n; i += SUM) {
         size_t n = scores.n - i < SUM ? scores.n - i : SUM, n_kept;
-        W += tempera_kernels()->mass_sum_gather(scores.z + i, n, &scale->exponent, (int32_t)i,
-                                                floor, c->scores + c->n, c->ids + c->n, &n_kept);
+        W += tempera_kernels_active()->sampler.mass_sum_gather(scores.z + i, n, &scale->exponent,
+                                                               (int32_t)i, floor, c->scores + c->n,
+                                                               c->ids + c->n, &n_kept);
         c->n += n_kept;
     }
     c->whole = NULL;

@@ -42,7 +42,8 @@ static float score_at(const struct sums_job *job, size_t r, size_t column)
 {
     const struct tempera_prepare how = {.dtype = job->logits->dtype, .scale = 1};
     float score;
-    job->kernels->prepare(&how, tempera_matrix_element(job->logits, r, column), 0, 1, &score);
+    job->kernels->convert.prepare(&how, tempera_matrix_element(job->logits, r, column), 0, 1,
+                                  &score);
     return score;
 }
 
@@ -174,7 +175,7 @@ add_sums(const struct tempera_matrix *logits, const int32_t *classes, int32_t ig
          struct tempera_temperature_sums *sums, size_t n_sums,
          const struct tempera_executor *executor)
 {
-    struct sums_job job = {.kernels = tempera_kernels(),
+    struct sums_job job = {.kernels = tempera_kernels_active(),
                            .logits = logits,
                            .classes = classes,
                            .ignore_index = ignore_index,

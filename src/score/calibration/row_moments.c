@@ -28,14 +28,14 @@ static void add_piece(const struct tempera_kernels *kernels, const float *z, siz
     if (sums->is_wide)
         add_wide(z, n, (double)max, params->T, sums->lanes);
     else
-        kernels->moments(z, n, &sums->exponent, max, (float)-params->underflow_distance,
-                         sums->lanes);
+        kernels->pieces.moments(z, n, &sums->exponent, max, (float)-params->underflow_distance,
+                                sums->lanes);
 }
 
 static struct tempera_score_moments finish(const struct tempera_kernels *kernels, float max,
                                            struct sums *sums)
 {
-    double e_max = sums->is_wide ? 1 : kernels->exp_one(max, &sums->exponent);
+    double e_max = sums->is_wide ? 1 : kernels->pieces.exp_one(max, &sums->exponent);
     double S = tempera_sum_lanes(sums->lanes[0]);
     double mean = tempera_sum_lanes(sums->lanes[1]) / S;
     double variance = tempera_sum_lanes(sums->lanes[2]) / S - mean * mean;

@@ -206,7 +206,7 @@ enum tempera_status tempera_solve_temperature(const struct tempera_matrix *logit
                                               enum tempera_status *row_status,
                                               const struct tempera_executor *executor)
 {
-    struct solve_job job = {.kernels = tempera_kernels(),
+    struct solve_job job = {.kernels = tempera_kernels_active(),
                             .logits = logits,
                             .temperatures = temperatures,
                             .achieved = achieved};

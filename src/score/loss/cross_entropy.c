@@ -59,7 +59,7 @@ begin(struct loss_job *job, const struct tempera_cross_entropy_options *options)
     };
     status = tempera_loss_check_vectors(&memory, &job->outputs);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
-    loss->kernels = tempera_kernels();
+    loss->kernels = tempera_kernels_active();
     loss->cols = job->logits->cols;
     loss->dtype = job->logits->dtype;
     loss->probs_dtype = job->soft != NULL ? job->soft->dtype : TEMPERA_F32;

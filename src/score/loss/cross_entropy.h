@@ -140,12 +140,12 @@ const float *tempera_loss_scores(const struct tempera_loss *loss,
                                  float *buffer);
 
 // The target masses of a piece. buffer: for soft targets of 16 bits.
-struct tempera_mass tempera_loss_mass(const struct tempera_loss *loss,
-                                      const struct tempera_loss_row *row, size_t at, size_t n,
-                                      float *buffer);
+struct tempera_target_mass tempera_loss_mass(const struct tempera_loss *loss,
+                                             const struct tempera_loss_row *row, size_t at,
+                                             size_t n, float *buffer);
 
 // b_i: element i of a piece's weights and targets under the slopes' factors.
-double tempera_loss_target_slope(const struct tempera_mass *piece,
+double tempera_loss_target_slope(const struct tempera_target_mass *piece,
                                  const struct tempera_loss_slopes *slopes, size_t i);
 
 // Whether the kernels' maps stay within f32 with a factor like this one.

@@ -31,7 +31,7 @@ static const float *logits_at(const struct tempera_loss *loss, const struct temp
     const struct tempera_prepare how = {.dtype = loss->dtype, .scale = 1};
     if (loss->dtype == TEMPERA_F32)
         return (const float *)row->logits + at;
-    loss->kernels->prepare(&how, row->logits, at, n, buffer);
+    loss->kernels->convert.prepare(&how, row->logits, at, n, buffer);
     return buffer;
 }
 
@@ -39,8 +39,8 @@ static float max_until(const struct tempera_loss *loss, const struct tempera_los
                        size_t end, bool *has_nan)
 {
     return loss->dtype == TEMPERA_F32
-               ? loss->kernels->max(row->logits, end, has_nan)
-               : loss->kernels->max_16bit(row->logits, end, loss->dtype, has_nan);
+               ? loss->kernels->pieces.max(row->logits, end, has_nan)
+               : loss->kernels->pieces_16bit.max(row->logits, end, loss->dtype, has_nan);
 }
 
 // Of equal logits the first is the argmax.
@@ -82,7 +82,7 @@ static struct ordinary begin_ordinary(const struct tempera_loss *loss,
     o.row.exponent = tempera_exponent_of(max, &loss->params);
     if (row->probs == NULL)
         s[1] = *tempera_loss_scores(loss, row, max, row->y, 1, &s[1]);
-    loss->kernels->exp_sum(s, 2, &o.row.exponent, e, unused);
+    loss->kernels->pieces.exp_sum(s, 2, &o.row.exponent, e, unused);
     o.s_y = s[1];
     o.row.e_max = (double)e[0];
     o.e_y = e[1];
@@ -108,28 +108,29 @@ static void sweep_piece(const struct tempera_loss *loss, const struct tempera_lo
     float score_buffer[PIECE], probs_buffer[PIECE];
     float *held = o->held == NOTHING ? NULL : (float *)row->d_logits + at;
     if (held == NULL && is_half(loss, row)) {
-        k->exp_sum_16bit((const uint16_t *)row->logits + at, n, loss->dtype, &o->row.exponent,
-                         score_buffer, lanes->sum);
+        k->pieces_16bit.exp_sum((const uint16_t *)row->logits + at, n, loss->dtype,
+                                &o->row.exponent, score_buffer, lanes->sum);
         return;
     }
     const float *s =
         tempera_loss_scores(loss, row, o->row.max, at, n, o->held == SCORES ? held : score_buffer);
     if (row->probs != NULL) {
-        struct tempera_mass mass = tempera_loss_mass(loss, row, at, n, probs_buffer);
-        k->target_sums(&mass, s, n, lanes->mass, lanes->scores);
+        struct tempera_target_mass mass = tempera_loss_mass(loss, row, at, n, probs_buffer);
+        k->loss.target_sums(&mass, s, n, lanes->mass, lanes->scores);
     } else if (loss->options.label_smoothing != 0) {
         const float *weights = loss->options.class_weights;
-        k->distance_sum(weights != NULL ? weights + at : NULL, s, n, o->row.max, lanes->scores);
+        k->loss.distance_sum(weights != NULL ? weights + at : NULL, s, n, o->row.max,
+                             lanes->scores);
     }
     if (loss->wants_entropy)
-        k->entropy_sum(s, n, o->row.max, &loss->params, &o->row.exponent, lanes->entropy);
+        k->loss.entropy_sum(s, n, o->row.max, &loss->params, &o->row.exponent, lanes->entropy);
     float *e = o->held == EXPONENTIALS ? held : NULL;
     if (row->next != NULL && loss->cols >= LONG_ROW) {
         size_t nbytes = tempera_dtype_nbytes(loss->dtype);
         const void *next = (const char *)row->next + at * nbytes;
-        k->exp_sum_ahead(s, n, &o->row.exponent, e, next, nbytes, lanes->sum);
+        k->pieces.exp_sum_prefetch(s, n, &o->row.exponent, e, next, nbytes, lanes->sum);
     } else {
-        k->exp_sum(s, n, &o->row.exponent, e, lanes->sum);
+        k->pieces.exp_sum(s, n, &o->row.exponent, e, lanes->sum);
     }
 }
 
@@ -197,7 +198,7 @@ static bool holds_targets(const struct tempera_loss *loss, const struct tempera_
         return true;
     for (size_t at = 0; row->probs != NULL && at < loss->cols; at += PIECE) {
         size_t n = smaller(loss->cols - at, PIECE);
-        struct tempera_mass piece = tempera_loss_mass(loss, row, at, n, buffer);
+        struct tempera_target_mass piece = tempera_loss_mass(loss, row, at, n, buffer);
         float magnitude = tempera_largest_magnitude(piece.probs, n);
         largest = magnitude > largest ? magnitude : largest;
     }
@@ -219,7 +220,7 @@ static bool is_held_by_f32(const struct tempera_loss *loss, const struct tempera
 
 // A gradient in double where f32 doesn't hold it.
 static void map_in_double(const struct tempera_loss *loss, const struct ordinary *o,
-                          const struct tempera_mass *piece,
+                          const struct tempera_target_mass *piece,
                           const struct tempera_loss_slopes *slopes, float nothing, const float *e,
                           const float *s, size_t n, float *out)
 {
@@ -242,15 +243,15 @@ static void map_piece(const struct tempera_loss *loss, const struct tempera_loss
     if (o->held == NOTHING)
         s = tempera_loss_scores(loss, row, o->row.max, at, n, s_buffer);
     if (o->held != EXPONENTIALS) {
-        loss->kernels->exp_sum(s, n, &o->row.exponent, e_buffer, unused);
+        loss->kernels->pieces.exp_sum(s, n, &o->row.exponent, e_buffer, unused);
         e = e_buffer;
     }
-    struct tempera_mass piece = tempera_loss_mass(loss, row, at, n, probs_buffer);
+    struct tempera_target_mass piece = tempera_loss_mass(loss, row, at, n, probs_buffer);
     float *out = held != NULL ? held : e_buffer;
     if (map != NULL) {
-        map->target = (struct tempera_mass){piece.weights, piece.probs, (float)slopes->share,
-                                            (float)slopes->floor};
-        loss->kernels->loss_map(map, e, s, n, out);
+        map->target = (struct tempera_target_mass){piece.weights, piece.probs, (float)slopes->share,
+                                                   (float)slopes->floor};
+        loss->kernels->loss.gradient(map, e, s, n, out);
     } else {
         map_in_double(loss, o, &piece, slopes, nothing, e, s, n, out);
     }
@@ -261,9 +262,9 @@ static void map_pieces(const struct tempera_loss *loss, const struct tempera_los
                        const struct ordinary *o, const struct tempera_loss_slopes *slopes,
                        struct tempera_loss_map *map)
 {
-    float nothing = (float)loss->kernels->exp_one(-INFINITY, &o->row.exponent);
+    float nothing = (float)loss->kernels->pieces.exp_one(-INFINITY, &o->row.exponent);
     if (map != NULL)
-        map->nothing = nothing;
+        map->e_masked = nothing;
     for (size_t at = 0; at < loss->cols; at += PIECE)
         map_piece(loss, row, o, slopes, map, nothing, at, smaller(loss->cols - at, PIECE));
 }
@@ -279,10 +280,10 @@ static void map_row(const struct tempera_loss *loss, const struct tempera_loss_r
     if (!in_double)
         tempera_split_inverse(slopes->factor, o->row.sum, &map.high, &map.low);
     if (is_plain && o->held == EXPONENTIALS)
-        loss->kernels->scale(row->d_logits, loss->cols, map.high, map.low, row->d_logits);
+        loss->kernels->pieces.scale(row->d_logits, loss->cols, map.high, map.low, row->d_logits);
     else if (is_plain && is_half(loss, row) && loss->d_dtype == loss->dtype)
-        loss->kernels->softmax_16bit(row->logits, loss->cols, loss->dtype, &o->row.exponent,
-                                     map.high, map.low, row->d_logits);
+        loss->kernels->pieces_16bit.softmax(row->logits, loss->cols, loss->dtype, &o->row.exponent,
+                                            map.high, map.low, row->d_logits);
     else
         map_pieces(loss, row, o, slopes, in_double ? NULL : &map);
     if (row->probs == NULL) {
@@ -327,7 +328,7 @@ static bool do_short_row(const struct tempera_loss *loss, const struct tempera_l
     const struct tempera_rows rows = {
         .in = row->logits, .out = row->d_logits, .n_rows = 1, .n = loss->cols};
     o.s_y = ((const float *)row->logits)[row->y];
-    if (!loss->params.fits_f32 || loss->kernels->sum_rows(&rows, &loss->params, &o.row) == 0)
+    if (!loss->params.fits_f32 || loss->kernels->rows.sum(&rows, &loss->params, &o.row) == 0)
         return false;
     if (row->d_logits != NULL)
         o.e_y = ((const float *)row->d_logits)[row->y];
@@ -350,7 +351,7 @@ static float softcap_of(const struct tempera_loss *loss, float x)
 {
     const struct tempera_prepare how = {
         .dtype = TEMPERA_F32, .scale = 1, .softcap = loss->options.softcap};
-    loss->kernels->prepare(&how, &x, 0, 1, &x);
+    loss->kernels->convert.prepare(&how, &x, 0, 1, &x);
     return x;
 }
 

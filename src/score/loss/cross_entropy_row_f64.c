@@ -29,11 +29,11 @@ static double distance(const struct rare *r, float s)
     return ((double)s - (double)r->max) / r->loss->params.T;
 }
 
-static double t_of(const struct tempera_mass *mass, size_t i)
+static double t_of(const struct tempera_target_mass *mass, size_t i)
 {
     double t = (double)mass->floor;
     if (mass->probs != NULL)
-        t += (double)mass->share * (double)mass->probs[i];
+        t += (double)mass->fraction * (double)mass->probs[i];
     return mass->weights != NULL ? t * (double)mass->weights[i] : t;
 }
 
@@ -67,7 +67,7 @@ static void find_target_sums(const struct rare *r, struct tempera_loss_sweep *sw
     for (size_t at = 0; at < r->loss->cols; at += PIECE) {
         size_t n = smaller(r->loss->cols - at, PIECE);
         const float *s = tempera_loss_scores(r->loss, r->row, r->max, at, n, s_buffer);
-        struct tempera_mass piece = tempera_loss_mass(r->loss, r->row, at, n, probs_buffer);
+        struct tempera_target_mass piece = tempera_loss_mass(r->loss, r->row, at, n, probs_buffer);
         for (size_t i = 0; i < n; i++) {
             double t = t_of(&piece, i), d = distance(r, s[i]);
             mass += t;
@@ -87,7 +87,7 @@ static void map_row(const struct rare *r, const struct tempera_loss_slopes *slop
     for (size_t at = 0; at < r->loss->cols; at += PIECE) {
         size_t n = smaller(r->loss->cols - at, PIECE);
         const float *s = tempera_loss_scores(r->loss, r->row, r->max, at, n, s_buffer);
-        struct tempera_mass piece = tempera_loss_mass(r->loss, r->row, at, n, probs_buffer);
+        struct tempera_target_mass piece = tempera_loss_mass(r->loss, r->row, at, n, probs_buffer);
         for (size_t i = 0; i < n; i++) {
             double p = tempera_exp(distance(r, s[i])) / r->sum;
             bool is_class = r->row->probs == NULL && at + i == r->row->y;

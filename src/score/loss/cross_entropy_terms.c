@@ -18,36 +18,37 @@ const float *tempera_loss_scores(const struct tempera_loss *loss,
     const struct tempera_prepare how = {
         .dtype = loss->dtype, .scale = 1, .softcap = loss->options.softcap};
     if (how.softcap != 0)
-        loss->kernels->softcap_below(&how, row->logits, at, n, max, buffer);
+        loss->kernels->loss.softcap_below(&how, row->logits, at, n, max, buffer);
     else if (how.dtype == TEMPERA_F32)
         return (const float *)row->logits + at;
     else
-        loss->kernels->prepare(&how, row->logits, at, n, buffer);
+        loss->kernels->convert.prepare(&how, row->logits, at, n, buffer);
     return buffer;
 }
 
-struct tempera_mass tempera_loss_mass(const struct tempera_loss *loss,
-                                      const struct tempera_loss_row *row, size_t at, size_t n,
-                                      float *buffer)
+struct tempera_target_mass tempera_loss_mass(const struct tempera_loss *loss,
+                                             const struct tempera_loss_row *row, size_t at,
+                                             size_t n, float *buffer)
 {
     const float *weights = loss->options.class_weights;
-    struct tempera_mass mass = {.weights = weights != NULL ? weights + at : NULL, .floor = 1};
+    struct tempera_target_mass mass = {.weights = weights != NULL ? weights + at : NULL,
+                                       .floor = 1};
     if (row->probs == NULL)
         return mass;
     if (loss->probs_dtype == TEMPERA_F32) {
         mass.probs = (const float *)row->probs + at;
     } else {
         const struct tempera_prepare how = {.dtype = loss->probs_dtype, .scale = 1};
-        loss->kernels->prepare(&how, row->probs, at, n, buffer);
+        loss->kernels->convert.prepare(&how, row->probs, at, n, buffer);
         mass.probs = buffer;
     }
     double smoothing = (double)loss->options.label_smoothing;
-    mass.share = (float)(1 - smoothing);
+    mass.fraction = (float)(1 - smoothing);
     mass.floor = (float)(smoothing / (double)loss->cols);
     return mass;
 }
 
-double tempera_loss_target_slope(const struct tempera_mass *piece,
+double tempera_loss_target_slope(const struct tempera_target_mass *piece,
                                  const struct tempera_loss_slopes *slopes, size_t i)
 {
     double b = slopes->floor;
@@ -181,5 +182,5 @@ void tempera_loss_store(const struct tempera_loss *loss, const struct tempera_lo
 {
     void *to = (char *)row->d_logits + at * tempera_dtype_nbytes(loss->d_dtype);
     if (to != from)
-        loss->kernels->narrow(from, n, loss->d_dtype, to);
+        loss->kernels->convert.narrow(from, n, loss->d_dtype, to);
 }

@@ -81,9 +81,9 @@ static void sweep(const struct distillation_job *job, size_t r, const struct sid
         const float *t = piece_of(teacher, at, n, buffers[0]);
         const float *s = piece_of(student, at, n, buffers[1]);
         float *out = !writes ? NULL : direct ? tempera_matrix_element(d, r, at) : buffers[2];
-        job->kernels->divergence(how, t, s, n, out, lanes);
+        job->kernels->loss.divergence(how, t, s, n, out, lanes);
         if (writes && !direct)
-            job->kernels->narrow(out, n, d->dtype, tempera_matrix_element(d, r, at));
+            job->kernels->convert.narrow(out, n, d->dtype, tempera_matrix_element(d, r, at));
     }
     sums[0] = tempera_sum_lanes(lanes[0]);
     sums[1] = tempera_sum_lanes(lanes[1]);
@@ -209,7 +209,7 @@ enum tempera_status tempera_distillation(const struct tempera_matrix *teacher,
                   TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK(options == NULL || options->struct_size >= sizeof *options,
                   TEMPERA_INVALID_ARGUMENT);
-    struct distillation_job job = {.kernels = tempera_kernels(),
+    struct distillation_job job = {.kernels = tempera_kernels_active(),
                                    .teacher = teacher,
                                    .student = student,
                                    .d_student = outputs->d_student};

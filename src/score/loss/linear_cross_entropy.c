@@ -142,7 +142,7 @@ begin(struct linear_job *job, const struct tempera_cross_entropy_options *option
     };
     status = tempera_loss_check_vectors(&memory, &job->outputs);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
-    loss->kernels = tempera_kernels();
+    loss->kernels = tempera_kernels_active();
     loss->cols = job->linear.head->rows;
     loss->dtype = loss->probs_dtype = loss->d_dtype = TEMPERA_F32;
     loss->wants_entropy = job->outputs.row_entropy != NULL;
@@ -251,7 +251,8 @@ static void settle_rows(void *context, size_t task)
     struct tempera_fpenv env = tempera_fpenv_enter();
     for (size_t r = first; r < first + smaller(left, ROWS_PER_TASK); r++) {
         bool has_nan;
-        tempera_kernels()->max(tempera_matrix_row(gradient, r), gradient->cols, &has_nan);
+        tempera_kernels_active()->pieces.max(tempera_matrix_row(gradient, r), gradient->cols,
+                                             &has_nan);
         if (has_nan)
             settle_nans(tempera_matrix_row(gradient, r), gradient->cols);
     }

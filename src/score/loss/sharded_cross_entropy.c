@@ -70,7 +70,8 @@ static double score_at(const struct shard_job *job, size_t r, size_t column)
 {
     const struct tempera_prepare how = {.dtype = job->logits->dtype, .scale = 1};
     float score;
-    job->kernels->prepare(&how, tempera_matrix_element(job->logits, r, column), 0, 1, &score);
+    job->kernels->convert.prepare(&how, tempera_matrix_element(job->logits, r, column), 0, 1,
+                                  &score);
     return (double)score;
 }
 
@@ -170,8 +171,8 @@ static struct share share_of(const struct shard_job *job, const struct tempera_r
                           .fits_f32 = job->params.fits_f32 && tempera_max_fits_f32(max)};
     if (share.fits_f32) {
         share.exponent = tempera_exponent_of(max, &job->params);
-        share.sum = row->sum * job->kernels->exp_one(max, &share.exponent);
-        share.nothing = job->kernels->exp_one(-INFINITY, &share.exponent);
+        share.sum = row->sum * job->kernels->pieces.exp_one(max, &share.exponent);
+        share.nothing = job->kernels->pieces.exp_one(-INFINITY, &share.exponent);
         share.is_held = tempera_loss_is_held_by_f32(job->scale / share.sum);
         if (share.is_held)
             tempera_split_inverse(job->scale, share.sum, &share.high, &share.low);
@@ -186,7 +187,7 @@ static double share_at(const struct shard_job *job, const struct share *share, f
         return score == INFINITY ? 1 / row->sum : 0;
     if (!share->fits_f32)
         return tempera_exp(((double)score - row->max) / job->params.T) / row->sum;
-    double e = job->kernels->exp_one(score, &share->exponent);
+    double e = job->kernels->pieces.exp_one(score, &share->exponent);
     return e > share->nothing ? e / share->sum : 0;
 }
 
@@ -197,9 +198,9 @@ static void map_piece(const struct shard_job *job, const struct share *share, co
     double unused[16] = {0};
     if (share->is_held) {
         const struct tempera_loss_map map = {
-            .high = share->high, .low = share->low, .nothing = (float)share->nothing};
-        job->kernels->exp_sum(z, n, &share->exponent, out, unused);
-        job->kernels->loss_map(&map, out, NULL, n, out);
+            .high = share->high, .low = share->low, .e_masked = (float)share->nothing};
+        job->kernels->pieces.exp_sum(z, n, &share->exponent, out, unused);
+        job->kernels->loss.gradient(&map, out, NULL, n, out);
         return;
     }
     for (size_t i = 0; i < n; i++)
@@ -224,7 +225,7 @@ static void gradient_row(const struct shard_job *job, size_t r,
         if (has_target)
             out[target - at] = (float)(job->scale * (p_y - 1));
         if (d->dtype != TEMPERA_F32)
-            job->kernels->narrow(out, n, d->dtype, tempera_matrix_element(d, r, at));
+            job->kernels->convert.narrow(out, n, d->dtype, tempera_matrix_element(d, r, at));
     }
 }
 
@@ -321,7 +322,7 @@ enum tempera_status tempera_shard_statistics(const struct tempera_matrix *logits
                                              struct tempera_row_statistics *statistics,
                                              const struct tempera_executor *executor)
 {
-    struct shard_job job = {.kernels = tempera_kernels(),
+    struct shard_job job = {.kernels = tempera_kernels_active(),
                             .logits = logits,
                             .classes = classes,
                             .statistics = statistics};
@@ -383,7 +384,7 @@ enum tempera_status tempera_shard_cross_entropy(const struct tempera_matrix *log
 {
     TEMPERA_CHECK(outputs != NULL && outputs->struct_size >= sizeof *outputs,
                   TEMPERA_INVALID_ARGUMENT);
-    struct shard_job job = {.kernels = tempera_kernels(),
+    struct shard_job job = {.kernels = tempera_kernels_active(),
                             .logits = logits,
                             .classes = classes,
                             .merged = statistics,

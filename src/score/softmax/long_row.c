@@ -39,15 +39,15 @@ static size_t length_of(const struct split *s, size_t block)
 static void find_maximum(struct split *s, size_t block)
 {
     s->maxima[block] =
-        s->kernels->max(s->z + block * s->block, length_of(s, block), &s->has_nan[block]);
+        s->kernels->pieces.max(s->z + block * s->block, length_of(s, block), &s->has_nan[block]);
 }
 
 static void sum_block(struct split *s, size_t block)
 {
     size_t at = block * s->block;
     double lanes[16] = {0};
-    s->kernels->exp_sum(s->z + at, length_of(s, block), &s->row.exponent,
-                        s->is_log ? NULL : s->out + at, lanes);
+    s->kernels->pieces.exp_sum(s->z + at, length_of(s, block), &s->row.exponent,
+                               s->is_log ? NULL : s->out + at, lanes);
     s->sums[block] = tempera_sum_lanes(lanes);
 }
 
@@ -55,9 +55,9 @@ static void finish_block(struct split *s, size_t block)
 {
     size_t at = block * s->block, n = length_of(s, block);
     if (s->is_log)
-        s->kernels->log_map(s->z + at, n, s->row.max, s->params, s->ln_S, s->out + at);
+        s->kernels->pieces.log_map(s->z + at, n, s->row.max, s->params, s->ln_S, s->out + at);
     else
-        s->kernels->scale(s->out + at, n, s->high, s->low, s->out + at);
+        s->kernels->pieces.scale(s->out + at, n, s->high, s->low, s->out + at);
 }
 
 // Each thread's blocks lie side by side and are the same in all three loops, so that they stay in
@@ -99,7 +99,7 @@ static void join_sums(struct split *s)
     s->row.sum = 0;
     for (size_t b = 0; b < s->n_blocks; b++)
         s->row.sum += s->sums[b];
-    s->row.e_max = s->kernels->exp_one(s->row.max, &s->row.exponent);
+    s->row.e_max = s->kernels->pieces.exp_one(s->row.max, &s->row.exponent);
     s->ln_S = tempera_ln_sum(&s->row);
     tempera_split_inverse(1, s->row.sum, &s->high, &s->low);
 }

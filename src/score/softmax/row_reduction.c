@@ -25,7 +25,7 @@ const float *tempera_row_piece(const struct tempera_row_source *source, size_t a
     bool has_sink = source->sink != NULL && at + n == source->n;
     if (source->is_plain && !has_sink)
         return (const float *)source->z + at;
-    source->kernels->prepare(&source->how, source->z, at, n - has_sink, buffer);
+    source->kernels->convert.prepare(&source->how, source->z, at, n - has_sink, buffer);
     if (has_sink)
         buffer[n - 1] = *source->sink;
     return buffer;
@@ -48,11 +48,11 @@ float tempera_row_max(const struct tempera_row_source *source, bool *has_nan)
 {
     float buffer[TEMPERA_PIECE], max = -INFINITY;
     if (is_half(source))
-        return source->kernels->max_16bit(source->z, source->n, source->how.dtype, has_nan);
+        return source->kernels->pieces_16bit.max(source->z, source->n, source->how.dtype, has_nan);
     *has_nan = false;
     for (size_t at = 0; at < source->n && !*has_nan; at += TEMPERA_PIECE) {
         size_t n = piece_of(source, at);
-        float m = source->kernels->max(tempera_row_piece(source, at, n, buffer), n, has_nan);
+        float m = source->kernels->pieces.max(tempera_row_piece(source, at, n, buffer), n, has_nan);
         max = m > max ? m : max;
     }
     return max;
@@ -86,9 +86,11 @@ static void sum_block(const struct tempera_row_source *source, size_t start, siz
     for (size_t at = start; at < end; at += TEMPERA_PIECE) {
         size_t n = piece_of(source, at);
         if (half != NULL)
-            source->kernels->exp_sum_16bit(half + at, n, source->how.dtype, x, buffer, lanes);
+            source->kernels->pieces_16bit.exp_sum(half + at, n, source->how.dtype, x, buffer,
+                                                  lanes);
         else
-            source->kernels->exp_sum(tempera_row_piece(source, at, n, buffer), n, x, NULL, lanes);
+            source->kernels->pieces.exp_sum(tempera_row_piece(source, at, n, buffer), n, x, NULL,
+                                            lanes);
     }
 }
 
@@ -98,7 +100,7 @@ static void sum_ordinary(struct tempera_row_reduction *plan,
 {
     plan->sum.max = plan->max;
     plan->sum.exponent = tempera_exponent_of(plan->max, &plan->params);
-    plan->sum.e_max = source->kernels->exp_one(plan->max, &plan->sum.exponent);
+    plan->sum.e_max = source->kernels->pieces.exp_one(plan->max, &plan->sum.exponent);
     plan->sum.sum = 0;
     size_t block = tempera_row_block(source->n);
     for (size_t start = 0; start < source->n; start += block) {
@@ -188,8 +190,8 @@ void tempera_row_reduction_softmax(const struct tempera_row_reduction *plan,
         float high, low;
         double unused[16] = {0};
         tempera_split_inverse(1, plan->sum.sum, &high, &low);
-        kernels->exp_sum(x, n, &plan->sum.exponent, out, unused);
-        kernels->scale(out, n, high, low, out);
+        kernels->pieces.exp_sum(x, n, &plan->sum.exponent, out, unused);
+        kernels->pieces.scale(out, n, high, low, out);
         break;
     }
     }
@@ -214,7 +216,7 @@ void tempera_row_reduction_log_softmax(const struct tempera_row_reduction *plan,
         tempera_f64_log_softmax(x, n, plan->max, plan->params.T, plan->ln_S, out);
         break;
     case TEMPERA_ROW_F32:
-        kernels->log_map(x, n, plan->max, &plan->params, plan->ln_S, out);
+        kernels->pieces.log_map(x, n, plan->max, &plan->params, plan->ln_S, out);
         break;
     }
 }

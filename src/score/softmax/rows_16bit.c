@@ -73,8 +73,8 @@ static size_t find_exponents(const struct tempera_rows_16bit *rows, size_t first
 {
     for (size_t r = 0; r < count; r++) {
         bool has_nan;
-        sums[r].max =
-            rows->kernels->max_16bit(row_in(rows, first + r), rows->n, rows->dtype, &has_nan);
+        sums[r].max = rows->kernels->pieces_16bit.max(row_in(rows, first + r), rows->n, rows->dtype,
+                                                      &has_nan);
         if (has_nan || !tempera_max_fits_f32(sums[r].max))
             count = r;
     }
@@ -93,8 +93,8 @@ static double sum_of(const struct tempera_rows_16bit *rows, size_t r,
     for (size_t at = 0; at < n; at += PIECE) {
         float *e = places != NULL ? place_of(places, at) : NULL;
         size_t end = at + piece_length(rows, at);
-        rows->kernels->exp_sum_16bit(row_in(rows, r) + at, end - at, rows->dtype, x,
-                                     e != NULL ? e : unused, lanes);
+        rows->kernels->pieces_16bit.exp_sum(row_in(rows, r) + at, end - at, rows->dtype, x,
+                                            e != NULL ? e : unused, lanes);
         if (end % block == 0 || end == n) {
             sum += tempera_sum_lanes(lanes);
             memset(lanes, 0, sizeof lanes);
@@ -116,9 +116,9 @@ static void write_quotients(const struct tempera_rows_16bit *rows, size_t r,
         size_t n = piece_length(rows, at);
         uint16_t *out = row_out(rows, r) + at;
         if (e != NULL)
-            k->scale_16bit(e, n, rows->dtype, high, low, out);
+            k->pieces_16bit.scale(e, n, rows->dtype, high, low, out);
         else
-            k->softmax_16bit(row_in(rows, r) + at, n, rows->dtype, x, high, low, out);
+            k->pieces_16bit.softmax(row_in(rows, r) + at, n, rows->dtype, x, high, low, out);
     }
 }
 
@@ -160,13 +160,14 @@ size_t tempera_log_softmax_rows_16bit(const struct tempera_rows_16bit *rows)
         size_t count = find_exponents(rows, done, wanted, sums);
         for (size_t r = 0; r < count; r++) {
             sums[r].sum = sum_of(rows, done + r, &sums[r].exponent, NULL);
-            sums[r].e_max = rows->kernels->exp_one(sums[r].max, &sums[r].exponent);
+            sums[r].e_max = rows->kernels->pieces.exp_one(sums[r].max, &sums[r].exponent);
         }
         for (size_t r = 0; r < count; r++)
             ln_S[r] = tempera_ln_sum(&sums[r]);
         for (size_t r = 0; r < count; r++)
-            rows->kernels->log_map_16bit(row_in(rows, done + r), rows->n, rows->dtype, sums[r].max,
-                                         rows->params, ln_S[r], row_out(rows, done + r));
+            rows->kernels->pieces_16bit.log_map(row_in(rows, done + r), rows->n, rows->dtype,
+                                                sums[r].max, rows->params, ln_S[r],
+                                                row_out(rows, done + r));
         done += count;
         if (count < wanted)
             break;

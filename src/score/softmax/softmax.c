@@ -200,7 +200,7 @@ static size_t do_f32_sums(const struct softmax_job *job, size_t first, size_t n_
                                 .in_stride = job->in->row_stride,
                                 .n_rows = n_rows < MOST ? n_rows : MOST,
                                 .n = job->in->cols};
-    size_t done = job->params.fits_f32 ? job->kernels->sum_rows(&rows, &job->params, sums) : 0;
+    size_t done = job->params.fits_f32 ? job->kernels->rows.sum(&rows, &job->params, sums) : 0;
     for (size_t r = 0; r < done; r++)
         job->logsumexp[first + r] =
             (float)((double)sums[r].max / job->params.T + tempera_ln_sum(&sums[r]));
@@ -246,8 +246,8 @@ static size_t do_copied_rows(const struct softmax_job *job, size_t first, size_t
     struct tempera_rows rows = {buffer, buffer, n, n, n_rows, n, false};
     size_t done = do_f32_rows(job, &rows);
     for (size_t r = 0; r < done; r++)
-        job->kernels->narrow(buffer + r * n, job->in->cols, job->out->dtype,
-                             tempera_matrix_element(job->out, first + r, 0));
+        job->kernels->convert.narrow(buffer + r * n, job->in->cols, job->out->dtype,
+                                     tempera_matrix_element(job->out, first + r, 0));
     return done;
 }
 
@@ -285,7 +285,7 @@ static size_t do_ordinary_rows(const struct softmax_job *job, size_t first, size
 // The row's scores, prepared, take the place of its result, be that the input's, too.
 static void prepare_in_place(struct tempera_row_source *source, float *out, size_t n)
 {
-    source->kernels->prepare(&source->how, source->z, 0, n, out);
+    source->kernels->convert.prepare(&source->how, source->z, 0, n, out);
     source->how = (struct tempera_prepare){.dtype = TEMPERA_F32, .scale = 1};
     source->z = out;
     source->is_plain = true;
@@ -317,7 +317,8 @@ static enum tempera_status do_any_row(const struct softmax_job *job, size_t r)
         float *to = direct ? tempera_matrix_element(job->out, r, at) : buffer;
         job->piece(&plan, job->kernels, x, n, to);
         if (!direct)
-            job->kernels->narrow(to, n, job->out->dtype, tempera_matrix_element(job->out, r, at));
+            job->kernels->convert.narrow(to, n, job->out->dtype,
+                                         tempera_matrix_element(job->out, r, at));
     }
     return tempera_row_reduction_status(&plan);
 }
@@ -398,9 +399,9 @@ enum tempera_status tempera_softmax(const struct tempera_matrix *logits,
                                     enum tempera_status *row_status,
                                     const struct tempera_executor *executor)
 {
-    const struct tempera_kernels *k = tempera_kernels();
+    const struct tempera_kernels *k = tempera_kernels_active();
     struct softmax_job job = {
-        .kernels = k, .rows = k->softmax_rows, .piece = tempera_row_reduction_softmax};
+        .kernels = k, .rows = k->rows.softmax, .piece = tempera_row_reduction_softmax};
     return map_rows(logits, options, probs, row_status, executor, &job);
 }
 
@@ -410,9 +411,9 @@ enum tempera_status tempera_log_softmax(const struct tempera_matrix *logits,
                                         enum tempera_status *row_status,
                                         const struct tempera_executor *executor)
 {
-    const struct tempera_kernels *k = tempera_kernels();
+    const struct tempera_kernels *k = tempera_kernels_active();
     struct softmax_job job = {
-        .kernels = k, .rows = k->log_softmax_rows, .piece = tempera_row_reduction_log_softmax};
+        .kernels = k, .rows = k->rows.log_softmax, .piece = tempera_row_reduction_log_softmax};
     return map_rows(logits, options, logprobs, row_status, executor, &job);
 }
 
@@ -421,7 +422,8 @@ enum tempera_status tempera_logsumexp(const struct tempera_matrix *logits,
                                       float *logsumexp, enum tempera_status *row_status,
                                       const struct tempera_executor *executor)
 {
-    struct softmax_job job = {.kernels = tempera_kernels(), .in = logits, .logsumexp = logsumexp};
+    struct softmax_job job = {
+        .kernels = tempera_kernels_active(), .in = logits, .logsumexp = logsumexp};
     enum tempera_status status = read_options(options, &job.options);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     status = tempera_matrix_check(logits);
@@ -449,7 +451,7 @@ static const float *piece_of(const struct backward_job *job, const struct temper
     const struct tempera_prepare how = {.dtype = m->dtype, .scale = 1};
     if (m->dtype == TEMPERA_F32)
         return tempera_matrix_element(m, r, at);
-    job->kernels->prepare(&how, tempera_matrix_element(m, r, at), 0, n, buffer);
+    job->kernels->convert.prepare(&how, tempera_matrix_element(m, r, at), 0, n, buffer);
     return buffer;
 }
 
@@ -464,7 +466,7 @@ static double dot_row(const struct backward_job *job, size_t r, float *largest)
         size_t n = cols - at < TEMPERA_PIECE ? cols - at : TEMPERA_PIECE;
         const float *p = piece_of(job, job->probs, r, at, n, buffers[0]);
         const float *dp = piece_of(job, job->d_probs, r, at, n, buffers[1]);
-        float m = job->kernels->dot(p, dp, n, lanes);
+        float m = job->kernels->backward.dot(p, dp, n, lanes);
         if (!(m <= *largest))
             *largest = m;
         if (m != m)
@@ -491,12 +493,12 @@ static enum tempera_status do_backward_row(const struct backward_job *job, size_
         if (is_nan)
             tempera_row_fill_nan(out, n);
         else if (fits_f32)
-            job->kernels->backward_map(p, dp, n, dot, &job->params, out);
+            job->kernels->backward.map(p, dp, n, dot, &job->params, out);
         else
             tempera_f64_backward(p, dp, n, dot, job->params.T, out);
         if (!direct)
-            job->kernels->narrow(out, n, job->d_logits->dtype,
-                                 tempera_matrix_element(job->d_logits, r, at));
+            job->kernels->convert.narrow(out, n, job->d_logits->dtype,
+                                         tempera_matrix_element(job->d_logits, r, at));
     }
     return is_nan ? TEMPERA_NAN_INPUT : TEMPERA_OK;
 }
@@ -519,7 +521,7 @@ tempera_softmax_backward(const struct tempera_matrix *probs, const struct temper
                          float temperature, const struct tempera_matrix *d_logits,
                          enum tempera_status *row_status, const struct tempera_executor *executor)
 {
-    struct backward_job job = {.kernels = tempera_kernels(),
+    struct backward_job job = {.kernels = tempera_kernels_active(),
                                .probs = probs,
                                .d_probs = d_probs,
                                .d_logits = d_logits,
