@@ -91,13 +91,16 @@ if(TARGET tempera-command AND Python3_FOUND AND TEMPERA_HAS_LIBC_MEMALIGN)
     set_tests_properties(cli_faults PROPERTIES TIMEOUT 300 PROCESSORS 2)
 endif()
 
-# The sampler's vectors by the definitions, which need no build.
+# The sampler's vectors by the definitions, and the constants of exp; neither needs a build.
 if(Python3_FOUND)
     add_test(NAME sampling_reference
              COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/sampler/sampling_reference.py
                      ${PROJECT_SOURCE_DIR}/tests/golden/sampling)
+    add_test(NAME hygiene_constants
+             COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/scripts/make-exp-polynomial
+                     --check)
 else()
-    message(STATUS "No Python 3.10: the sampler's vectors are not checked by the definitions")
+    message(STATUS "No Python 3.10: neither the sampler's vectors nor the constants are checked")
 endif()
 
 if(NOT TEMPERA_LM)
