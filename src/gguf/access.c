@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/half.h"
 #include "gguf/format.h"
 #include "gguf/reader.h"
@@ -17,8 +18,7 @@ static enum tempera_status open_source(struct tempera_gguf **gguf,
     if (opened == NULL) {
         struct tempera_source unused = *source;
         tempera_source_close(&unused);
-        return tempera_fail(error, TEMPERA_OUT_OF_MEMORY, 0, "no memory to open '%s'",
-                            source->name);
+        return tempera_fail(error, TEMPERA_OUT_OF_MEMORY, "no memory to open '%s'", source->name);
     }
     opened->source = *source;
     enum tempera_status status = tempera_gguf_parse(opened, error);
@@ -34,7 +34,7 @@ enum tempera_status tempera_gguf_open(struct tempera_gguf **gguf, const char *pa
                                       struct tempera_error *error)
 {
     if (gguf == NULL || path == NULL)
-        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, 0, "gguf or path is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "gguf or path is NULL");
     struct tempera_source source;
     enum tempera_status status = tempera_source_open(&source, path, error);
     return status == TEMPERA_OK ? open_source(gguf, &source, error) : status;
@@ -44,7 +44,7 @@ enum tempera_status tempera_gguf_open_memory(struct tempera_gguf **gguf, const v
                                              size_t nbytes, struct tempera_error *error)
 {
     if (gguf == NULL || (data == NULL && nbytes > 0))
-        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, 0, "gguf or data is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "gguf or data is NULL");
     struct tempera_source source;
     tempera_source_open_memory(&source, data, nbytes);
     return open_source(gguf, &source, error);
@@ -349,9 +349,9 @@ enum tempera_status tempera_gguf_read_f32(const struct tempera_gguf *gguf,
                                           size_t n_elements, struct tempera_error *error)
 {
     if (gguf == NULL || tensor == NULL || out == NULL)
-        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, 0, "gguf, tensor or out is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "gguf, tensor or out is NULL");
     if (n_elements != tensor->n_elements)
-        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, 0,
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
                             "tensor %s has %" PRIu64 " elements, not %zu", tensor->name,
                             tensor->n_elements, n_elements);
     enum tempera_status status;
@@ -368,10 +368,10 @@ enum tempera_status tempera_gguf_read_f32(const struct tempera_gguf *gguf,
                              error);
         break;
     default:
-        return tempera_fail(error, TEMPERA_UNSUPPORTED, tensor->offset,
-                            "'%s': tensor %s is of type %" PRIu32
-                            ", which can't be read: take an F32, F16 or BF16 file of this model",
-                            gguf->source.name, tensor->name, tensor->type);
+        return tempera_fail_at(error, TEMPERA_UNSUPPORTED, tensor->offset,
+                               "'%s': tensor %s is of type %" PRIu32
+                               ", which can't be read: take an F32, F16 or BF16 file of this model",
+                               gguf->source.name, tensor->name, tensor->type);
     }
     return status == TEMPERA_OK ? tempera_succeed(error) : status;
 }

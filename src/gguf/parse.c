@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gguf/fail.h"
+#include "base/error.h"
+#include "base/show.h"
 #include "gguf/format.h"
 #include "gguf/reader.h"
 
@@ -49,8 +50,8 @@ __attribute__((format(printf, 4, 5))) static bool fail(struct parser *p, enum te
     if (p->noun != NULL && p->name_at == 0)
         snprintf(place, sizeof place, "%s number %" PRIu64 " of %" PRIu64 ": ", p->noun, p->number,
                  p->n_numbers);
-    p->status = tempera_fail(p->error, status, offset, "'%s', byte %" PRIu64 ": %s%s",
-                             p->gguf->source.name, offset, place, text);
+    p->status = tempera_fail_at(p->error, status, offset, "'%s', byte %" PRIu64 ": %s%s",
+                                p->gguf->source.name, offset, place, text);
     return false;
 }
 

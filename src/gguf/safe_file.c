@@ -12,7 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "gguf/fail.h"
+#include "base/error.h"
+#include "base/show.h"
 
 enum { BUFFER_NBYTES = 1 << 16 };
 
@@ -86,7 +87,7 @@ static enum tempera_status resolve(struct tempera_safe_file *file, const char *p
     if (!S_ISREG(info.st_mode)) {
         char shown[TEMPERA_SHOWN_PATH_NBYTES];
         tempera_show_path(shown, path);
-        return tempera_fail(error, TEMPERA_IO_ERROR, 0,
+        return tempera_fail(error, TEMPERA_IO_ERROR,
                             "can't write '%s': it is %s; name a file to write", shown,
                             S_ISDIR(info.st_mode) ? "a folder" : "no ordinary file");
     }
@@ -100,7 +101,7 @@ static enum tempera_status busy(const struct tempera_safe_file *file, struct tem
 {
     char shown[TEMPERA_SHOWN_PATH_NBYTES];
     tempera_show_path(shown, file->path);
-    return tempera_fail(error, TEMPERA_IO_ERROR, 0,
+    return tempera_fail(error, TEMPERA_IO_ERROR,
                         "can't write '%s': another program is writing it now", shown);
 }
 
@@ -109,7 +110,7 @@ static enum tempera_status in_the_way(const struct tempera_safe_file *file,
 {
     char shown[TEMPERA_SHOWN_PATH_NBYTES];
     tempera_show_path(shown, file->temporary);
-    return tempera_fail(error, TEMPERA_IO_ERROR, 0,
+    return tempera_fail(error, TEMPERA_IO_ERROR,
                         "'%s' is in the way, and isn't the rest of a save: move it away", shown);
 }
 

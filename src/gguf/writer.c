@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/half.h"
 #include "base/memory.h"
-#include "gguf/fail.h"
 #include "gguf/format.h"
 #include "gguf/safe_file.h"
 
@@ -354,7 +354,7 @@ static void emit_data(struct output *output, const struct tensor *tensor)
 enum tempera_status tempera_gguf_save_check(const char *path, struct tempera_error *error)
 {
     if (path == NULL)
-        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, 0, "path is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "path is NULL");
     enum tempera_status status = tempera_safe_file_check(path, error);
     return status == TEMPERA_OK ? tempera_succeed(error) : status;
 }
@@ -363,7 +363,7 @@ enum tempera_status tempera_gguf_save(const struct tempera_gguf_writer *writer, 
                                       struct tempera_error *error)
 {
     if (writer == NULL || path == NULL || writer->n_strings_due > 0)
-        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, 0, "%s",
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "%s",
                             writer == NULL || path == NULL
                                 ? "writer or path is NULL"
                                 : "an array of strings still lacks some of its strings");

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/error.h"
 #include "base/half.h"
 #include "model/layers.h"
 #include "model/linear.h"
@@ -28,10 +29,10 @@ static enum tempera_status check_weights(const struct tempera_model *model,
             continue;
         while (isfinite(p->data[at]))
             at++;
-        return tempera_model_fail(error, TEMPERA_NAN_INPUT,
-                                  "the model's weights are damaged: the tensor %s holds %g in row "
-                                  "%zu, column %zu: fetch or train the model again",
-                                  p->name, (double)p->data[at], at / p->cols, at % p->cols);
+        return tempera_fail(error, TEMPERA_NAN_INPUT,
+                            "the model's weights are damaged: the tensor %s holds %g in row "
+                            "%zu, column %zu: fetch or train the model again",
+                            p->name, (double)p->data[at], at / p->cols, at % p->cols);
     }
     return TEMPERA_OK;
 }
@@ -66,10 +67,10 @@ static enum tempera_status blame(const struct diagnosis *d, const char *where, c
             worst = &table[i];
         }
     }
-    return tempera_model_fail(d->error, TEMPERA_NAN_INPUT,
-                              "%s: the output of %s isn't finite; all weights are, but %s holds "
-                              "values up to %g",
-                              where, what, worst->name, (double)max);
+    return tempera_fail(d->error, TEMPERA_NAN_INPUT,
+                        "%s: the output of %s isn't finite; all weights are, but %s holds "
+                        "values up to %g",
+                        where, what, worst->name, (double)max);
 }
 
 // The outputs of a layer, in the order in which they are made. n_used: tensors of the layer that
@@ -157,9 +158,9 @@ enum tempera_status tempera_model_diagnose_text(const struct tempera_model *mode
         }
     tempera_workspace_close(&ws);
     if (status == TEMPERA_OK)
-        return tempera_model_fail(error, TEMPERA_NAN_INPUT,
-                                  "the model's scores after %zu tokens are no numbers, though all "
-                                  "weights are",
-                                  n);
+        return tempera_fail(error, TEMPERA_NAN_INPUT,
+                            "the model's scores after %zu tokens are no numbers, though all "
+                            "weights are",
+                            n);
     return status;
 }

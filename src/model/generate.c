@@ -9,6 +9,7 @@
 
 #include <tempera/softmax.h>
 
+#include "base/error.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
 #include "model/diagnose.h"
@@ -172,10 +173,10 @@ static enum tempera_status run_prompt(struct generation *g, const struct tempera
 {
     size_t capacity = tempera_decoder_capacity(g->decoder);
     if (prompt->n_whole >= capacity)
-        return tempera_model_fail(error, TEMPERA_CONTEXT_FULL,
-                                  "the prompt has %zu tokens; the context holds %zu, and needs "
-                                  "room for one more: shorten the prompt",
-                                  prompt->n_whole, capacity);
+        return tempera_fail(error, TEMPERA_CONTEXT_FULL,
+                            "the prompt has %zu tokens; the context holds %zu, and needs "
+                            "room for one more: shorten the prompt",
+                            prompt->n_whole, capacity);
     enum tempera_status status = append(g, prompt->ids, prompt->n_ids, NULL);
     if (status == TEMPERA_OK && prompt->tail_nbytes == 0)
         return set_row(g, g->model_logits, g->vocab);
@@ -402,8 +403,8 @@ enum tempera_status tempera_generate(struct tempera_decoder *decoder,
 {
     size_t counted = 0;
     if (decoder == NULL || tokenizer == NULL || callback == NULL || (prompt == NULL && nbytes > 0))
-        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "decoder, tokenizer, prompt or callback is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
+                            "decoder, tokenizer, prompt or callback is NULL");
     struct tempera_generate_options defaults = tempera_generate_options_default();
     struct generation g = {.decoder = decoder,
                            .tokenizer = tokenizer,
@@ -412,23 +413,22 @@ enum tempera_status tempera_generate(struct tempera_decoder *decoder,
                            .context = context,
                            .vocab = tempera_decoder_model(decoder)->config.vocab_size};
     if (g.options->struct_size < sizeof *options || tempera_decoder_length(decoder) != 0)
-        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "generate needs an empty decoder and options with their "
-                                  "struct_size set");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
+                            "generate needs an empty decoder and options with their "
+                            "struct_size set");
     if (tempera_tokenizer_n_tokens(tokenizer) > g.vocab)
-        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "the tokenizer has %zu tokens, the model only %zu",
-                                  tempera_tokenizer_n_tokens(tokenizer), g.vocab);
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
+                            "the tokenizer has %zu tokens, the model only %zu",
+                            tempera_tokenizer_n_tokens(tokenizer), g.vocab);
     enum tempera_status status = tempera_sampler_check(&g.options->sampler, error);
     if (status != TEMPERA_OK)
         return status;
     status = tempera_sampler_check_vocab(&g.options->sampler, g.vocab);
     if (status != TEMPERA_OK)
-        return tempera_model_fail(
-            error, status,
-            "the sampler has a bias or a list with a token that the model, of "
-            "%zu tokens, hasn't",
-            g.vocab);
+        return tempera_fail(error, status,
+                            "the sampler has a bias or a list with a token that the model, of "
+                            "%zu tokens, hasn't",
+                            g.vocab);
     if (error != NULL)
         *error = (struct tempera_error){0};
     g.env = tempera_fpenv_enter();
@@ -446,6 +446,6 @@ enum tempera_status tempera_generate(struct tempera_decoder *decoder,
     if (n_tokens != NULL)
         *n_tokens = counted;
     if (status != TEMPERA_OK && error != NULL && error->message[0] == '\0')
-        tempera_model_fail(error, status, "%s", tempera_status_text(status));
+        tempera_fail(error, status, "%s", tempera_status_text(status));
     return status;
 }

@@ -9,7 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "gguf/show.h"
+#include "base/error.h"
+#include "base/show.h"
 #include "gguf/value.h"
 
 static const char name_key[] = "general.architecture";
@@ -33,8 +34,7 @@ static enum tempera_status refuse(const struct tempera_gguf *gguf, const char *k
 {
     char shown[TEMPERA_SHOWN_VALUE_NBYTES];
     tempera_gguf_show_value(gguf, key, shown);
-    return tempera_model_fail(error, status, "the model's key %s is %s, not %s", key, shown,
-                              what_can_be);
+    return tempera_fail(error, status, "the model's key %s is %s, not %s", key, shown, what_can_be);
 }
 
 // Leaves *number alone if there is no such key and it isn't needed.
@@ -44,7 +44,7 @@ static enum tempera_status read_number(const struct tempera_gguf *gguf, const ch
 {
     enum tempera_status status = tempera_gguf_number(gguf, key, number);
     if (status == TEMPERA_NOT_FOUND && needed)
-        return tempera_model_fail(error, TEMPERA_BAD_MODEL, "the model's key %s is missing", key);
+        return tempera_fail(error, TEMPERA_BAD_MODEL, "the model's key %s is missing", key);
     if (status == TEMPERA_BAD_FORMAT)
         return refuse(gguf, key, TEMPERA_BAD_MODEL, "one number", error);
     return TEMPERA_OK;
@@ -86,17 +86,17 @@ static enum tempera_status check_architecture(const struct tempera_gguf *gguf,
     size_t nbytes;
     enum tempera_status status = tempera_gguf_get_string(gguf, name_key, &name, &nbytes);
     if (status == TEMPERA_NOT_FOUND)
-        return tempera_model_fail(error, TEMPERA_BAD_MODEL,
-                                  "the key %s is missing: this isn't a model", name_key);
+        return tempera_fail(error, TEMPERA_BAD_MODEL, "the key %s is missing: this isn't a model",
+                            name_key);
     if (status != TEMPERA_OK)
         return refuse(gguf, name_key, TEMPERA_BAD_MODEL, "a string", error);
     if (nbytes == 5 && memcmp(name, "llama", 5) == 0)
         return TEMPERA_OK;
     char shown[TEMPERA_SHOWN_VALUE_NBYTES];
     tempera_gguf_show_value(gguf, name_key, shown);
-    return tempera_model_fail(error, TEMPERA_UNSUPPORTED,
-                              "%s is %s; only models of the architecture 'llama' are known",
-                              name_key, shown);
+    return tempera_fail(error, TEMPERA_UNSUPPORTED,
+                        "%s is %s; only models of the architecture 'llama' are known", name_key,
+                        shown);
 }
 
 // The vocabulary is what the embedding says; the optional key must agree.
@@ -106,18 +106,17 @@ static enum tempera_status read_vocab(const struct tempera_gguf *gguf,
     const struct tempera_gguf_tensor *embedding =
         tempera_gguf_find_tensor(gguf, "token_embd.weight");
     if (embedding == NULL)
-        return tempera_model_fail(error, TEMPERA_BAD_MODEL,
-                                  "the model's tensor token_embd.weight is missing");
+        return tempera_fail(error, TEMPERA_BAD_MODEL,
+                            "the model's tensor token_embd.weight is missing");
     uint64_t vocab = embedding->dims[1];
     if (embedding->n_dims != 2 || vocab > UINT32_MAX)
-        return tempera_model_fail(error, TEMPERA_BAD_MODEL, "token_embd.weight is not a matrix");
+        return tempera_fail(error, TEMPERA_BAD_MODEL, "token_embd.weight is not a matrix");
     c->vocab_size = (uint32_t)vocab;
     uint32_t said = c->vocab_size;
     enum tempera_status status = read_u32(gguf, vocab_key, false, 0, &said, error);
     if (status == TEMPERA_OK && said != c->vocab_size)
-        return tempera_model_fail(error, TEMPERA_BAD_MODEL,
-                                  "%s is %u, but token_embd.weight has %u rows", vocab_key, said,
-                                  c->vocab_size);
+        return tempera_fail(error, TEMPERA_BAD_MODEL, "%s is %u, but token_embd.weight has %u rows",
+                            vocab_key, said, c->vocab_size);
     return status;
 }
 
@@ -167,8 +166,8 @@ static enum tempera_status read_shape(const struct tempera_gguf *gguf,
     c->tied_embeddings = tempera_gguf_find_tensor(gguf, "output.weight") == NULL;
     struct tempera_error why = {0};
     if (tempera_model_config_check_as(c, &key_names, &why) != TEMPERA_OK)
-        return tempera_model_fail(error, TEMPERA_BAD_MODEL, "the model's shape is wrong: %s",
-                                  why.message);
+        return tempera_fail(error, TEMPERA_BAD_MODEL, "the model's shape is wrong: %s",
+                            why.message);
     return TEMPERA_OK;
 }
 
@@ -216,9 +215,9 @@ static enum tempera_status check_variant(const struct tempera_gguf *gguf,
         return TEMPERA_OK;
     char shown[TEMPERA_SHOWN_VALUE_NBYTES];
     tempera_gguf_show_value(gguf, variant->key, shown);
-    return tempera_model_fail(error, TEMPERA_UNSUPPORTED,
-                              "%s is %s; only models with %g there are supported", variant->key,
-                              shown, variant->usual);
+    return tempera_fail(error, TEMPERA_UNSUPPORTED,
+                        "%s is %s; only models with %g there are supported", variant->key, shown,
+                        variant->usual);
 }
 
 static bool has_text(const struct tempera_gguf *gguf, const char *key, const char *text)
@@ -244,10 +243,10 @@ static enum tempera_status check_texts(const struct tempera_gguf *gguf, const ch
     char name[TEMPERA_SHOWN_TEXT_NBYTES], shown[TEMPERA_SHOWN_VALUE_NBYTES];
     tempera_show_text(name, sizeof name, key, strlen(key));
     tempera_gguf_show_value(gguf, key, shown);
-    return tempera_model_fail(error, TEMPERA_UNSUPPORTED,
-                              "the model's key %s is %s, and what that does to the scores isn't "
-                              "known here",
-                              name, shown);
+    return tempera_fail(error, TEMPERA_UNSUPPORTED,
+                        "the model's key %s is %s, and what that does to the scores isn't "
+                        "known here",
+                        name, shown);
 }
 
 static bool is_harmless(const char *key)

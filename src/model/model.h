@@ -57,9 +57,4 @@ enum tempera_status tempera_model_config_check_as(const struct tempera_model_con
 const struct tempera_model *tempera_decoder_model(const struct tempera_decoder *decoder);
 const struct tempera_executor *tempera_decoder_executor(const struct tempera_decoder *decoder);
 
-// Fills *error, if there is one, and returns `status`.
-__attribute__((format(printf, 3, 4))) enum tempera_status
-tempera_model_fail(struct tempera_error *error, enum tempera_status status, const char *format,
-                   ...);
-
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/error.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
 #include "base/philox.h"
@@ -185,14 +186,14 @@ static enum tempera_status model_create_guarded(struct tempera_model **model,
                                                 uint64_t seed, struct tempera_error *error)
 {
     if (model == NULL)
-        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT, "model is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "model is NULL");
     enum tempera_status status = tempera_model_config_check(config, error);
     if (status != TEMPERA_OK)
         return status;
     status = tempera_model_alloc(model, config);
     if (status != TEMPERA_OK)
-        return tempera_model_fail(error, status, "no memory for a model of %zu parameters",
-                                  tempera_model_config_n_parameters(config));
+        return tempera_fail(error, status, "no memory for a model of %zu parameters",
+                            tempera_model_config_n_parameters(config));
     randomise(*model, seed);
     return TEMPERA_OK;
 }

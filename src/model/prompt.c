@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/exp.h"
 #include "base/memory.h"
 #include "model/diagnose.h"
@@ -64,8 +65,8 @@ enum tempera_status tempera_prompt_open(struct tempera_prompt *prompt,
     if (!adds_bos && prompt->n_ids > 0)
         return TEMPERA_OK;
     if (!has_bos)
-        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "the model has no token to begin a text with: give a prompt");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
+                            "the model has no token to begin a text with: give a prompt");
     memmove(prompt->ids + 1, prompt->ids, prompt->n_ids * sizeof *prompt->ids);
     prompt->ids[0] = bos;
     prompt->n_ids++;

@@ -18,8 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/memory.h"
-#include "gguf/fail.h"
 #include "tokenizer/split.h"
 #include "tokenizer/strings.h"
 #include "tokenizer/tokenizer.h"
@@ -384,9 +384,9 @@ enum tempera_status tempera_tokenizer_train(struct tempera_tokenizer **tokenizer
                                             struct tempera_error *error)
 {
     if (tokenizer == NULL || (text == NULL && nbytes > 0))
-        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, 0, "tokenizer or text is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "tokenizer or text is NULL");
     if (vocab_size <= TEMPERA_N_BYTES || vocab_size > INT32_MAX)
-        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, 0,
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
                             "a vocabulary of %zu tokens; from %d on can be learned", vocab_size,
                             TEMPERA_N_BYTES + 1);
     uint8_t order[TEMPERA_N_BYTES];
@@ -401,12 +401,12 @@ enum tempera_status tempera_tokenizer_train(struct tempera_tokenizer **tokenizer
         trained = finish(&learner);
     free_learner(&learner);
     if (good && n_possible < vocab_size)
-        return tempera_fail(error, TEMPERA_TEXT_TOO_SHORT, 0,
+        return tempera_fail(error, TEMPERA_TEXT_TOO_SHORT,
                             "%zu bytes of text give a vocabulary of at most %zu tokens, not %zu: "
                             "ask for fewer, or give more text",
                             nbytes, n_possible, vocab_size);
     if (trained == NULL)
-        return tempera_fail(error, TEMPERA_OUT_OF_MEMORY, 0,
+        return tempera_fail(error, TEMPERA_OUT_OF_MEMORY,
                             "no memory to learn a vocabulary from %zu bytes of text", nbytes);
     *tokenizer = trained;
     return tempera_succeed(error);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "train/digest.h"
 #include "train/trainer.h"
@@ -219,20 +220,20 @@ enum tempera_status tempera_trainer_save(const struct tempera_trainer *t, const 
     if (error != NULL)
         *error = (struct tempera_error){.status = TEMPERA_OK};
     if (t == NULL || path == NULL)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     enum tempera_status status = tempera_loss_log_sync(&t->log, error);
     if (status != TEMPERA_OK && t->log.n_pending == 0) // a log that fails already is not a reason
         return status;
     struct tempera_gguf_writer *writer;
     status = tempera_gguf_writer_open(&writer);
     if (status != TEMPERA_OK)
-        return tempera_train_fail(error, status, "no memory for the training state");
+        return tempera_fail(error, status, "no memory for the training state");
     status = write_state(t, writer);
     if (status == TEMPERA_OK)
         status = tempera_gguf_save(writer, path, error);
     else
-        tempera_train_fail(error, status, "the training state could not be put together: %s",
-                           tempera_status_text(status));
+        tempera_fail(error, status, "the training state could not be put together: %s",
+                     tempera_status_text(status));
     tempera_gguf_writer_close(&writer);
     return status;
 }
@@ -249,10 +250,10 @@ enum tempera_status tempera_checkpoint_check(const char *path, struct tempera_er
                     tempera_gguf_get_u32(gguf, version_key, &version) == TEMPERA_OK;
     tempera_gguf_close(&gguf);
     return is_state ? TEMPERA_OK
-                    : tempera_train_fail(error, TEMPERA_IO_ERROR,
-                                         "'%s' holds something, but no training state that can be "
-                                         "read: move it away, or choose another name",
-                                         path);
+                    : tempera_fail(error, TEMPERA_IO_ERROR,
+                                   "'%s' holds something, but no training state that can be "
+                                   "read: move it away, or choose another name",
+                                   path);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -280,13 +281,13 @@ static enum tempera_status read_state(const struct tempera_gguf *gguf, const cha
     uint32_t version;
     *state = (struct state){0};
     if (tempera_gguf_get_u32(gguf, version_key, &version) != TEMPERA_OK)
-        return tempera_train_fail(error, TEMPERA_STATE_MISMATCH,
-                                  "'%s' holds no training state that can be taken up", path);
+        return tempera_fail(error, TEMPERA_STATE_MISMATCH,
+                            "'%s' holds no training state that can be taken up", path);
     if (version != STATE_VERSION)
-        return tempera_train_fail(error, TEMPERA_STATE_MISMATCH,
-                                  "'%s' holds a training state of version %u; this program reads "
-                                  "version %d",
-                                  path, (unsigned)version, STATE_VERSION);
+        return tempera_fail(error, TEMPERA_STATE_MISMATCH,
+                            "'%s' holds a training state of version %u; this program reads "
+                            "version %d",
+                            path, (unsigned)version, STATE_VERSION);
     const char *missing = NULL;
     for (size_t i = 0; i < N_U64; i++) {
         uint64_t value = 0;
@@ -304,9 +305,9 @@ static enum tempera_status read_state(const struct tempera_gguf *gguf, const cha
         missing = digest_key;
     read_additions(gguf, state);
     if (missing != NULL)
-        return tempera_train_fail(error, TEMPERA_STATE_MISMATCH,
-                                  "'%s' lacks '%s': not a training state, or a damaged one", path,
-                                  missing);
+        return tempera_fail(error, TEMPERA_STATE_MISMATCH,
+                            "'%s' lacks '%s': not a training state, or a damaged one", path,
+                            missing);
     return TEMPERA_OK;
 }
 
@@ -323,10 +324,10 @@ static enum tempera_status read_values(const struct tempera_trainer *t,
         size_t n = moment ? t->n : table[i].rows * table[i].cols;
         const struct tempera_gguf_tensor *tensor = tempera_gguf_find_tensor(gguf, name);
         if (tensor == NULL || tensor->n_elements != n || tensor->type != TEMPERA_F32)
-            return tempera_train_fail(error, TEMPERA_STATE_MISMATCH,
-                                      "the state has no tensor '%s' of %zu f32 values: it belongs "
-                                      "to a model of another shape, or is damaged",
-                                      name, n);
+            return tempera_fail(error, TEMPERA_STATE_MISMATCH,
+                                "the state has no tensor '%s' of %zu f32 values: it belongs "
+                                "to a model of another shape, or is damaged",
+                                name, n);
         enum tempera_status status = tempera_gguf_read_f32(gguf, tensor, out, n, error);
         if (status != TEMPERA_OK)
             return status;
@@ -341,20 +342,20 @@ static enum tempera_status compare_texts(const struct state *saved, const struct
     const enum tempera_status mismatch = TEMPERA_STATE_MISMATCH;
     bool same_whole = saved->knows_whole && saved->whole_digest == own->whole_digest;
     if (saved->n_borders != own->n_borders)
-        return tempera_train_fail(error, mismatch,
-                                  "the state's text has %llu borders between documents, and %llu "
-                                  "here: name the texts that the training began with, and cut them "
-                                  "into documents in the same way",
-                                  (unsigned long long)saved->n_borders,
-                                  (unsigned long long)own->n_borders);
+        return tempera_fail(error, mismatch,
+                            "the state's text has %llu borders between documents, and %llu "
+                            "here: name the texts that the training began with, and cut them "
+                            "into documents in the same way",
+                            (unsigned long long)saved->n_borders,
+                            (unsigned long long)own->n_borders);
     if (saved->text_digest != own->text_digest && !same_whole)
-        return tempera_train_fail(error, mismatch,
-                                  "the state belongs to another text: name the texts that the "
-                                  "training began with, in the same order");
+        return tempera_fail(error, mismatch,
+                            "the state belongs to another text: name the texts that the "
+                            "training began with, in the same order");
     if (saved->text_digest != own->text_digest || saved->heldout_digest != own->heldout_digest)
-        return tempera_train_fail(error, mismatch,
-                                  "the state belongs to another held-out text than here, or to "
-                                  "none: give the one that the training began with, or none");
+        return tempera_fail(error, mismatch,
+                            "the state belongs to another held-out text than here, or to "
+                            "none: give the one that the training began with, or none");
     return TEMPERA_OK;
 }
 
@@ -367,21 +368,21 @@ static enum tempera_status compare(const struct tempera_trainer *t, const struct
     enum tempera_status status;
     for (size_t i = 0; i < N_U64; i++)
         if (u64_fields[i].must_match && u64_of(saved, i) != u64_of(&own, i))
-            return tempera_train_fail(error, mismatch, "%s is %llu in the state and %llu here",
-                                      u64_fields[i].key, (unsigned long long)u64_of(saved, i),
-                                      (unsigned long long)u64_of(&own, i));
+            return tempera_fail(error, mismatch, "%s is %llu in the state and %llu here",
+                                u64_fields[i].key, (unsigned long long)u64_of(saved, i),
+                                (unsigned long long)u64_of(&own, i));
     for (size_t i = 0; i < N_F32; i++)
         if (f32_fields[i].must_match && f32_of(saved, i) != f32_of(&own, i))
-            return tempera_train_fail(error, mismatch, "%s is %.9g in the state and %.9g here",
-                                      f32_fields[i].key, (double)f32_of(saved, i),
-                                      (double)f32_of(&own, i));
+            return tempera_fail(error, mismatch, "%s is %.9g in the state and %.9g here",
+                                f32_fields[i].key, (double)f32_of(saved, i),
+                                (double)f32_of(&own, i));
     status = compare_texts(saved, &own, error);
     if (status != TEMPERA_OK)
         return status;
     if (saved->step > own.steps)
-        return tempera_train_fail(error, mismatch,
-                                  "the state has done %llu steps, more than the %llu asked for",
-                                  (unsigned long long)saved->step, (unsigned long long)own.steps);
+        return tempera_fail(error, mismatch,
+                            "the state has done %llu steps, more than the %llu asked for",
+                            (unsigned long long)saved->step, (unsigned long long)own.steps);
     return TEMPERA_OK;
 }
 
@@ -402,10 +403,10 @@ static enum tempera_status read_checked(const struct tempera_trainer *t,
     const float *const read_only[3] = {values[0], values[1], values[2]};
     const struct tempera_model_config *config = tempera_model_get_config(t->model);
     if (digest_all(state, config, t->tokenizer, read_only, t->n) != digest)
-        return tempera_train_fail(error, TEMPERA_STATE_MISMATCH,
-                                  "the state '%s' belongs to a model of another shape or with "
-                                  "another tokenizer, or is damaged",
-                                  path);
+        return tempera_fail(error, TEMPERA_STATE_MISMATCH,
+                            "the state '%s' belongs to a model of another shape or with "
+                            "another tokenizer, or is damaged",
+                            path);
     return TEMPERA_OK;
 }
 
@@ -415,7 +416,7 @@ enum tempera_status tempera_trainer_resume(struct tempera_trainer *t, const char
     if (error != NULL)
         *error = (struct tempera_error){.status = TEMPERA_OK};
     if (t == NULL || path == NULL)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     struct tempera_gguf *gguf = NULL;
     enum tempera_status status = tempera_gguf_open(&gguf, path, error);
     if (status != TEMPERA_OK)
@@ -424,7 +425,7 @@ enum tempera_status tempera_trainer_resume(struct tempera_trainer *t, const char
     struct tempera_loss_log log = tempera_loss_log_of(t->log.path);
     float *block = tempera_alloc(3 * t->n, sizeof *block);
     if (block == NULL) {
-        status = tempera_train_fail(error, TEMPERA_OUT_OF_MEMORY, "no memory to read the state");
+        status = tempera_fail(error, TEMPERA_OUT_OF_MEMORY, "no memory to read the state");
         goto done;
     }
     float *const values[3] = {block, block + t->n, block + 2 * t->n};
@@ -478,7 +479,7 @@ enum tempera_status tempera_checkpoint_open(const char *path, struct tempera_mod
     if (error != NULL)
         *error = (struct tempera_error){.status = TEMPERA_OK};
     if (path == NULL || model == NULL || tokenizer == NULL || options == NULL)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     *model = NULL;
     *tokenizer = NULL;
     struct tempera_gguf *gguf;

@@ -6,6 +6,7 @@
 
 #include <tempera/loss.h>
 
+#include "base/error.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
 #include "model/diagnose.h"
@@ -103,22 +104,22 @@ static enum tempera_status check(const struct tempera_model *model,
                                  size_t nbytes, size_t context, struct tempera_error *error)
 {
     if (model == NULL || tokenizer == NULL || (text == NULL && nbytes > 0))
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     if (nbytes == 0)
-        return tempera_train_fail(error, TEMPERA_TEXT_TOO_SHORT, "the text is empty");
+        return tempera_fail(error, TEMPERA_TEXT_TOO_SHORT, "the text is empty");
     const struct tempera_model_config *config = tempera_model_get_config(model);
     if (context > config->context_length)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "a context of %zu is more than the model's %zu", context,
-                                  (size_t)config->context_length);
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
+                            "a context of %zu is more than the model's %zu", context,
+                            (size_t)config->context_length);
     size_t n_tokens = tempera_tokenizer_n_tokens(tokenizer);
     if (n_tokens > config->vocab_size)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "the tokenizer has %zu tokens, the model only %zu", n_tokens,
-                                  (size_t)config->vocab_size);
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
+                            "the tokenizer has %zu tokens, the model only %zu", n_tokens,
+                            (size_t)config->vocab_size);
     if (tempera_tokenizer_bos(tokenizer) < 0)
-        return tempera_train_fail(error, TEMPERA_UNSUPPORTED,
-                                  "the tokenizer has no beginning-of-text token");
+        return tempera_fail(error, TEMPERA_UNSUPPORTED,
+                            "the tokenizer has no beginning-of-text token");
     return TEMPERA_OK;
 }
 
@@ -138,7 +139,7 @@ evaluate_guarded(const struct tempera_model *model, const struct tempera_tokeniz
     if (error != NULL)
         *error = (struct tempera_error){.status = TEMPERA_OK};
     if (evaluation == NULL)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     enum tempera_status status = check(model, tokenizer, text, nbytes, context, error);
     if (status != TEMPERA_OK)
         return status;
@@ -178,17 +179,17 @@ done:
     free(ids);
     tempera_workspace_close(&workspace);
     if (status == TEMPERA_NAN_INPUT)
-        return tempera_train_fail(error, status, "%s", cause.message);
+        return tempera_fail(error, status, "%s", cause.message);
     if (status == TEMPERA_OUT_OF_MEMORY)
-        return tempera_train_fail(error, status,
-                                  "no memory to measure in windows of %zu tokens: give a smaller "
-                                  "context",
-                                  context);
+        return tempera_fail(error, status,
+                            "no memory to measure in windows of %zu tokens: give a smaller "
+                            "context",
+                            context);
     if (status == TEMPERA_STOPPED)
-        return tempera_train_fail(error, status, "stopped before all of the text was measured");
+        return tempera_fail(error, status, "stopped before all of the text was measured");
     if (status != TEMPERA_OK)
-        return tempera_train_fail(error, status, "the text could not be measured: %s",
-                                  tempera_status_text(status));
+        return tempera_fail(error, status, "the text could not be measured: %s",
+                            tempera_status_text(status));
     return TEMPERA_OK;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/error.h"
 #include "base/fpenv.h"
 #include "base/guarded.h"
 #include "base/memory.h"
@@ -41,20 +42,19 @@ static enum tempera_status check_arguments(const struct tempera_model *model,
     const enum tempera_status invalid = TEMPERA_INVALID_ARGUMENT;
     if (model == NULL || tokenizer == NULL || corpus == NULL ||
         (corpus->text == NULL && corpus->nbytes > 0))
-        return tempera_train_fail(error, invalid, "a required argument is NULL");
+        return tempera_fail(error, invalid, "a required argument is NULL");
     enum tempera_status status = tempera_train_options_check(options, error);
     if (status != TEMPERA_OK)
         return status;
     const struct tempera_model_config *config = tempera_model_get_config(model);
     if (options->context > config->context_length)
-        return tempera_train_fail(error, invalid,
-                                  "options.context is %zu, more than the model's context of %zu",
-                                  options->context, (size_t)config->context_length);
+        return tempera_fail(error, invalid,
+                            "options.context is %zu, more than the model's context of %zu",
+                            options->context, (size_t)config->context_length);
     size_t n_tokens = tempera_tokenizer_n_tokens(tokenizer);
     if (n_tokens > config->vocab_size)
-        return tempera_train_fail(error, invalid,
-                                  "the tokenizer has %zu tokens, the model only %zu", n_tokens,
-                                  (size_t)config->vocab_size);
+        return tempera_fail(error, invalid, "the tokenizer has %zu tokens, the model only %zu",
+                            n_tokens, (size_t)config->vocab_size);
     return TEMPERA_OK;
 }
 
@@ -104,14 +104,14 @@ tempera_trainer_open(struct tempera_trainer **trainer, struct tempera_model *mod
     if (error != NULL)
         *error = (struct tempera_error){.status = TEMPERA_OK};
     if (trainer == NULL)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     *trainer = NULL;
     enum tempera_status status = check_arguments(model, tokenizer, corpus, options, error);
     if (status != TEMPERA_OK)
         return status;
     struct tempera_trainer *t = calloc(1, sizeof *t);
     if (t == NULL)
-        return tempera_train_fail(error, TEMPERA_OUT_OF_MEMORY, "no memory for a trainer");
+        return tempera_fail(error, TEMPERA_OUT_OF_MEMORY, "no memory for a trainer");
     t->log.fd = -1;
     t->now = seconds_now;
     t->model = model;
@@ -130,9 +130,9 @@ tempera_trainer_open(struct tempera_trainer **trainer, struct tempera_model *mod
     if (status == TEMPERA_OK)
         status = allocate(t);
     if (status != TEMPERA_OK) {
-        tempera_train_fail(error, status,
-                           "no memory to train this model: choose a smaller batch, "
-                           "context or model");
+        tempera_fail(error, status,
+                     "no memory to train this model: choose a smaller batch, "
+                     "context or model");
         goto fail;
     }
     *trainer = t;
@@ -226,16 +226,16 @@ static enum tempera_status backward(struct tempera_trainer *t, struct tempera_tr
         tempera_model_loss(t->model, t->workspace, t->tokens, t->targets, B, T, t->gradients, 1,
                            &report->loss, &count, t->executor);
     if (status >= TEMPERA_INVALID_ARGUMENT)
-        return tempera_train_fail(error, status, "step %llu failed: %s",
-                                  (unsigned long long)t->step + 1, tempera_status_text(status));
+        return tempera_fail(error, status, "step %llu failed: %s", (unsigned long long)t->step + 1,
+                            tempera_status_text(status));
     report->gradient_norm = gradient_norm(t);
     if (status == TEMPERA_OK && isfinite(report->loss) && isfinite(report->gradient_norm))
         return TEMPERA_OK;
-    return tempera_train_fail(error, TEMPERA_TRAINING_DIVERGED,
-                              "at step %llu the loss is %g and the gradient norm %g: train again "
-                              "with a smaller learning rate than %g",
-                              (unsigned long long)t->step + 1, report->loss, report->gradient_norm,
-                              (double)t->options.learning_rate);
+    return tempera_fail(error, TEMPERA_TRAINING_DIVERGED,
+                        "at step %llu the loss is %g and the gradient norm %g: train again "
+                        "with a smaller learning rate than %g",
+                        (unsigned long long)t->step + 1, report->loss, report->gradient_norm,
+                        (double)t->options.learning_rate);
 }
 
 static enum tempera_status trainer_step_guarded(struct tempera_trainer *t,
@@ -245,10 +245,10 @@ static enum tempera_status trainer_step_guarded(struct tempera_trainer *t,
     if (error != NULL)
         *error = (struct tempera_error){.status = TEMPERA_OK};
     if (t == NULL || report == NULL)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     if (t->step >= t->options.steps)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "all %llu steps are done",
-                                  (unsigned long long)t->options.steps);
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "all %llu steps are done",
+                            (unsigned long long)t->options.steps);
     double began = t->now();
     *report = (struct tempera_train_report){0};
     enum tempera_status status = backward(t, report, error);
@@ -283,11 +283,11 @@ static enum tempera_status measure_heldout(struct tempera_trainer *t,
         t->model, t->workspace, t->data.heldout, t->data.n_heldout, t->data.bos, t->options.batch,
         t->options.context, t->tokens, &nats, NULL, 0, t->executor);
     if (status == TEMPERA_NAN_INPUT)
-        return tempera_train_fail(error, TEMPERA_TRAINING_DIVERGED,
-                                  "the held-out loss is no number: try a smaller learning rate");
+        return tempera_fail(error, TEMPERA_TRAINING_DIVERGED,
+                            "the held-out loss is no number: try a smaller learning rate");
     if (status != TEMPERA_OK)
-        return tempera_train_fail(error, status, "the held-out text could not be measured: %s",
-                                  tempera_status_text(status));
+        return tempera_fail(error, status, "the held-out text could not be measured: %s",
+                            tempera_status_text(status));
     report->evaluated = true;
     report->heldout_loss = nats / (double)t->data.n_heldout;
     report->heldout_bits_per_byte = nats / (log(2) * (double)t->data.heldout_nbytes);
@@ -301,11 +301,11 @@ static enum tempera_status trainer_evaluate_guarded(struct tempera_trainer *t,
     if (error != NULL)
         *error = (struct tempera_error){.status = TEMPERA_OK};
     if (t == NULL || report == NULL)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     if (t->data.n_heldout == 0)
-        return tempera_train_fail(error, TEMPERA_TEXT_TOO_SHORT,
-                                  "the text is too short to hold a part of it out; give a text to "
-                                  "measure on");
+        return tempera_fail(error, TEMPERA_TEXT_TOO_SHORT,
+                            "the text is too short to hold a part of it out; give a text to "
+                            "measure on");
     *report = (struct tempera_train_report){0};
     fill_report(t, report);
     return measure_heldout(t, report, error);
@@ -391,10 +391,10 @@ static enum tempera_status save_after_log_failed(struct tempera_trainer *t,
     enum tempera_status status = tempera_trainer_save(t, t->checkpoint_path, &saving);
     if (error != NULL)
         memcpy(message, error->message, sizeof message);
-    return tempera_train_fail(error, failed, "%.110s; %s%.100s", message,
-                              status == TEMPERA_OK ? "all that was trained is in "
-                                                   : "no checkpoint either: ",
-                              status == TEMPERA_OK ? t->checkpoint_path : saving.message);
+    return tempera_fail(error, failed, "%.110s; %s%.100s", message,
+                        status == TEMPERA_OK ? "all that was trained is in "
+                                             : "no checkpoint either: ",
+                        status == TEMPERA_OK ? t->checkpoint_path : saving.message);
 }
 
 enum tempera_status tempera_trainer_run(struct tempera_trainer *t,
@@ -404,7 +404,7 @@ enum tempera_status tempera_trainer_run(struct tempera_trainer *t,
     if (error != NULL)
         *error = (struct tempera_error){.status = TEMPERA_OK};
     if (t == NULL)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     static const struct tempera_train_callbacks none;
     const struct tempera_train_callbacks *calls = callbacks != NULL ? callbacks : &none;
     enum tempera_status status = open_outputs(t, error);

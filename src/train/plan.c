@@ -14,6 +14,7 @@
 // within reach of processors with AVX2, so the time asked for is rarely used up.
 #include <math.h>
 
+#include "base/error.h"
 #include "base/fpenv.h"
 #include "train/trainer.h"
 
@@ -131,16 +132,16 @@ static enum tempera_status check(size_t text_nbytes, double minutes,
 {
     const enum tempera_status invalid = TEMPERA_INVALID_ARGUMENT;
     if (config == NULL || options == NULL)
-        return tempera_train_fail(error, invalid, "a required argument is NULL");
+        return tempera_fail(error, invalid, "a required argument is NULL");
     if (config->struct_size < sizeof *config || options->struct_size < sizeof *options)
-        return tempera_train_fail(error, invalid, "a struct_size is wrong: set it to sizeof");
+        return tempera_fail(error, invalid, "a struct_size is wrong: set it to sizeof");
     if (!(minutes >= 0 && minutes < 1e9))
-        return tempera_train_fail(error, invalid, "minutes must be at least 0, not %g", minutes);
+        return tempera_fail(error, invalid, "minutes must be at least 0, not %g", minutes);
     if (text_nbytes < 2 * MIN_CONTEXT)
-        return tempera_train_fail(error, TEMPERA_TEXT_TOO_SHORT,
-                                  "a text of %zu bytes is too short to learn from; %d are the "
-                                  "least",
-                                  text_nbytes, 2 * MIN_CONTEXT);
+        return tempera_fail(error, TEMPERA_TEXT_TOO_SHORT,
+                            "a text of %zu bytes is too short to learn from; %d are the "
+                            "least",
+                            text_nbytes, 2 * MIN_CONTEXT);
     return TEMPERA_OK;
 }
 

@@ -39,11 +39,6 @@ struct tempera_trainer {
     double save_seconds; // that it took
 };
 
-// Fills *error, if there is one, and returns `status`.
-__attribute__((format(printf, 3, 4))) enum tempera_status
-tempera_train_fail(struct tempera_error *error, enum tempera_status status, const char *format,
-                   ...);
-
 // OK if a state can be saved there, and nothing but a state would be lost; else IO_ERROR, ...
 enum tempera_status tempera_checkpoint_check(const char *path, struct tempera_error *error);
 
