@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arguments.h"
 #include "base/error.h"
 #include "base/half.h"
 #include "gguf/format.h"
@@ -185,9 +186,7 @@ enum tempera_status tempera_gguf_get_u32(const struct tempera_gguf *gguf, const 
                                          uint32_t *value)
 {
     uint64_t wide;
-    enum tempera_status status = tempera_gguf_get_u64(gguf, key, &wide);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(tempera_gguf_get_u64(gguf, key, &wide));
     if (wide > UINT32_MAX)
         return TEMPERA_BAD_FORMAT;
     *value = (uint32_t)wide;
@@ -334,10 +333,7 @@ static enum tempera_status read_halves(const struct tempera_source *source, uint
     enum { CHUNK = sizeof halves / 2 };
     for (size_t done = 0; done < n; done += CHUNK) {
         size_t m = n - done < CHUNK ? n - done : CHUNK;
-        enum tempera_status status =
-            tempera_source_read(source, offset + 2 * done, halves, 2 * m, error);
-        if (status != TEMPERA_OK)
-            return status;
+        TEMPERA_TRY(tempera_source_read(source, offset + 2 * done, halves, 2 * m, error));
         for (size_t i = 0; i < m; i++)
             out[done + i] = widen(tempera_load_u16(halves + 2 * i));
     }

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/arguments.h"
 #include "base/error.h"
 #include "base/show.h"
 
@@ -165,9 +166,7 @@ static enum tempera_status open_temporary(struct tempera_safe_file *file,
         if (file->fd < 0 && errno != EEXIST)
             return tempera_fail_system(error, "write", file->path, errno);
         if (file->fd < 0) {
-            enum tempera_status status = clear_temporary(file, error);
-            if (status != TEMPERA_OK)
-                return status;
+            TEMPERA_TRY(clear_temporary(file, error));
             continue;
         }
         if (!is_locked_by_another(file->fd) && is_current(file->temporary, file->fd))
@@ -284,9 +283,7 @@ static enum tempera_status sync_folder(const char *path, struct tempera_error *e
 
 static enum tempera_status put_in_place(struct tempera_safe_file *file, struct tempera_error *error)
 {
-    enum tempera_status status = flush(file, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(flush(file, error));
     // A failed sync is final: the kernel may have thrown the pages away, so it isn't tried again.
     if (fsync(file->fd) != 0)
         return tempera_fail_system(error, "write", file->path, errno);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <math.h>
 
+#include "base/arguments.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "model/model.h"
@@ -44,10 +45,7 @@ enum tempera_status tempera_model_config_check_as(const struct tempera_model_con
         {names->hidden_dim, config->hidden_dim, 1u << 20},
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        enum tempera_status status =
-            check_field(fields[i].name, fields[i].value, fields[i].most, error);
-        if (status != TEMPERA_OK)
-            return status;
+        TEMPERA_TRY(check_field(fields[i].name, fields[i].value, fields[i].most, error));
     }
     if (config->dim % config->n_heads != 0 || config->dim / config->n_heads % 2 != 0)
         return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arguments.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
 #include "model/attention.h"
@@ -56,16 +57,14 @@ enum tempera_status tempera_decoder_open(struct tempera_decoder **decoder,
     size_t most = model->config.context_length;
     if (n_context > most)
         return TEMPERA_INVALID_ARGUMENT;
-    enum tempera_status status = tempera_matmul_start();
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(tempera_matmul_start());
     struct tempera_decoder *d = tempera_alloc(1, sizeof *d);
     if (d == NULL)
         return TEMPERA_OUT_OF_MEMORY;
     d->model = model;
     d->executor = executor;
     d->capacity = n_context == 0 ? most : n_context;
-    status = allocate(d);
+    enum tempera_status status = allocate(d);
     if (status != TEMPERA_OK) {
         tempera_decoder_close(&d);
         return status;

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/arguments.h"
 #include "base/error.h"
 #include "base/half.h"
 #include "model/layers.h"
@@ -126,15 +127,13 @@ enum tempera_status tempera_model_diagnose(const struct tempera_model *model,
     const struct diagnosis d = {model, error};
     struct tempera_workspace *ws = workspace;
     size_t N = B * T, D = model->config.dim, n_layers = model->config.n_layers;
-    enum tempera_status status = check_weights(model, error);
+    TEMPERA_TRY(check_weights(model, error));
     tempera_embed(model->embedding, tokens, N, D, ws->layers[0].x, executor);
-    for (size_t i = 0; i < n_layers && status == TEMPERA_OK; i++) {
+    for (size_t i = 0; i < n_layers; i++) {
         const float *out = tempera_model_layer_forward(model, ws, i, B, T, executor);
         // Without a backward pass a layer's output lies where its input was, which is read no more.
-        status = check_layer(&d, i, &ws->layers[i], out, N);
+        TEMPERA_TRY(check_layer(&d, i, &ws->layers[i], out, N));
     }
-    if (status != TEMPERA_OK)
-        return status;
     tempera_rmsnorm(ws->x, model->output_norm, model->config.rms_epsilon, N, D, ws->norm,
                     ws->inverse, executor);
     if (!tempera_all_finite(ws->norm, N * D))

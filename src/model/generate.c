@@ -9,6 +9,7 @@
 
 #include <tempera/softmax.h>
 
+#include "base/arguments.h"
 #include "base/error.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
@@ -112,10 +113,8 @@ static enum tempera_status open_generation(struct generation *g)
     g->state = tempera_alloc(1, state_nbytes);
     if (g->model_logits == NULL || g->state == NULL)
         return TEMPERA_OUT_OF_MEMORY;
-    enum tempera_status status = mask_unknown(g);
-    if (status == TEMPERA_OK)
-        status = tempera_sampler_state_init(g->state, state_nbytes, &g->options->sampler);
-    return status;
+    TEMPERA_TRY(mask_unknown(g));
+    return tempera_sampler_state_init(g->state, state_nbytes, &g->options->sampler);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -152,19 +151,17 @@ static bool reserve_ids(struct generation *g, size_t n)
 static enum tempera_status append(struct generation *g, const int32_t *ids, size_t n,
                                   const struct tempera_sample_result *drawn)
 {
-    enum tempera_status status = make_room(g, n);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(make_room(g, n));
     size_t length = tempera_decoder_length(g->decoder);
     if (!reserve_ids(g, length + n))
         return TEMPERA_OUT_OF_MEMORY;
     memcpy(g->ids + length, ids, n * sizeof *ids);
-    status = tempera_decoder_append(g->decoder, ids, n, g->model_logits);
-    if (status == TEMPERA_OK && !tempera_all_finite(g->model_logits, g->vocab))
+    TEMPERA_TRY(tempera_decoder_append(g->decoder, ids, n, g->model_logits));
+    if (!tempera_all_finite(g->model_logits, g->vocab))
         return TEMPERA_NAN_INPUT;
-    for (size_t i = 0; i < n && status == TEMPERA_OK; i++)
-        status = tempera_sampler_accept(g->state, ids[i], drawn);
-    return status;
+    for (size_t i = 0; i < n; i++)
+        TEMPERA_TRY(tempera_sampler_accept(g->state, ids[i], drawn));
+    return TEMPERA_OK;
 }
 
 // Runs the prompt, and makes the first row.
@@ -177,13 +174,12 @@ static enum tempera_status run_prompt(struct generation *g, const struct tempera
                             "the prompt has %zu tokens; the context holds %zu, and needs "
                             "room for one more: shorten the prompt",
                             prompt->n_whole, capacity);
-    enum tempera_status status = append(g, prompt->ids, prompt->n_ids, NULL);
-    if (status == TEMPERA_OK && prompt->tail_nbytes == 0)
+    TEMPERA_TRY(append(g, prompt->ids, prompt->n_ids, NULL));
+    if (prompt->tail_nbytes == 0)
         return set_row(g, g->model_logits, g->vocab);
-    if (status == TEMPERA_OK)
-        status = tempera_prompt_row_open(&g->first, prompt, g->decoder, g->tokenizer,
-                                         g->model_logits, g->state);
-    return status == TEMPERA_OK ? set_row(g, g->first.scores, g->first.n) : status;
+    TEMPERA_TRY(tempera_prompt_row_open(&g->first, prompt, g->decoder, g->tokenizer,
+                                        g->model_logits, g->state));
+    return set_row(g, g->first.scores, g->first.n);
 }
 
 static enum tempera_status begin(struct generation *g, const char *text, size_t nbytes,
@@ -201,17 +197,15 @@ static enum tempera_status begin(struct generation *g, const char *text, size_t 
 // The token that was drawn becomes the last one; from the first row, after its prefix.
 static enum tempera_status accept_drawn(struct generation *g)
 {
-    enum tempera_status status = TEMPERA_OK;
     if (g->first.n > 0) {
         int32_t prefix[TEMPERA_MOST_TAIL];
         size_t n = tempera_prompt_row_prefix(&g->first, (size_t)g->drawn.column, prefix);
         tempera_prompt_row_close(&g->first);
         if (n > 0)
-            status = append(g, prefix, n, NULL);
+            TEMPERA_TRY(append(g, prefix, n, NULL));
     }
-    if (status == TEMPERA_OK)
-        status = append(g, &g->drawn.token, 1, &g->drawn);
-    return status == TEMPERA_OK ? set_row(g, g->model_logits, g->vocab) : status;
+    TEMPERA_TRY(append(g, &g->drawn.token, 1, &g->drawn));
+    return set_row(g, g->model_logits, g->vocab);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -342,9 +336,7 @@ static void show(struct generation *g, struct tempera_generated *generated, bool
 
 static enum tempera_status step(struct generation *g)
 {
-    enum tempera_status status = sample(g, &g->drawn);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(sample(g, &g->drawn));
     struct tempera_generated generated = {
         .token = g->drawn.token,
         .raw_logprob = g->drawn.raw_logprob,
@@ -420,17 +412,14 @@ enum tempera_status tempera_generate(struct tempera_decoder *decoder,
         return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
                             "the tokenizer has %zu tokens, the model only %zu",
                             tempera_tokenizer_n_tokens(tokenizer), g.vocab);
-    enum tempera_status status = tempera_sampler_check(&g.options->sampler, error);
-    if (status != TEMPERA_OK)
-        return status;
-    status = tempera_sampler_check_vocab(&g.options->sampler, g.vocab);
+    TEMPERA_TRY(tempera_sampler_check(&g.options->sampler, error));
+    enum tempera_status status = tempera_sampler_check_vocab(&g.options->sampler, g.vocab);
     if (status != TEMPERA_OK)
         return tempera_fail(error, status,
                             "the sampler has a bias or a list with a token that the model, of "
                             "%zu tokens, hasn't",
                             g.vocab);
-    if (error != NULL)
-        *error = (struct tempera_error){0};
+    tempera_succeed(error);
     g.env = tempera_fpenv_enter();
     status = open_generation(&g);
     if (status == TEMPERA_OK)

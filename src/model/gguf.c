@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arguments.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "model/keys.h"
@@ -97,12 +98,9 @@ enum tempera_status tempera_model_from_gguf(struct tempera_model **model,
     struct tempera_model *m = NULL;
     if (model == NULL || gguf == NULL)
         return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "model or gguf is NULL");
-    enum tempera_status status = tempera_model_read_keys(gguf, &config, error);
-    if (status == TEMPERA_OK)
-        status = check_tensors(gguf, &config, error);
-    if (status != TEMPERA_OK)
-        return status;
-    status = tempera_model_alloc(&m, &config);
+    TEMPERA_TRY(tempera_model_read_keys(gguf, &config, error));
+    TEMPERA_TRY(check_tensors(gguf, &config, error));
+    enum tempera_status status = tempera_model_alloc(&m, &config);
     if (status != TEMPERA_OK)
         return tempera_fail(error, status, "no memory for a model of %zu parameters",
                             tempera_model_config_n_parameters(&config));
@@ -143,18 +141,13 @@ static enum tempera_status set_keys(const struct tempera_model *model,
         {"llama.attention.head_count_kv", c->n_kv_heads},
         {"llama.rope.dimension_count", c->dim / c->n_heads},
     };
-    enum tempera_status status =
-        tempera_gguf_set_string(writer, "general.architecture", "llama", 5);
-    if (status == TEMPERA_OK)
-        status = tempera_gguf_set_string(writer, "general.name", name, strlen(name));
-    for (size_t i = 0; i < sizeof integers / sizeof *integers && status == TEMPERA_OK; i++)
-        status = tempera_gguf_set_u32(writer, integers[i].key, integers[i].value);
-    if (status == TEMPERA_OK)
-        status =
-            tempera_gguf_set_f32(writer, "llama.attention.layer_norm_rms_epsilon", c->rms_epsilon);
-    if (status == TEMPERA_OK)
-        status = tempera_gguf_set_f32(writer, "llama.rope.freq_base", c->rope_base);
-    return status;
+    TEMPERA_TRY(tempera_gguf_set_string(writer, "general.architecture", "llama", 5));
+    TEMPERA_TRY(tempera_gguf_set_string(writer, "general.name", name, strlen(name)));
+    for (size_t i = 0; i < sizeof integers / sizeof *integers; i++)
+        TEMPERA_TRY(tempera_gguf_set_u32(writer, integers[i].key, integers[i].value));
+    TEMPERA_TRY(
+        tempera_gguf_set_f32(writer, "llama.attention.layer_norm_rms_epsilon", c->rms_epsilon));
+    return tempera_gguf_set_f32(writer, "llama.rope.freq_base", c->rope_base);
 }
 
 enum tempera_status tempera_model_to_gguf(const struct tempera_model *model,

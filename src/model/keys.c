@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/arguments.h"
 #include "base/error.h"
 #include "base/show.h"
 #include "gguf/value.h"
@@ -55,9 +56,7 @@ static enum tempera_status read_u32(const struct tempera_gguf *gguf, const char 
                                     size_t n_layers, uint32_t *value, struct tempera_error *error)
 {
     struct tempera_number number = {.value = *value, .count = 1};
-    enum tempera_status status = read_number(gguf, key, needed, &number, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(read_number(gguf, key, needed, &number, error));
     if (!(number.value >= 0 && number.value <= UINT32_MAX && number.value == floor(number.value)))
         return refuse(gguf, key, TEMPERA_BAD_MODEL, "a whole number of 32 bits", error);
     if (n_layers != 0 && number.count != 1 && number.count != n_layers)
@@ -70,9 +69,7 @@ static enum tempera_status read_f32(const struct tempera_gguf *gguf, const char 
                                     float *value, struct tempera_error *error)
 {
     struct tempera_number number = {.value = (double)*value};
-    enum tempera_status status = read_number(gguf, key, needed, &number, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(read_number(gguf, key, needed, &number, error));
     if (!(fabs(number.value) <= (double)FLT_MAX)) // a NaN, too
         return refuse(gguf, key, TEMPERA_BAD_MODEL, "a finite number of 32 bits", error);
     *value = (float)number.value;
@@ -113,11 +110,11 @@ static enum tempera_status read_vocab(const struct tempera_gguf *gguf,
         return tempera_fail(error, TEMPERA_BAD_MODEL, "token_embd.weight is not a matrix");
     c->vocab_size = (uint32_t)vocab;
     uint32_t said = c->vocab_size;
-    enum tempera_status status = read_u32(gguf, vocab_key, false, 0, &said, error);
-    if (status == TEMPERA_OK && said != c->vocab_size)
+    TEMPERA_TRY(read_u32(gguf, vocab_key, false, 0, &said, error));
+    if (said != c->vocab_size)
         return tempera_fail(error, TEMPERA_BAD_MODEL, "%s is %u, but token_embd.weight has %u rows",
                             vocab_key, said, c->vocab_size);
-    return status;
+    return TEMPERA_OK;
 }
 
 // What messages call the fields of a config that is read from a file.
@@ -148,21 +145,14 @@ static enum tempera_status read_shape(const struct tempera_gguf *gguf,
         {key_names.hidden_dim, &c->hidden_dim, true},
         {key_names.n_heads, &c->n_heads, true},
     };
-    enum tempera_status status = TEMPERA_OK;
-    for (size_t i = 0; i < sizeof needed / sizeof *needed && status == TEMPERA_OK; i++)
-        status = read_u32(gguf, needed[i].key, true, needed[i].per_layer ? c->n_layers : 0,
-                          needed[i].value, error);
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+        TEMPERA_TRY(read_u32(gguf, needed[i].key, true, needed[i].per_layer ? c->n_layers : 0,
+                             needed[i].value, error));
     c->n_kv_heads = c->n_heads;
-    if (status == TEMPERA_OK)
-        status = read_u32(gguf, kv_heads_key, false, c->n_layers, &c->n_kv_heads, error);
-    if (status == TEMPERA_OK)
-        status = read_f32(gguf, epsilon_key, true, &c->rms_epsilon, error);
-    if (status == TEMPERA_OK)
-        status = read_f32(gguf, base_key, false, &c->rope_base, error);
-    if (status == TEMPERA_OK)
-        status = read_vocab(gguf, c, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(read_u32(gguf, kv_heads_key, false, c->n_layers, &c->n_kv_heads, error));
+    TEMPERA_TRY(read_f32(gguf, epsilon_key, true, &c->rms_epsilon, error));
+    TEMPERA_TRY(read_f32(gguf, base_key, false, &c->rope_base, error));
+    TEMPERA_TRY(read_vocab(gguf, c, error));
     c->tied_embeddings = tempera_gguf_find_tensor(gguf, "output.weight") == NULL;
     struct tempera_error why = {0};
     if (tempera_model_config_check_as(c, &key_names, &why) != TEMPERA_OK)
@@ -303,15 +293,13 @@ enum tempera_status tempera_model_read_keys(const struct tempera_gguf *gguf,
                                             struct tempera_model_config *config,
                                             struct tempera_error *error)
 {
-    enum tempera_status status = tempera_gguf_check_whole(gguf, error);
-    if (status == TEMPERA_OK)
-        status = check_architecture(gguf, error);
-    if (status == TEMPERA_OK)
-        status = read_shape(gguf, config, error);
-    for (size_t i = 0; i < tempera_gguf_n_keys(gguf) && status == TEMPERA_OK; i++) {
+    TEMPERA_TRY(tempera_gguf_check_whole(gguf, error));
+    TEMPERA_TRY(check_architecture(gguf, error));
+    TEMPERA_TRY(read_shape(gguf, config, error));
+    for (size_t i = 0; i < tempera_gguf_n_keys(gguf); i++) {
         const char *key = tempera_gguf_key(gguf, i, NULL, NULL, NULL);
         if (begins_with(key, prefix))
-            status = check_key(gguf, key, config->dim / config->n_heads, error);
+            TEMPERA_TRY(check_key(gguf, key, config->dim / config->n_heads, error));
     }
-    return status;
+    return TEMPERA_OK;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/arguments.h"
 #include "base/error.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
@@ -187,10 +188,8 @@ static enum tempera_status model_create_guarded(struct tempera_model **model,
 {
     if (model == NULL)
         return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "model is NULL");
-    enum tempera_status status = tempera_model_config_check(config, error);
-    if (status != TEMPERA_OK)
-        return status;
-    status = tempera_model_alloc(model, config);
+    TEMPERA_TRY(tempera_model_config_check(config, error));
+    enum tempera_status status = tempera_model_alloc(model, config);
     if (status != TEMPERA_OK)
         return tempera_fail(error, status, "no memory for a model of %zu parameters",
                             tempera_model_config_n_parameters(config));

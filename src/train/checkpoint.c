@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/arguments.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "train/digest.h"
@@ -186,39 +187,29 @@ static enum tempera_status write_state(const struct tempera_trainer *t,
 {
     const struct state state = state_of(t);
     const float *const values[3] = {t->weights, t->first, t->second};
-    enum tempera_status status =
-        tempera_model_to_gguf(t->model, writer, TEMPERA_F32, "tempera training state");
-    if (status == TEMPERA_OK)
-        status = tempera_tokenizer_to_gguf(t->tokenizer, writer);
-    if (status == TEMPERA_OK)
-        status = tempera_gguf_set_u32(writer, version_key, STATE_VERSION);
-    for (size_t i = 0; status == TEMPERA_OK && i < N_U64; i++)
-        status = tempera_gguf_set_u64(writer, u64_fields[i].key, u64_of(&state, i));
-    for (size_t i = 0; status == TEMPERA_OK && i < N_F32; i++)
-        status = tempera_gguf_set_f32(writer, f32_fields[i].key, f32_of(&state, i));
-    if (status == TEMPERA_OK)
-        status = tempera_gguf_set_u64(writer, whole_digest_key, state.whole_digest);
-    if (status == TEMPERA_OK)
-        status = tempera_gguf_set_u64(writer, borders_key, state.n_borders);
-    if (status == TEMPERA_OK && state.n_pending > 0)
-        status = tempera_gguf_set_string(writer, pending_key, state.pending, state.n_pending);
-    if (status == TEMPERA_OK)
-        status = tempera_gguf_set_u64(
-            writer, digest_key,
-            digest_all(&state, tempera_model_get_config(t->model), t->tokenizer, values, t->n));
+    TEMPERA_TRY(tempera_model_to_gguf(t->model, writer, TEMPERA_F32, "tempera training state"));
+    TEMPERA_TRY(tempera_tokenizer_to_gguf(t->tokenizer, writer));
+    TEMPERA_TRY(tempera_gguf_set_u32(writer, version_key, STATE_VERSION));
+    for (size_t i = 0; i < N_U64; i++)
+        TEMPERA_TRY(tempera_gguf_set_u64(writer, u64_fields[i].key, u64_of(&state, i)));
+    for (size_t i = 0; i < N_F32; i++)
+        TEMPERA_TRY(tempera_gguf_set_f32(writer, f32_fields[i].key, f32_of(&state, i)));
+    TEMPERA_TRY(tempera_gguf_set_u64(writer, whole_digest_key, state.whole_digest));
+    TEMPERA_TRY(tempera_gguf_set_u64(writer, borders_key, state.n_borders));
+    if (state.n_pending > 0)
+        TEMPERA_TRY(tempera_gguf_set_string(writer, pending_key, state.pending, state.n_pending));
+    uint64_t digest =
+        digest_all(&state, tempera_model_get_config(t->model), t->tokenizer, values, t->n);
+    TEMPERA_TRY(tempera_gguf_set_u64(writer, digest_key, digest));
     const uint64_t dims[] = {t->n};
-    if (status == TEMPERA_OK)
-        status = tempera_gguf_add_tensor(writer, moment1_name, TEMPERA_F32, 1, dims, t->first);
-    if (status == TEMPERA_OK)
-        status = tempera_gguf_add_tensor(writer, moment2_name, TEMPERA_F32, 1, dims, t->second);
-    return status;
+    TEMPERA_TRY(tempera_gguf_add_tensor(writer, moment1_name, TEMPERA_F32, 1, dims, t->first));
+    return tempera_gguf_add_tensor(writer, moment2_name, TEMPERA_F32, 1, dims, t->second);
 }
 
 enum tempera_status tempera_trainer_save(const struct tempera_trainer *t, const char *path,
                                          struct tempera_error *error)
 {
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
+    tempera_succeed(error);
     if (t == NULL || path == NULL)
         return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     enum tempera_status status = tempera_loss_log_sync(&t->log, error);
@@ -328,9 +319,7 @@ static enum tempera_status read_values(const struct tempera_trainer *t,
                                 "the state has no tensor '%s' of %zu f32 values: it belongs "
                                 "to a model of another shape, or is damaged",
                                 name, n);
-        enum tempera_status status = tempera_gguf_read_f32(gguf, tensor, out, n, error);
-        if (status != TEMPERA_OK)
-            return status;
+        TEMPERA_TRY(tempera_gguf_read_f32(gguf, tensor, out, n, error));
     }
     return TEMPERA_OK;
 }
@@ -365,7 +354,6 @@ static enum tempera_status compare(const struct tempera_trainer *t, const struct
 {
     const enum tempera_status mismatch = TEMPERA_STATE_MISMATCH;
     const struct state own = state_of(t);
-    enum tempera_status status;
     for (size_t i = 0; i < N_U64; i++)
         if (u64_fields[i].must_match && u64_of(saved, i) != u64_of(&own, i))
             return tempera_fail(error, mismatch, "%s is %llu in the state and %llu here",
@@ -376,9 +364,7 @@ static enum tempera_status compare(const struct tempera_trainer *t, const struct
             return tempera_fail(error, mismatch, "%s is %.9g in the state and %.9g here",
                                 f32_fields[i].key, (double)f32_of(saved, i),
                                 (double)f32_of(&own, i));
-    status = compare_texts(saved, &own, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(compare_texts(saved, &own, error));
     if (saved->step > own.steps)
         return tempera_fail(error, mismatch,
                             "the state has done %llu steps, more than the %llu asked for",
@@ -393,13 +379,9 @@ static enum tempera_status read_checked(const struct tempera_trainer *t,
                                         struct tempera_error *error)
 {
     uint64_t digest;
-    enum tempera_status status = read_state(gguf, path, state, &digest, error);
-    if (status == TEMPERA_OK)
-        status = read_values(t, gguf, values, error);
-    if (status == TEMPERA_OK)
-        status = compare(t, state, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(read_state(gguf, path, state, &digest, error));
+    TEMPERA_TRY(read_values(t, gguf, values, error));
+    TEMPERA_TRY(compare(t, state, error));
     const float *const read_only[3] = {values[0], values[1], values[2]};
     const struct tempera_model_config *config = tempera_model_get_config(t->model);
     if (digest_all(state, config, t->tokenizer, read_only, t->n) != digest)
@@ -413,14 +395,12 @@ static enum tempera_status read_checked(const struct tempera_trainer *t,
 enum tempera_status tempera_trainer_resume(struct tempera_trainer *t, const char *path,
                                            struct tempera_error *error)
 {
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
+    tempera_succeed(error);
     if (t == NULL || path == NULL)
         return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     struct tempera_gguf *gguf = NULL;
-    enum tempera_status status = tempera_gguf_open(&gguf, path, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(tempera_gguf_open(&gguf, path, error));
+    enum tempera_status status = TEMPERA_OK;
     struct state state = {0};
     struct tempera_loss_log log = tempera_loss_log_of(t->log.path);
     float *block = tempera_alloc(3 * t->n, sizeof *block);
@@ -476,20 +456,17 @@ enum tempera_status tempera_checkpoint_open(const char *path, struct tempera_mod
                                             struct tempera_train_options *options,
                                             struct tempera_error *error)
 {
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
+    tempera_succeed(error);
     if (path == NULL || model == NULL || tokenizer == NULL || options == NULL)
         return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     *model = NULL;
     *tokenizer = NULL;
     struct tempera_gguf *gguf;
-    enum tempera_status status = tempera_gguf_open(&gguf, path, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(tempera_gguf_open(&gguf, path, error));
     struct state state;
     uint64_t digest;
     struct tempera_train_options found;
-    status = read_state(gguf, path, &state, &digest, error);
+    enum tempera_status status = read_state(gguf, path, &state, &digest, error);
     if (status == TEMPERA_OK) {
         options_of(&state, &found);
         status = tempera_train_options_check(&found, error);

@@ -7,6 +7,7 @@
 
 #include <tempera/loss.h>
 
+#include "base/arguments.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/philox.h"
@@ -36,10 +37,8 @@ static enum tempera_status encode_documents(const struct tempera_tokenizer *toke
         size_t end = i < n_borders ? borders[i] : nbytes;
         if (end < at || end > nbytes)
             return TEMPERA_INVALID_ARGUMENT;
-        enum tempera_status status = tempera_tokenizer_encode(tokenizer, text + at, end - at,
-                                                              ids + n, end - at, &n_document);
-        if (status != TEMPERA_OK)
-            return status;
+        TEMPERA_TRY(tempera_tokenizer_encode(tokenizer, text + at, end - at, ids + n, end - at,
+                                             &n_document));
         n += n_document;
         n += i < n_borders ? border_tokens(tokenizer, ids + n) : 0;
         at = end;

@@ -6,6 +6,7 @@
 
 #include <tempera/loss.h>
 
+#include "base/arguments.h"
 #include "base/error.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
@@ -136,20 +137,18 @@ evaluate_guarded(const struct tempera_model *model, const struct tempera_tokeniz
                  struct tempera_evaluation *evaluation, const struct tempera_executor *executor,
                  struct tempera_error *error)
 {
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
+    tempera_succeed(error);
     if (evaluation == NULL)
         return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
-    enum tempera_status status = check(model, tokenizer, text, nbytes, context, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(check(model, tokenizer, text, nbytes, context, error));
     if (context == 0)
         context = default_context(model);
     struct tempera_error cause = {.message = "the model's scores are no numbers"};
     struct tempera_workspace *workspace = NULL;
     int32_t *ids = NULL, *scratch = NULL;
     size_t n_ids;
-    status = tempera_data_encode(tokenizer, text, nbytes, NULL, 0, &ids, &n_ids);
+    enum tempera_status status =
+        tempera_data_encode(tokenizer, text, nbytes, NULL, 0, &ids, &n_ids);
     if (status != TEMPERA_OK)
         goto done;
     if (n_ids < context)

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/arguments.h"
 #include "base/error.h"
 #include "train/digest.h"
 #include "train/trainer.h"
@@ -131,27 +132,23 @@ static enum tempera_status put_line(struct tempera_loss_log *log, const char *li
 enum tempera_status tempera_loss_log_catch_up(struct tempera_loss_log *log,
                                               struct tempera_error *error)
 {
-    enum tempera_status status = put_line(log, log->pending, log->n_pending, error);
-    if (status == TEMPERA_OK)
-        log->n_pending = 0;
-    return status;
+    TEMPERA_TRY(put_line(log, log->pending, log->n_pending, error));
+    log->n_pending = 0;
+    return TEMPERA_OK;
 }
 
 enum tempera_status tempera_loss_log_resume(struct tempera_loss_log *log, uint64_t nbytes,
                                             uint64_t digest, struct tempera_error *error)
 {
     struct stat info;
-    enum tempera_status status;
     if (stat(log->path, &info) != 0 || info.st_size == 0) {
-        status = tempera_loss_log_create(log, error);
-        return status == TEMPERA_OK ? tempera_loss_log_catch_up(log, error) : status;
+        TEMPERA_TRY(tempera_loss_log_create(log, error));
+        return tempera_loss_log_catch_up(log, error);
     }
     log->fd = open(log->path, O_RDWR | O_APPEND | O_CLOEXEC);
     if (log->fd < 0)
         return log_fail(log, "open", errno, error);
-    status = claim(log, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(claim(log, error));
     uint64_t found;
     if (!digest_file(log->fd, nbytes, &found)) {
         int reason = errno;
@@ -165,9 +162,7 @@ enum tempera_status tempera_loss_log_resume(struct tempera_loss_log *log, uint64
                             "begin another, or name the right one",
                             log->path);
     }
-    status = cut(log, nbytes, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(cut(log, nbytes, error));
     log->nbytes = nbytes;
     log->digest = digest;
     return tempera_loss_log_catch_up(log, error);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/arguments.h"
 #include "base/error.h"
 #include "base/fpenv.h"
 #include "base/guarded.h"
@@ -43,9 +44,7 @@ static enum tempera_status check_arguments(const struct tempera_model *model,
     if (model == NULL || tokenizer == NULL || corpus == NULL ||
         (corpus->text == NULL && corpus->nbytes > 0))
         return tempera_fail(error, invalid, "a required argument is NULL");
-    enum tempera_status status = tempera_train_options_check(options, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(tempera_train_options_check(options, error));
     const struct tempera_model_config *config = tempera_model_get_config(model);
     if (options->context > config->context_length)
         return tempera_fail(error, invalid,
@@ -86,9 +85,7 @@ static enum tempera_status allocate(struct tempera_trainer *t)
     if (t->gradients == NULL || t->first == NULL || t->second == NULL || t->tokens == NULL)
         return TEMPERA_OUT_OF_MEMORY;
     t->targets = t->tokens + B * T;
-    enum tempera_status status = tempera_blocks_cut(table, n_parameters, &t->blocks, &t->n_blocks);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(tempera_blocks_cut(table, n_parameters, &t->blocks, &t->n_blocks));
     t->block_sums = calloc(t->n_blocks, sizeof *t->block_sums);
     if (t->block_sums == NULL)
         return TEMPERA_OUT_OF_MEMORY;
@@ -101,14 +98,11 @@ tempera_trainer_open(struct tempera_trainer **trainer, struct tempera_model *mod
                      const struct tempera_train_options *options,
                      const struct tempera_executor *executor, struct tempera_error *error)
 {
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
+    tempera_succeed(error);
     if (trainer == NULL)
         return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     *trainer = NULL;
-    enum tempera_status status = check_arguments(model, tokenizer, corpus, options, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(check_arguments(model, tokenizer, corpus, options, error));
     struct tempera_trainer *t = calloc(1, sizeof *t);
     if (t == NULL)
         return tempera_fail(error, TEMPERA_OUT_OF_MEMORY, "no memory for a trainer");
@@ -118,7 +112,8 @@ tempera_trainer_open(struct tempera_trainer **trainer, struct tempera_model *mod
     t->tokenizer = tokenizer;
     t->executor = executor;
     t->options = *options;
-    status = tempera_data_open(&t->data, tokenizer, corpus, options->context, options->seed, error);
+    enum tempera_status status =
+        tempera_data_open(&t->data, tokenizer, corpus, options->context, options->seed, error);
     if (status != TEMPERA_OK)
         goto fail;
     t->text_digest = tempera_digest(TEMPERA_DIGEST_EMPTY, t->data.stream,
@@ -242,8 +237,7 @@ static enum tempera_status trainer_step_guarded(struct tempera_trainer *t,
                                                 struct tempera_train_report *report,
                                                 struct tempera_error *error)
 {
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
+    tempera_succeed(error);
     if (t == NULL || report == NULL)
         return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     if (t->step >= t->options.steps)
@@ -298,8 +292,7 @@ static enum tempera_status trainer_evaluate_guarded(struct tempera_trainer *t,
                                                     struct tempera_train_report *report,
                                                     struct tempera_error *error)
 {
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
+    tempera_succeed(error);
     if (t == NULL || report == NULL)
         return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     if (t->data.n_heldout == 0)
@@ -352,15 +345,10 @@ static enum tempera_status step_and_log(struct tempera_trainer *t,
                                         struct tempera_train_report *report,
                                         struct tempera_error *error)
 {
-    enum tempera_status status = tempera_trainer_step(t, report, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(tempera_trainer_step(t, report, error));
     bool last = t->step == t->options.steps;
-    if (t->data.n_heldout > 0 && (last || is_due(t->step, t->options.evaluate_every))) {
-        status = measure_heldout(t, report, error);
-        if (status != TEMPERA_OK)
-            return status;
-    }
+    if (t->data.n_heldout > 0 && (last || is_due(t->step, t->options.evaluate_every)))
+        TEMPERA_TRY(measure_heldout(t, report, error));
     return t->log.fd >= 0 ? tempera_loss_log_append(&t->log, report, error) : TEMPERA_OK;
 }
 
@@ -401,8 +389,7 @@ enum tempera_status tempera_trainer_run(struct tempera_trainer *t,
                                         const struct tempera_train_callbacks *callbacks,
                                         struct tempera_error *error)
 {
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
+    tempera_succeed(error);
     if (t == NULL)
         return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     static const struct tempera_train_callbacks none;

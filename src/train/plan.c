@@ -14,6 +14,7 @@
 // within reach of processors with AVX2, so the time asked for is rarely used up.
 #include <math.h>
 
+#include "base/arguments.h"
 #include "base/error.h"
 #include "base/fpenv.h"
 #include "train/trainer.h"
@@ -194,24 +195,17 @@ static enum tempera_status train_plan_guarded(size_t text_nbytes, double minutes
                                               struct tempera_train_options *options,
                                               struct tempera_error *error)
 {
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
-    enum tempera_status status = check(text_nbytes, minutes, config, options, error);
-    if (status != TEMPERA_OK)
-        return status;
+    tempera_succeed(error);
+    TEMPERA_TRY(check(text_nbytes, minutes, config, options, error));
     minutes = minutes > 0 ? minutes : default_minutes;
     n_threads = n_threads > 0 ? n_threads : 1;
     struct tempera_model_config chosen = *config;
     struct tempera_train_options o = *options;
     fill_asked((double)text_nbytes, &chosen, &o);
     choose((double)text_nbytes, 60 * minutes, n_threads, &chosen, &o);
-    status = tempera_model_config_check(&chosen, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(tempera_model_config_check(&chosen, error));
     fill_options(&o, chosen.dim);
-    status = tempera_train_options_check(&o, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(tempera_train_options_check(&o, error));
     *config = chosen;
     *options = o;
     return TEMPERA_OK;
