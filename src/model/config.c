@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
+#include "model/config.h"
+
 #include <math.h>
 
 #include "base/arguments.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "model/model.h"
+#include "model/parameters.h"
 
 struct tempera_model_config tempera_model_config_default(void)
 {

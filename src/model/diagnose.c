@@ -7,8 +7,9 @@
 #include "base/arguments.h"
 #include "base/error.h"
 #include "base/half.h"
-#include "model/layers.h"
+#include "model/layer_ops.h"
 #include "model/linear.h"
+#include "model/transformer.h"
 
 // In integers, which a compiler makes vectors of.
 bool tempera_all_finite(const float *x, size_t n)

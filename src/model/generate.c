@@ -13,8 +13,9 @@
 #include "base/error.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
+#include "model/decoder.h"
 #include "model/diagnose.h"
-#include "model/model.h"
+#include "model/parameters.h"
 #include "model/prompt.h"
 
 struct tempera_generate_options tempera_generate_options_default(void)

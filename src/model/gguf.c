@@ -8,8 +8,8 @@
 #include "base/arguments.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "model/keys.h"
-#include "model/model.h"
+#include "model/gguf_keys.h"
+#include "model/parameters.h"
 
 // ------------------------------------------------------------------------------------------------
 // Reading tensors

@@ -6,6 +6,7 @@
 #include "base/arguments.h"
 #include "base/fpenv.h"
 #include "model/linear.h"
+#include "model/transformer.h"
 #include "model/workspace.h"
 
 static bool in_range(const int32_t *ids, size_t n, size_t vocab_size, bool may_ignore)

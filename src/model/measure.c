@@ -6,6 +6,7 @@
 #include "base/arguments.h"
 #include "model/diagnose.h"
 #include "model/linear.h"
+#include "model/transformer.h"
 
 // The losses of rows of scores, and what they are at other temperatures.
 static enum tempera_status add_rows(const struct tempera_matrix *logits, const int32_t *classes,

@@ -10,7 +10,7 @@
 #include "base/fpenv.h"
 #include "base/memory.h"
 #include "base/philox.h"
-#include "model/model.h"
+#include "model/parameters.h"
 
 enum { TENSORS_PER_LAYER = 9 };
 
@@ -78,8 +78,8 @@ static void point_at_tensors(struct tempera_model *model)
     model->embedding = (p++)->data;
     for (size_t i = 0; i < model->config.n_layers; i++, p += TENSORS_PER_LAYER)
         model->layers[i] =
-            (struct tempera_layer){p[0].data, p[1].data, p[2].data, p[3].data, p[4].data,
-                                   p[5].data, p[6].data, p[7].data, p[8].data};
+            (struct tempera_layer_weights){p[0].data, p[1].data, p[2].data, p[3].data, p[4].data,
+                                           p[5].data, p[6].data, p[7].data, p[8].data};
     model->output_norm = (p++)->data;
     model->output = model->config.tied_embeddings ? model->embedding : p->data;
 }

@@ -11,8 +11,9 @@
 #include "base/error.h"
 #include "base/exp.h"
 #include "base/memory.h"
+#include "model/decoder.h"
 #include "model/diagnose.h"
-#include "model/model.h"
+#include "model/parameters.h"
 #include "tokenizer/split.h"
 
 // ------------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@
 //
 // Its digest covers every bit that training depends on, so a damaged file is found before any of
 // it is used. The rename inside tempera_gguf_save is the commit point; the log is synced before.
+#include "train/checkpoint.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +17,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "train/digest.h"
+#include "train/options.h"
 #include "train/trainer.h"
 
 enum { STATE_VERSION = 1 };

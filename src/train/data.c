@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tokens, the held-out split and the windows of a step. Read next: loop.c.
+// Tokens, the held-out split and the windows of a step. Read next: trainer.c.
 #include "train/data.h"
 
 #include <stdlib.h>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The loss of a model on a text, in nats a token and in bits a byte. Bits a byte compare models
 // whose tokenizers differ: a larger vocabulary makes fewer, harder tokens of the same bytes.
+#include "train/evaluate.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -65,12 +67,12 @@ measure_watched(const struct tempera_model *model, struct tempera_workspace *wor
     return isfinite(*nats) ? TEMPERA_OK : TEMPERA_NAN_INPUT; // damaged weights give no number
 }
 
-enum tempera_status tempera_measure(const struct tempera_model *model,
-                                    struct tempera_workspace *workspace, const int32_t *tokens,
-                                    size_t n, int32_t bos, size_t batch, size_t context,
-                                    int32_t *scratch, double *nats,
-                                    struct tempera_temperature_sums *sums, size_t n_sums,
-                                    const struct tempera_executor *executor)
+enum tempera_status tempera_evaluate_tokens(const struct tempera_model *model,
+                                            struct tempera_workspace *workspace,
+                                            const int32_t *tokens, size_t n, int32_t bos,
+                                            size_t batch, size_t context, int32_t *scratch,
+                                            double *nats, struct tempera_temperature_sums *sums,
+                                            size_t n_sums, const struct tempera_executor *executor)
 {
     const struct watch nobody = {NULL, NULL};
     return measure_watched(model, workspace, tokens, n, bos, batch, context, scratch, nats, sums,

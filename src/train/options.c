@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Options: their defaults, and what is wrong with those that are.
+#include "train/options.h"
+
 #include <math.h>
 #include <stdio.h>
 

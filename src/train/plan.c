@@ -17,6 +17,7 @@
 #include "base/arguments.h"
 #include "base/error.h"
 #include "base/fpenv.h"
+#include "train/options.h"
 #include "train/trainer.h"
 
 enum { CONTEXT = 256, MIN_CONTEXT = 8, MIN_STEPS = 300, BYTES_VOCAB = 257 };

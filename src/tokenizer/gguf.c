@@ -20,7 +20,8 @@
 #include "base/utf8.h"
 #include "gguf/reader.h"
 #include "gguf/value.h"
-#include "tokenizer/tokenizer.h"
+#include "tokenizer/byte_alphabet.h"
+#include "tokenizer/vocabulary.h"
 
 static const char model_key[] = "tokenizer.ggml.model", pre_key[] = "tokenizer.ggml.pre";
 static const char tokens_key[] = "tokenizer.ggml.tokens";

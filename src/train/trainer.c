@@ -14,7 +14,10 @@
 #include "base/fpenv.h"
 #include "base/guarded.h"
 #include "base/memory.h"
+#include "train/checkpoint.h"
 #include "train/digest.h"
+#include "train/evaluate.h"
+#include "train/options.h"
 #include "train/trainer.h"
 
 // ------------------------------------------------------------------------------------------------
@@ -273,7 +276,7 @@ static enum tempera_status measure_heldout(struct tempera_trainer *t,
                                            struct tempera_error *error)
 {
     double nats;
-    enum tempera_status status = tempera_measure(
+    enum tempera_status status = tempera_evaluate_tokens(
         t->model, t->workspace, t->data.heldout, t->data.n_heldout, t->data.bos, t->options.batch,
         t->options.context, t->tokens, &nats, NULL, 0, t->executor);
     if (status == TEMPERA_NAN_INPUT)

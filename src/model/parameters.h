@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The model as this room sees it: its shape, its block of weights and where each tensor lies.
-// Read next: layers.h, attention.h, forward.c.
-#ifndef TEMPERA_MODEL_MODEL_H
-#define TEMPERA_MODEL_MODEL_H
+// Inside a model: its shape, its block of weights and where each tensor lies. Read next:
+// layer_ops.h, attention.h, transformer.c (whole sequences), decoder.c (token by token).
+#ifndef TEMPERA_MODEL_PARAMETERS_H
+#define TEMPERA_MODEL_PARAMETERS_H
 
 #include <tempera/model.h>
 
 // Weights of one block of the decoder; each points into the model's block. D = dim, H heads of
 // size E = D / H, G key and value heads, F = hidden_dim.
-struct tempera_layer {
+struct tempera_layer_weights {
     const float *attn_norm;   // [D]
     const float *attn_q;      // [D, D]
     const float *attn_k;      // [G E, D]
@@ -28,10 +28,10 @@ struct tempera_model {
     float *weights;                  // [n_parameters]
     struct tempera_parameter *table; // [n_table]
     size_t n_table;
-    const float *embedding;       // [V, D]
-    struct tempera_layer *layers; // [n_layers]
-    const float *output_norm;     // [D]
-    const float *output;          // [V, D]; the embedding if tied
+    const float *embedding;               // [V, D]
+    struct tempera_layer_weights *layers; // [n_layers]
+    const float *output_norm;             // [D]
+    const float *output;                  // [V, D]; the embedding if tied
 };
 
 // A model of this (checked) config with weights of 0. BAD sizes: OUT_OF_MEMORY.
@@ -41,20 +41,5 @@ enum tempera_status tempera_model_alloc(struct tempera_model **model,
 // The parameter table alone: names, offsets and shapes, without data. Freed by the caller.
 struct tempera_parameter *tempera_parameter_table(const struct tempera_model_config *config,
                                                   size_t *count);
-
-// What messages call the fields of a config.
-struct tempera_config_names {
-    const char *vocab_size, *context_length, *n_layers, *dim, *n_heads, *n_kv_heads, *hidden_dim;
-    const char *rms_epsilon, *rope_base;
-};
-
-// tempera_model_config_check with the caller's names.
-enum tempera_status tempera_model_config_check_as(const struct tempera_model_config *config,
-                                                  const struct tempera_config_names *names,
-                                                  struct tempera_error *error);
-
-// What a decoder runs, and on what.
-const struct tempera_model *tempera_decoder_model(const struct tempera_decoder *decoder);
-const struct tempera_executor *tempera_decoder_executor(const struct tempera_decoder *decoder);
 
 #endif

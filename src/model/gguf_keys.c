@@ -2,7 +2,7 @@
 // Keys are read by value, whatever type their writer chose. Of those that begin with "llama." each
 // one is known here: as part of the shape, as a variant that must be switched off, or as harmless.
 // Any other one could mean other scores of the same tensors, and is refused.
-#include "model/keys.h"
+#include "model/gguf_keys.h"
 
 #include <float.h>
 #include <inttypes.h>
@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/show.h"
 #include "gguf/value.h"
+#include "model/config.h"
 
 static const char name_key[] = "general.architecture";
 static const char prefix[] = "llama.", scaling_prefix[] = "llama.rope.scaling.";
