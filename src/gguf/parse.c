@@ -2,13 +2,16 @@
 // Parses a GGUF header from a source that is not trusted. One pass without recursion; each number
 // of the file is held against the bytes that are left before it is used for anything. Tables grow
 // with what was really read, never with what a count promises.
+#include "gguf/parse.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gguf/fail.h"
+#include "base/error.h"
+#include "base/show.h"
 #include "gguf/format.h"
 #include "gguf/reader.h"
 
@@ -49,8 +52,8 @@ __attribute__((format(printf, 4, 5))) static bool fail(struct parser *p, enum te
     if (p->noun != NULL && p->name_at == 0)
         snprintf(place, sizeof place, "%s number %" PRIu64 " of %" PRIu64 ": ", p->noun, p->number,
                  p->n_numbers);
-    p->status = tempera_fail(p->error, status, offset, "'%s', byte %" PRIu64 ": %s%s",
-                             p->gguf->source.name, offset, place, text);
+    p->status = tempera_fail_at(p->error, status, offset, "'%s', byte %" PRIu64 ": %s%s",
+                                p->gguf->source.name, offset, place, text);
     return false;
 }
 
@@ -282,7 +285,8 @@ static bool read_keys(struct parser *p, uint64_t n)
 // ------------------------------------------------------------------------------------------------
 // Tensors
 
-bool tempera_gguf_tensor_nbytes(uint32_t type, uint64_t n_elements, uint64_t *nbytes)
+// False if they do not fit in *nbytes; 0 bytes for a type that cannot be read.
+static bool tensor_nbytes(uint32_t type, uint64_t n_elements, uint64_t *nbytes)
 {
     uint64_t element = type == TEMPERA_F32                           ? 4
                        : type == TEMPERA_F16 || type == TEMPERA_BF16 ? 2
@@ -320,7 +324,7 @@ static bool read_tensor(struct parser *p, struct tempera_gguf_slot *slot)
     if (!take_name(p, TEMPERA_GGUF_MAX_NAME_NBYTES, &slot->name_at) || !read_dims(p, tensor) ||
         !take_u32(p, &tensor->type, "a tensor's type"))
         return false;
-    if (!tempera_gguf_tensor_nbytes(tensor->type, tensor->n_elements, &tensor->nbytes))
+    if (!tensor_nbytes(tensor->type, tensor->n_elements, &tensor->nbytes))
         return fail(p, TEMPERA_BAD_FORMAT, p->at,
                     "%" PRIu64 " elements, which is 2^64 bytes or more", tensor->n_elements);
     return take_u64(p, &tensor->offset, "a tensor's offset");

@@ -4,7 +4,7 @@
 // The image is the file's bytes from 0 to the end of the tensor table, edited in place: a string
 // is moved to the front by the 8 bytes of its length, which leaves room for a NUL; arrays of
 // 32-bit values are moved to the front by up to 3 bytes, which aligns them. So the header costs
-// one block and the tables, however hostile its counts are. Filled by parse.c, read by access.c.
+// one block and the tables, however hostile its counts are. Filled by parse.c, read by reader.c.
 #ifndef TEMPERA_GGUF_READER_H
 #define TEMPERA_GGUF_READER_H
 
@@ -53,22 +53,11 @@ struct tempera_gguf {
     struct tempera_gguf_name *tensor_names; // [n_slots]
 };
 
-// Fills everything but the source from the source. On failure the parts that were made remain
-// for the close.
-enum tempera_status tempera_gguf_parse(struct tempera_gguf *gguf, struct tempera_error *error);
-
 // The entry with this key and its elements' type, or NULL.
 const struct tempera_gguf_entry *tempera_gguf_find(const struct tempera_gguf *gguf,
                                                    const char *key);
 
-// The number of `name` in names[n], or n.
-size_t tempera_gguf_find_name(const struct tempera_gguf_name *names, size_t n, const char *name);
-
 // What messages call this file: its path, or "memory".
 const char *tempera_gguf_source_name(const struct tempera_gguf *gguf);
-
-// Bytes of n values of a tensor type that can be read. False if they don't fit in *nbytes; 0
-// bytes for another type.
-bool tempera_gguf_tensor_nbytes(uint32_t type, uint64_t n_elements, uint64_t *nbytes);
 
 #endif

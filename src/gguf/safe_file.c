@@ -12,7 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "gguf/fail.h"
+#include "base/arguments.h"
+#include "base/error.h"
+#include "base/show.h"
 
 enum { BUFFER_NBYTES = 1 << 16 };
 
@@ -86,7 +88,7 @@ static enum tempera_status resolve(struct tempera_safe_file *file, const char *p
     if (!S_ISREG(info.st_mode)) {
         char shown[TEMPERA_SHOWN_PATH_NBYTES];
         tempera_show_path(shown, path);
-        return tempera_fail(error, TEMPERA_IO_ERROR, 0,
+        return tempera_fail(error, TEMPERA_IO_ERROR,
                             "can't write '%s': it is %s; name a file to write", shown,
                             S_ISDIR(info.st_mode) ? "a folder" : "no ordinary file");
     }
@@ -100,7 +102,7 @@ static enum tempera_status busy(const struct tempera_safe_file *file, struct tem
 {
     char shown[TEMPERA_SHOWN_PATH_NBYTES];
     tempera_show_path(shown, file->path);
-    return tempera_fail(error, TEMPERA_IO_ERROR, 0,
+    return tempera_fail(error, TEMPERA_IO_ERROR,
                         "can't write '%s': another program is writing it now", shown);
 }
 
@@ -109,7 +111,7 @@ static enum tempera_status in_the_way(const struct tempera_safe_file *file,
 {
     char shown[TEMPERA_SHOWN_PATH_NBYTES];
     tempera_show_path(shown, file->temporary);
-    return tempera_fail(error, TEMPERA_IO_ERROR, 0,
+    return tempera_fail(error, TEMPERA_IO_ERROR,
                         "'%s' is in the way, and isn't the rest of a save: move it away", shown);
 }
 
@@ -164,9 +166,7 @@ static enum tempera_status open_temporary(struct tempera_safe_file *file,
         if (file->fd < 0 && errno != EEXIST)
             return tempera_fail_system(error, "write", file->path, errno);
         if (file->fd < 0) {
-            enum tempera_status status = clear_temporary(file, error);
-            if (status != TEMPERA_OK)
-                return status;
+            TEMPERA_TRY(clear_temporary(file, error));
             continue;
         }
         if (!is_locked_by_another(file->fd) && is_current(file->temporary, file->fd))
@@ -283,9 +283,7 @@ static enum tempera_status sync_folder(const char *path, struct tempera_error *e
 
 static enum tempera_status put_in_place(struct tempera_safe_file *file, struct tempera_error *error)
 {
-    enum tempera_status status = flush(file, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(flush(file, error));
     // A failed sync is final: the kernel may have thrown the pages away, so it isn't tried again.
     if (fsync(file->fd) != 0)
         return tempera_fail_system(error, "write", file->path, errno);

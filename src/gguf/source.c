@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/error.h"
+
 enum tempera_status tempera_source_open(struct tempera_source *source, const char *path,
                                         struct tempera_error *error)
 {
@@ -31,7 +33,7 @@ enum tempera_status tempera_source_open(struct tempera_source *source, const cha
     }
     if (!S_ISREG(info.st_mode)) {
         close(fd);
-        return tempera_fail(error, TEMPERA_IO_ERROR, 0, "'%s' is %s, not a file: name a model file",
+        return tempera_fail(error, TEMPERA_IO_ERROR, "'%s' is %s, not a file: name a model file",
                             source->name, S_ISDIR(info.st_mode) ? "a folder" : "a device or pipe");
     }
     source->fd = fd;
@@ -63,9 +65,10 @@ static enum tempera_status read_file(const struct tempera_source *source, uint64
         if (got < 0)
             return tempera_fail_system(error, "read", source->name, errno);
         if (got == 0)
-            return tempera_fail(error, TEMPERA_TRUNCATED_FILE, offset,
-                                "'%s' became shorter while it was read: it ends at byte %" PRIu64,
-                                source->name, offset);
+            return tempera_fail_at(
+                error, TEMPERA_TRUNCATED_FILE, offset,
+                "'%s' became shorter while it was read: it ends at byte %" PRIu64, source->name,
+                offset);
         out += got;
         nbytes -= (size_t)got;
         offset += (uint64_t)got;
@@ -77,9 +80,9 @@ enum tempera_status tempera_source_read(const struct tempera_source *source, uin
                                         void *out, size_t nbytes, struct tempera_error *error)
 {
     if (offset > source->nbytes || nbytes > source->nbytes - offset)
-        return tempera_fail(error, TEMPERA_TRUNCATED_FILE, source->nbytes,
-                            "'%s' ends at byte %" PRIu64 ", before the %zu bytes at %" PRIu64,
-                            source->name, source->nbytes, nbytes, offset);
+        return tempera_fail_at(error, TEMPERA_TRUNCATED_FILE, source->nbytes,
+                               "'%s' ends at byte %" PRIu64 ", before the %zu bytes at %" PRIu64,
+                               source->name, source->nbytes, nbytes, offset);
     if (source->fd >= 0)
         return read_file(source, offset, out, nbytes, error);
     if (nbytes > 0)

@@ -9,7 +9,7 @@
 
 #include <tempera/status.h>
 
-#include "gguf/fail.h"
+#include "base/show.h"
 
 struct tempera_source {
     const uint8_t *memory; // borrowed; NULL for a file

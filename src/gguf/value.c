@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/half.h"
-#include "gguf/fail.h"
+#include "base/show.h"
 #include "gguf/format.h"
 #include "gguf/reader.h"
 
@@ -164,11 +165,11 @@ enum tempera_status tempera_gguf_check_whole(const struct tempera_gguf *gguf,
     if (status != TEMPERA_OK) {
         char shown[TEMPERA_SHOWN_VALUE_NBYTES];
         tempera_gguf_show_value(gguf, count_key, shown);
-        return tempera_fail(error, TEMPERA_BAD_FORMAT, 0, "'%s': the key %s is %s, no number",
+        return tempera_fail(error, TEMPERA_BAD_FORMAT, "'%s': the key %s is %s, no number",
                             gguf->source.name, count_key, shown);
     }
     tempera_gguf_number(gguf, "split.no", &number);
-    return tempera_fail(error, TEMPERA_UNSUPPORTED, 0,
+    return tempera_fail(error, TEMPERA_UNSUPPORTED,
                         "'%s' is part %.0f of %.0f of a model: join the parts with "
                         "llama-gguf-split --merge FIRST-PART OUT",
                         gguf->source.name, number.value + 1, count.value);

@@ -3,9 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arguments.h"
+#include "base/error.h"
 #include "base/half.h"
 #include "base/memory.h"
-#include "gguf/fail.h"
 #include "gguf/format.h"
 #include "gguf/safe_file.h"
 
@@ -145,38 +146,34 @@ static enum tempera_status begin_key(struct tempera_gguf_writer *writer, const c
 enum tempera_status tempera_gguf_set_u32(struct tempera_gguf_writer *writer, const char *key,
                                          uint32_t value)
 {
-    enum tempera_status status = begin_key(writer, key, TEMPERA_GGUF_U32, 4);
-    if (status == TEMPERA_OK)
-        put_u32(writer, value);
-    return status;
+    TEMPERA_TRY(begin_key(writer, key, TEMPERA_GGUF_U32, 4));
+    put_u32(writer, value);
+    return TEMPERA_OK;
 }
 
 enum tempera_status tempera_gguf_set_u64(struct tempera_gguf_writer *writer, const char *key,
                                          uint64_t value)
 {
-    enum tempera_status status = begin_key(writer, key, TEMPERA_GGUF_U64, 8);
-    if (status == TEMPERA_OK)
-        put_u64(writer, value);
-    return status;
+    TEMPERA_TRY(begin_key(writer, key, TEMPERA_GGUF_U64, 8));
+    put_u64(writer, value);
+    return TEMPERA_OK;
 }
 
 enum tempera_status tempera_gguf_set_f32(struct tempera_gguf_writer *writer, const char *key,
                                          float value)
 {
-    enum tempera_status status = begin_key(writer, key, TEMPERA_GGUF_F32, 4);
-    if (status == TEMPERA_OK)
-        put_u32(writer, tempera_float_bits(value));
-    return status;
+    TEMPERA_TRY(begin_key(writer, key, TEMPERA_GGUF_F32, 4));
+    put_u32(writer, tempera_float_bits(value));
+    return TEMPERA_OK;
 }
 
 enum tempera_status tempera_gguf_set_bool(struct tempera_gguf_writer *writer, const char *key,
                                           bool value)
 {
-    enum tempera_status status = begin_key(writer, key, TEMPERA_GGUF_BOOL, 1);
+    TEMPERA_TRY(begin_key(writer, key, TEMPERA_GGUF_BOOL, 1));
     uint8_t byte = value;
-    if (status == TEMPERA_OK)
-        put(writer, &byte, 1);
-    return status;
+    put(writer, &byte, 1);
+    return TEMPERA_OK;
 }
 
 enum tempera_status tempera_gguf_set_string(struct tempera_gguf_writer *writer, const char *key,
@@ -187,18 +184,15 @@ enum tempera_status tempera_gguf_set_string(struct tempera_gguf_writer *writer, 
         return TEMPERA_INVALID_ARGUMENT;
     if (!tempera_size_add(nbytes, 8, &total))
         return TEMPERA_OUT_OF_MEMORY;
-    enum tempera_status status = begin_key(writer, key, TEMPERA_GGUF_STRING, total);
-    if (status == TEMPERA_OK)
-        put_string(writer, bytes, nbytes);
-    return status;
+    TEMPERA_TRY(begin_key(writer, key, TEMPERA_GGUF_STRING, total));
+    put_string(writer, bytes, nbytes);
+    return TEMPERA_OK;
 }
 
 enum tempera_status tempera_gguf_set_strings(struct tempera_gguf_writer *writer, const char *key,
                                              size_t count)
 {
-    enum tempera_status status = begin_key(writer, key, TEMPERA_GGUF_ARRAY, 12);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(begin_key(writer, key, TEMPERA_GGUF_ARRAY, 12));
     put_u32(writer, TEMPERA_GGUF_STRING);
     put_u64(writer, count);
     writer->n_strings_due = count;
@@ -226,9 +220,7 @@ enum tempera_status tempera_gguf_set_i32s(struct tempera_gguf_writer *writer, co
         return TEMPERA_INVALID_ARGUMENT;
     if (!tempera_size_mul(count, 4, &total) || !tempera_size_add(total, 12, &total))
         return TEMPERA_OUT_OF_MEMORY;
-    enum tempera_status status = begin_key(writer, key, TEMPERA_GGUF_ARRAY, total);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(begin_key(writer, key, TEMPERA_GGUF_ARRAY, total));
     put_u32(writer, TEMPERA_GGUF_I32);
     put_u64(writer, count);
     for (size_t i = 0; i < count; i++)
@@ -354,7 +346,7 @@ static void emit_data(struct output *output, const struct tensor *tensor)
 enum tempera_status tempera_gguf_save_check(const char *path, struct tempera_error *error)
 {
     if (path == NULL)
-        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, 0, "path is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "path is NULL");
     enum tempera_status status = tempera_safe_file_check(path, error);
     return status == TEMPERA_OK ? tempera_succeed(error) : status;
 }
@@ -363,7 +355,7 @@ enum tempera_status tempera_gguf_save(const struct tempera_gguf_writer *writer, 
                                       struct tempera_error *error)
 {
     if (writer == NULL || path == NULL || writer->n_strings_due > 0)
-        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, 0, "%s",
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "%s",
                             writer == NULL || path == NULL
                                 ? "writer or path is NULL"
                                 : "an array of strings still lacks some of its strings");

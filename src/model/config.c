@@ -1,20 +1,12 @@
 // SPDX-License-Identifier: MIT
+#include "model/config.h"
+
 #include <math.h>
-#include <stdarg.h>
 
+#include "base/arguments.h"
+#include "base/error.h"
 #include "base/memory.h"
-#include "gguf/fail.h"
-#include "model/model.h"
-
-enum tempera_status tempera_model_fail(struct tempera_error *error, enum tempera_status status,
-                                       const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    tempera_fail_with(error, status, 0, format, arguments);
-    va_end(arguments);
-    return status;
-}
+#include "model/parameters.h"
 
 struct tempera_model_config tempera_model_config_default(void)
 {
@@ -31,8 +23,8 @@ static enum tempera_status check_field(const char *name, uint32_t value, uint32_
 {
     if (value >= 1 && value <= most)
         return TEMPERA_OK;
-    return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT, "%s must be from 1 to %u, not %u",
-                              name, most, value);
+    return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "%s must be from 1 to %u, not %u", name,
+                        most, value);
 }
 
 enum tempera_status tempera_model_config_check_as(const struct tempera_model_config *config,
@@ -40,8 +32,8 @@ enum tempera_status tempera_model_config_check_as(const struct tempera_model_con
                                                   struct tempera_error *error)
 {
     if (config == NULL || config->struct_size < sizeof *config)
-        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "the config is NULL or its struct_size isn't set");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
+                            "the config is NULL or its struct_size isn't set");
     const struct {
         const char *name;
         uint32_t value, most;
@@ -55,27 +47,23 @@ enum tempera_status tempera_model_config_check_as(const struct tempera_model_con
         {names->hidden_dim, config->hidden_dim, 1u << 20},
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        enum tempera_status status =
-            check_field(fields[i].name, fields[i].value, fields[i].most, error);
-        if (status != TEMPERA_OK)
-            return status;
+        TEMPERA_TRY(check_field(fields[i].name, fields[i].value, fields[i].most, error));
     }
     if (config->dim % config->n_heads != 0 || config->dim / config->n_heads % 2 != 0)
-        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "%s (%u) must be %s (%u) times an even number", names->dim,
-                                  config->dim, names->n_heads, config->n_heads);
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
+                            "%s (%u) must be %s (%u) times an even number", names->dim, config->dim,
+                            names->n_heads, config->n_heads);
     if (config->n_heads % config->n_kv_heads != 0)
-        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT, "%s (%u) must divide %s (%u)",
-                                  names->n_kv_heads, config->n_kv_heads, names->n_heads,
-                                  config->n_heads);
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "%s (%u) must divide %s (%u)",
+                            names->n_kv_heads, config->n_kv_heads, names->n_heads, config->n_heads);
     if (!(config->rms_epsilon > 0 && config->rms_epsilon < 1))
-        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "%s must lie between 0 and 1, and is %g", names->rms_epsilon,
-                                  (double)config->rms_epsilon);
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
+                            "%s must lie between 0 and 1, and is %g", names->rms_epsilon,
+                            (double)config->rms_epsilon);
     if (!(config->rope_base >= 1 && config->rope_base < INFINITY))
-        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "%s must be at least 1 and finite, and is %g", names->rope_base,
-                                  (double)config->rope_base);
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
+                            "%s must be at least 1 and finite, and is %g", names->rope_base,
+                            (double)config->rope_base);
     return TEMPERA_OK;
 }
 

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Token by token. Keys and values of the past stay in the cache; new tokens go through the layers
 // in chunks, the same code for a long prompt and for one token.
+#include "model/decoder.h"
+
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arguments.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
 #include "model/attention.h"
-#include "model/layers.h"
-#include "model/model.h"
+#include "model/layer_ops.h"
+#include "model/parameters.h"
 #include "model/linear.h"
 
 enum { CHUNK = 64 };
@@ -56,16 +59,14 @@ enum tempera_status tempera_decoder_open(struct tempera_decoder **decoder,
     size_t most = model->config.context_length;
     if (n_context > most)
         return TEMPERA_INVALID_ARGUMENT;
-    enum tempera_status status = tempera_matmul_start();
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(tempera_matmul_start());
     struct tempera_decoder *d = tempera_alloc(1, sizeof *d);
     if (d == NULL)
         return TEMPERA_OUT_OF_MEMORY;
     d->model = model;
     d->executor = executor;
     d->capacity = n_context == 0 ? most : n_context;
-    status = allocate(d);
+    enum tempera_status status = allocate(d);
     if (status != TEMPERA_OK) {
         tempera_decoder_close(&d);
         return status;
@@ -183,7 +184,7 @@ static void attend(struct tempera_decoder *d, size_t layer, size_t n)
 {
     const struct tempera_model *model = d->model;
     const struct tempera_model_config *c = &model->config;
-    const struct tempera_layer *w = &model->layers[layer];
+    const struct tempera_layer_weights *w = &model->layers[layer];
     size_t D = c->dim, KV = model->kv_dim, E = model->head_dim, past = d->length;
     float *k = d->keys[layer] + past * KV, *v = d->values[layer] + past * KV;
     tempera_rmsnorm(d->x, w->attn_norm, c->rms_epsilon, n, D, d->norm, d->inverse, d->executor);
@@ -211,7 +212,7 @@ static void attend(struct tempera_decoder *d, size_t layer, size_t n)
 static void feed_forward(struct tempera_decoder *d, size_t layer, size_t n)
 {
     const struct tempera_model_config *c = &d->model->config;
-    const struct tempera_layer *w = &d->model->layers[layer];
+    const struct tempera_layer_weights *w = &d->model->layers[layer];
     size_t D = c->dim, F = c->hidden_dim;
     tempera_rmsnorm(d->x, w->ffn_norm, c->rms_epsilon, n, D, d->norm, d->inverse, d->executor);
     tempera_linear(d->norm, w->ffn_gate, n, D, F, d->gate, false, d->executor);

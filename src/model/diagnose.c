@@ -4,9 +4,12 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/arguments.h"
+#include "base/error.h"
 #include "base/half.h"
-#include "model/layers.h"
+#include "model/layer_ops.h"
 #include "model/linear.h"
+#include "model/transformer.h"
 
 // In integers, which a compiler makes vectors of.
 bool tempera_all_finite(const float *x, size_t n)
@@ -28,10 +31,10 @@ static enum tempera_status check_weights(const struct tempera_model *model,
             continue;
         while (isfinite(p->data[at]))
             at++;
-        return tempera_model_fail(error, TEMPERA_NAN_INPUT,
-                                  "the model's weights are damaged: the tensor %s holds %g in row "
-                                  "%zu, column %zu: fetch or train the model again",
-                                  p->name, (double)p->data[at], at / p->cols, at % p->cols);
+        return tempera_fail(error, TEMPERA_NAN_INPUT,
+                            "the model's weights are damaged: the tensor %s holds %g in row "
+                            "%zu, column %zu: fetch or train the model again",
+                            p->name, (double)p->data[at], at / p->cols, at % p->cols);
     }
     return TEMPERA_OK;
 }
@@ -66,10 +69,10 @@ static enum tempera_status blame(const struct diagnosis *d, const char *where, c
             worst = &table[i];
         }
     }
-    return tempera_model_fail(d->error, TEMPERA_NAN_INPUT,
-                              "%s: the output of %s isn't finite; all weights are, but %s holds "
-                              "values up to %g",
-                              where, what, worst->name, (double)max);
+    return tempera_fail(d->error, TEMPERA_NAN_INPUT,
+                        "%s: the output of %s isn't finite; all weights are, but %s holds "
+                        "values up to %g",
+                        where, what, worst->name, (double)max);
 }
 
 // The outputs of a layer, in the order in which they are made. n_used: tensors of the layer that
@@ -125,15 +128,13 @@ enum tempera_status tempera_model_diagnose(const struct tempera_model *model,
     const struct diagnosis d = {model, error};
     struct tempera_workspace *ws = workspace;
     size_t N = B * T, D = model->config.dim, n_layers = model->config.n_layers;
-    enum tempera_status status = check_weights(model, error);
+    TEMPERA_TRY(check_weights(model, error));
     tempera_embed(model->embedding, tokens, N, D, ws->layers[0].x, executor);
-    for (size_t i = 0; i < n_layers && status == TEMPERA_OK; i++) {
+    for (size_t i = 0; i < n_layers; i++) {
         const float *out = tempera_model_layer_forward(model, ws, i, B, T, executor);
         // Without a backward pass a layer's output lies where its input was, which is read no more.
-        status = check_layer(&d, i, &ws->layers[i], out, N);
+        TEMPERA_TRY(check_layer(&d, i, &ws->layers[i], out, N));
     }
-    if (status != TEMPERA_OK)
-        return status;
     tempera_rmsnorm(ws->x, model->output_norm, model->config.rms_epsilon, N, D, ws->norm,
                     ws->inverse, executor);
     if (!tempera_all_finite(ws->norm, N * D))
@@ -157,9 +158,9 @@ enum tempera_status tempera_model_diagnose_text(const struct tempera_model *mode
         }
     tempera_workspace_close(&ws);
     if (status == TEMPERA_OK)
-        return tempera_model_fail(error, TEMPERA_NAN_INPUT,
-                                  "the model's scores after %zu tokens are no numbers, though all "
-                                  "weights are",
-                                  n);
+        return tempera_fail(error, TEMPERA_NAN_INPUT,
+                            "the model's scores after %zu tokens are no numbers, though all "
+                            "weights are",
+                            n);
     return status;
 }

@@ -9,10 +9,13 @@
 
 #include <tempera/softmax.h>
 
+#include "base/arguments.h"
+#include "base/error.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
+#include "model/decoder.h"
 #include "model/diagnose.h"
-#include "model/model.h"
+#include "model/parameters.h"
 #include "model/prompt.h"
 
 struct tempera_generate_options tempera_generate_options_default(void)
@@ -111,10 +114,8 @@ static enum tempera_status open_generation(struct generation *g)
     g->state = tempera_alloc(1, state_nbytes);
     if (g->model_logits == NULL || g->state == NULL)
         return TEMPERA_OUT_OF_MEMORY;
-    enum tempera_status status = mask_unknown(g);
-    if (status == TEMPERA_OK)
-        status = tempera_sampler_state_init(g->state, state_nbytes, &g->options->sampler);
-    return status;
+    TEMPERA_TRY(mask_unknown(g));
+    return tempera_sampler_state_init(g->state, state_nbytes, &g->options->sampler);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -151,19 +152,17 @@ static bool reserve_ids(struct generation *g, size_t n)
 static enum tempera_status append(struct generation *g, const int32_t *ids, size_t n,
                                   const struct tempera_sample_result *drawn)
 {
-    enum tempera_status status = make_room(g, n);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(make_room(g, n));
     size_t length = tempera_decoder_length(g->decoder);
     if (!reserve_ids(g, length + n))
         return TEMPERA_OUT_OF_MEMORY;
     memcpy(g->ids + length, ids, n * sizeof *ids);
-    status = tempera_decoder_append(g->decoder, ids, n, g->model_logits);
-    if (status == TEMPERA_OK && !tempera_all_finite(g->model_logits, g->vocab))
+    TEMPERA_TRY(tempera_decoder_append(g->decoder, ids, n, g->model_logits));
+    if (!tempera_all_finite(g->model_logits, g->vocab))
         return TEMPERA_NAN_INPUT;
-    for (size_t i = 0; i < n && status == TEMPERA_OK; i++)
-        status = tempera_sampler_accept(g->state, ids[i], drawn);
-    return status;
+    for (size_t i = 0; i < n; i++)
+        TEMPERA_TRY(tempera_sampler_accept(g->state, ids[i], drawn));
+    return TEMPERA_OK;
 }
 
 // Runs the prompt, and makes the first row.
@@ -172,17 +171,16 @@ static enum tempera_status run_prompt(struct generation *g, const struct tempera
 {
     size_t capacity = tempera_decoder_capacity(g->decoder);
     if (prompt->n_whole >= capacity)
-        return tempera_model_fail(error, TEMPERA_CONTEXT_FULL,
-                                  "the prompt has %zu tokens; the context holds %zu, and needs "
-                                  "room for one more: shorten the prompt",
-                                  prompt->n_whole, capacity);
-    enum tempera_status status = append(g, prompt->ids, prompt->n_ids, NULL);
-    if (status == TEMPERA_OK && prompt->tail_nbytes == 0)
+        return tempera_fail(error, TEMPERA_CONTEXT_FULL,
+                            "the prompt has %zu tokens; the context holds %zu, and needs "
+                            "room for one more: shorten the prompt",
+                            prompt->n_whole, capacity);
+    TEMPERA_TRY(append(g, prompt->ids, prompt->n_ids, NULL));
+    if (prompt->tail_nbytes == 0)
         return set_row(g, g->model_logits, g->vocab);
-    if (status == TEMPERA_OK)
-        status = tempera_prompt_row_open(&g->first, prompt, g->decoder, g->tokenizer,
-                                         g->model_logits, g->state);
-    return status == TEMPERA_OK ? set_row(g, g->first.scores, g->first.n) : status;
+    TEMPERA_TRY(tempera_prompt_row_open(&g->first, prompt, g->decoder, g->tokenizer,
+                                        g->model_logits, g->state));
+    return set_row(g, g->first.scores, g->first.n);
 }
 
 static enum tempera_status begin(struct generation *g, const char *text, size_t nbytes,
@@ -200,17 +198,15 @@ static enum tempera_status begin(struct generation *g, const char *text, size_t 
 // The token that was drawn becomes the last one; from the first row, after its prefix.
 static enum tempera_status accept_drawn(struct generation *g)
 {
-    enum tempera_status status = TEMPERA_OK;
     if (g->first.n > 0) {
         int32_t prefix[TEMPERA_MOST_TAIL];
         size_t n = tempera_prompt_row_prefix(&g->first, (size_t)g->drawn.column, prefix);
         tempera_prompt_row_close(&g->first);
         if (n > 0)
-            status = append(g, prefix, n, NULL);
+            TEMPERA_TRY(append(g, prefix, n, NULL));
     }
-    if (status == TEMPERA_OK)
-        status = append(g, &g->drawn.token, 1, &g->drawn);
-    return status == TEMPERA_OK ? set_row(g, g->model_logits, g->vocab) : status;
+    TEMPERA_TRY(append(g, &g->drawn.token, 1, &g->drawn));
+    return set_row(g, g->model_logits, g->vocab);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -341,9 +337,7 @@ static void show(struct generation *g, struct tempera_generated *generated, bool
 
 static enum tempera_status step(struct generation *g)
 {
-    enum tempera_status status = sample(g, &g->drawn);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(sample(g, &g->drawn));
     struct tempera_generated generated = {
         .token = g->drawn.token,
         .raw_logprob = g->drawn.raw_logprob,
@@ -402,8 +396,8 @@ enum tempera_status tempera_generate(struct tempera_decoder *decoder,
 {
     size_t counted = 0;
     if (decoder == NULL || tokenizer == NULL || callback == NULL || (prompt == NULL && nbytes > 0))
-        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "decoder, tokenizer, prompt or callback is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
+                            "decoder, tokenizer, prompt or callback is NULL");
     struct tempera_generate_options defaults = tempera_generate_options_default();
     struct generation g = {.decoder = decoder,
                            .tokenizer = tokenizer,
@@ -412,25 +406,21 @@ enum tempera_status tempera_generate(struct tempera_decoder *decoder,
                            .context = context,
                            .vocab = tempera_decoder_model(decoder)->config.vocab_size};
     if (g.options->struct_size < sizeof *options || tempera_decoder_length(decoder) != 0)
-        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "generate needs an empty decoder and options with their "
-                                  "struct_size set");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
+                            "generate needs an empty decoder and options with their "
+                            "struct_size set");
     if (tempera_tokenizer_n_tokens(tokenizer) > g.vocab)
-        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "the tokenizer has %zu tokens, the model only %zu",
-                                  tempera_tokenizer_n_tokens(tokenizer), g.vocab);
-    enum tempera_status status = tempera_sampler_check(&g.options->sampler, error);
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
+                            "the tokenizer has %zu tokens, the model only %zu",
+                            tempera_tokenizer_n_tokens(tokenizer), g.vocab);
+    TEMPERA_TRY(tempera_sampler_check(&g.options->sampler, error));
+    enum tempera_status status = tempera_sampler_check_vocab(&g.options->sampler, g.vocab);
     if (status != TEMPERA_OK)
-        return status;
-    status = tempera_sampler_check_vocab(&g.options->sampler, g.vocab);
-    if (status != TEMPERA_OK)
-        return tempera_model_fail(
-            error, status,
-            "the sampler has a bias or a list with a token that the model, of "
-            "%zu tokens, hasn't",
-            g.vocab);
-    if (error != NULL)
-        *error = (struct tempera_error){0};
+        return tempera_fail(error, status,
+                            "the sampler has a bias or a list with a token that the model, of "
+                            "%zu tokens, hasn't",
+                            g.vocab);
+    tempera_succeed(error);
     g.env = tempera_fpenv_enter();
     status = open_generation(&g);
     if (status == TEMPERA_OK)
@@ -446,6 +436,6 @@ enum tempera_status tempera_generate(struct tempera_decoder *decoder,
     if (n_tokens != NULL)
         *n_tokens = counted;
     if (status != TEMPERA_OK && error != NULL && error->message[0] == '\0')
-        tempera_model_fail(error, status, "%s", tempera_status_text(status));
+        tempera_fail(error, status, "%s", tempera_status_text(status));
     return status;
 }

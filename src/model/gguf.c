@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arguments.h"
+#include "base/error.h"
 #include "base/memory.h"
-#include "model/keys.h"
-#include "model/model.h"
+#include "model/gguf_keys.h"
+#include "model/parameters.h"
 
 // ------------------------------------------------------------------------------------------------
 // Reading tensors
@@ -18,18 +20,17 @@ static enum tempera_status check_tensor(const struct tempera_gguf *gguf,
 {
     const struct tempera_gguf_tensor *t = tempera_gguf_find_tensor(gguf, p->name);
     if (t == NULL)
-        return tempera_model_fail(error, TEMPERA_BAD_MODEL, "the model's tensor %s is missing",
-                                  p->name);
+        return tempera_fail(error, TEMPERA_BAD_MODEL, "the model's tensor %s is missing", p->name);
     if (t->dims[0] != p->cols || t->dims[1] != p->rows || t->dims[2] != 1 || t->dims[3] != 1)
-        return tempera_model_fail(error, TEMPERA_BAD_MODEL,
-                                  "the model's tensor %s has %" PRIu64 " rows of %" PRIu64
-                                  "; the model's shape asks for %zu of %zu",
-                                  p->name, t->dims[1], t->dims[0], p->rows, p->cols);
+        return tempera_fail(error, TEMPERA_BAD_MODEL,
+                            "the model's tensor %s has %" PRIu64 " rows of %" PRIu64
+                            "; the model's shape asks for %zu of %zu",
+                            p->name, t->dims[1], t->dims[0], p->rows, p->cols);
     if (t->type != TEMPERA_F32 && t->type != TEMPERA_F16 && t->type != TEMPERA_BF16)
-        return tempera_model_fail(error, TEMPERA_UNSUPPORTED,
-                                  "the model's tensor %s has type %u; only F32, F16 and BF16 can "
-                                  "be read",
-                                  p->name, t->type);
+        return tempera_fail(error, TEMPERA_UNSUPPORTED,
+                            "the model's tensor %s has type %u; only F32, F16 and BF16 can "
+                            "be read",
+                            p->name, t->type);
     return TEMPERA_OK;
 }
 
@@ -56,10 +57,10 @@ static enum tempera_status check_strangers(const struct tempera_gguf *gguf,
         const char *name = tempera_gguf_tensor_at(gguf, i)->name;
         if (strncmp(name, own, sizeof own - 1) != 0 &&
             bsearch(name, table, count, sizeof *table, compare_with_name) == NULL)
-            return tempera_model_fail(error, TEMPERA_UNSUPPORTED,
-                                      "the model has a tensor %s, which the llama architecture as "
-                                      "known here has no use for",
-                                      name);
+            return tempera_fail(error, TEMPERA_UNSUPPORTED,
+                                "the model has a tensor %s, which the llama architecture as "
+                                "known here has no use for",
+                                name);
     }
     return TEMPERA_OK;
 }
@@ -73,13 +74,13 @@ static enum tempera_status check_tensors(const struct tempera_gguf *gguf,
 {
     const size_t per_layer = 9;
     if (config->n_layers > tempera_gguf_n_tensors(gguf) / per_layer)
-        return tempera_model_fail(error, TEMPERA_BAD_MODEL,
-                                  "llama.block_count is %u, but the file has only %zu tensors",
-                                  config->n_layers, tempera_gguf_n_tensors(gguf));
+        return tempera_fail(error, TEMPERA_BAD_MODEL,
+                            "llama.block_count is %u, but the file has only %zu tensors",
+                            config->n_layers, tempera_gguf_n_tensors(gguf));
     size_t count;
     struct tempera_parameter *table = tempera_parameter_table(config, &count);
     if (table == NULL)
-        return tempera_model_fail(error, TEMPERA_OUT_OF_MEMORY, "no memory for a table of tensors");
+        return tempera_fail(error, TEMPERA_OUT_OF_MEMORY, "no memory for a table of tensors");
     enum tempera_status status = TEMPERA_OK;
     for (size_t i = 0; i < count && status == TEMPERA_OK; i++)
         status = check_tensor(gguf, &table[i], error);
@@ -96,16 +97,13 @@ enum tempera_status tempera_model_from_gguf(struct tempera_model **model,
     struct tempera_model_config config;
     struct tempera_model *m = NULL;
     if (model == NULL || gguf == NULL)
-        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT, "model or gguf is NULL");
-    enum tempera_status status = tempera_model_read_keys(gguf, &config, error);
-    if (status == TEMPERA_OK)
-        status = check_tensors(gguf, &config, error);
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "model or gguf is NULL");
+    TEMPERA_TRY(tempera_model_read_keys(gguf, &config, error));
+    TEMPERA_TRY(check_tensors(gguf, &config, error));
+    enum tempera_status status = tempera_model_alloc(&m, &config);
     if (status != TEMPERA_OK)
-        return status;
-    status = tempera_model_alloc(&m, &config);
-    if (status != TEMPERA_OK)
-        return tempera_model_fail(error, status, "no memory for a model of %zu parameters",
-                                  tempera_model_config_n_parameters(&config));
+        return tempera_fail(error, status, "no memory for a model of %zu parameters",
+                            tempera_model_config_n_parameters(&config));
     for (size_t i = 0; i < m->n_table && status == TEMPERA_OK; i++) {
         const struct tempera_parameter *p = &m->table[i];
         status = tempera_gguf_read_f32(gguf, tempera_gguf_find_tensor(gguf, p->name), p->data,
@@ -143,18 +141,13 @@ static enum tempera_status set_keys(const struct tempera_model *model,
         {"llama.attention.head_count_kv", c->n_kv_heads},
         {"llama.rope.dimension_count", c->dim / c->n_heads},
     };
-    enum tempera_status status =
-        tempera_gguf_set_string(writer, "general.architecture", "llama", 5);
-    if (status == TEMPERA_OK)
-        status = tempera_gguf_set_string(writer, "general.name", name, strlen(name));
-    for (size_t i = 0; i < sizeof integers / sizeof *integers && status == TEMPERA_OK; i++)
-        status = tempera_gguf_set_u32(writer, integers[i].key, integers[i].value);
-    if (status == TEMPERA_OK)
-        status =
-            tempera_gguf_set_f32(writer, "llama.attention.layer_norm_rms_epsilon", c->rms_epsilon);
-    if (status == TEMPERA_OK)
-        status = tempera_gguf_set_f32(writer, "llama.rope.freq_base", c->rope_base);
-    return status;
+    TEMPERA_TRY(tempera_gguf_set_string(writer, "general.architecture", "llama", 5));
+    TEMPERA_TRY(tempera_gguf_set_string(writer, "general.name", name, strlen(name)));
+    for (size_t i = 0; i < sizeof integers / sizeof *integers; i++)
+        TEMPERA_TRY(tempera_gguf_set_u32(writer, integers[i].key, integers[i].value));
+    TEMPERA_TRY(
+        tempera_gguf_set_f32(writer, "llama.attention.layer_norm_rms_epsilon", c->rms_epsilon));
+    return tempera_gguf_set_f32(writer, "llama.rope.freq_base", c->rope_base);
 }
 
 enum tempera_status tempera_model_to_gguf(const struct tempera_model *model,
@@ -185,17 +178,16 @@ enum tempera_status tempera_model_load(const char *path, struct tempera_model **
     struct tempera_tokenizer *t = NULL;
     struct tempera_model *m = NULL;
     if (path == NULL || model == NULL || tokenizer == NULL)
-        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "path, model or tokenizer is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "path, model or tokenizer is NULL");
     enum tempera_status status = tempera_gguf_open(&gguf, path, error);
     if (status == TEMPERA_OK)
         status = tempera_model_from_gguf(&m, gguf, error);
     if (status == TEMPERA_OK)
         status = tempera_tokenizer_from_gguf(&t, gguf, error);
     if (status == TEMPERA_OK && tempera_tokenizer_n_tokens(t) > m->config.vocab_size)
-        status = tempera_model_fail(error, TEMPERA_BAD_MODEL,
-                                    "the tokenizer has %zu tokens, the model only %u",
-                                    tempera_tokenizer_n_tokens(t), m->config.vocab_size);
+        status = tempera_fail(error, TEMPERA_BAD_MODEL,
+                              "the tokenizer has %zu tokens, the model only %u",
+                              tempera_tokenizer_n_tokens(t), m->config.vocab_size);
     tempera_gguf_close(&gguf);
     if (status != TEMPERA_OK) {
         tempera_model_close(&m);
@@ -219,7 +211,7 @@ enum tempera_status tempera_model_save(const char *path, const struct tempera_mo
     if (status == TEMPERA_OK)
         status = tempera_tokenizer_to_gguf(tokenizer, writer);
     if (status != TEMPERA_OK)
-        tempera_model_fail(error, status, "%s", tempera_status_text(status));
+        tempera_fail(error, status, "%s", tempera_status_text(status));
     else
         status = tempera_gguf_save(writer, path, error);
     tempera_gguf_writer_close(&writer);

@@ -3,8 +3,10 @@
 // few hundred rows, each from scores to gradient in place, so that no [N, V] matrix is held.
 #include <tempera/linear_loss.h>
 
+#include "base/arguments.h"
 #include "base/fpenv.h"
 #include "model/linear.h"
+#include "model/transformer.h"
 #include "model/workspace.h"
 
 static bool in_range(const int32_t *ids, size_t n, size_t vocab_size, bool may_ignore)
@@ -44,9 +46,7 @@ static enum tempera_status model_logits_guarded(const struct tempera_model *mode
 {
     if (logits == NULL)
         return TEMPERA_INVALID_ARGUMENT;
-    enum tempera_status status = check(model, workspace, tokens, B, T);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(check(model, workspace, tokens, B, T));
     tempera_model_forward(model, workspace, tokens, B, T, executor);
     tempera_linear(workspace->norm, model->output, B * T, model->config.dim,
                    model->config.vocab_size, logits, false, executor);
@@ -69,9 +69,7 @@ enum tempera_status tempera_model_matmul(void *self, const struct tempera_matmul
                                          const struct tempera_executor *executor)
 {
     (void)self;
-    enum tempera_status status = tempera_matmul_start();
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(tempera_matmul_start());
     struct tempera_fpenv env = tempera_fpenv_enter();
     tempera_matmul_parallel(product, executor);
     tempera_fpenv_leave(env);
@@ -85,9 +83,7 @@ static enum tempera_status model_loss_guarded(const struct tempera_model *model,
                                               float gradient_scale, double *loss, size_t *count,
                                               const struct tempera_executor *executor)
 {
-    enum tempera_status status = check(model, workspace, tokens, B, T);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(check(model, workspace, tokens, B, T));
     size_t N = B * T;
     if (targets == NULL || loss == NULL || (gradients != NULL && !workspace->backward))
         return TEMPERA_INVALID_ARGUMENT;
@@ -111,8 +107,9 @@ static enum tempera_status model_loss_guarded(const struct tempera_model *model,
     const struct tempera_cross_entropy_outputs outputs = {
         .struct_size = sizeof outputs, .loss = loss, .count = count};
     tempera_model_forward(model, workspace, tokens, B, T, executor);
-    status = tempera_linear_cross_entropy(&linear, targets, &options, &outputs, workspace->logits,
-                                          workspace->logits_nbytes, executor);
+    enum tempera_status status =
+        tempera_linear_cross_entropy(&linear, targets, &options, &outputs, workspace->logits,
+                                     workspace->logits_nbytes, executor);
     if (gradients != NULL && status < TEMPERA_INVALID_ARGUMENT)
         tempera_model_backward(model, workspace, tokens, B, T, gradients, executor);
     return status;

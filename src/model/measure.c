@@ -3,8 +3,10 @@
 
 #include <tempera/loss.h>
 
+#include "base/arguments.h"
 #include "model/diagnose.h"
 #include "model/linear.h"
+#include "model/transformer.h"
 
 // The losses of rows of scores, and what they are at other temperatures.
 static enum tempera_status add_rows(const struct tempera_matrix *logits, const int32_t *classes,
@@ -38,9 +40,8 @@ enum tempera_status tempera_model_measure(const struct tempera_model *model,
 {
     size_t D = model->config.dim, V = model->config.vocab_size, N = B * T;
     const size_t most = workspace->logit_rows;
-    enum tempera_status status = tempera_matmul_start();
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(tempera_matmul_start());
+    enum tempera_status status = TEMPERA_OK;
     tempera_model_forward(model, workspace, tokens, B, T, executor);
     for (size_t at = 0; at < N && status < TEMPERA_INVALID_ARGUMENT; at += most) {
         size_t n = N - at < most ? N - at : most;

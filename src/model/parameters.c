@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/arguments.h"
+#include "base/error.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
 #include "base/philox.h"
-#include "model/model.h"
+#include "model/parameters.h"
 
 enum { TENSORS_PER_LAYER = 9 };
 
@@ -76,8 +78,8 @@ static void point_at_tensors(struct tempera_model *model)
     model->embedding = (p++)->data;
     for (size_t i = 0; i < model->config.n_layers; i++, p += TENSORS_PER_LAYER)
         model->layers[i] =
-            (struct tempera_layer){p[0].data, p[1].data, p[2].data, p[3].data, p[4].data,
-                                   p[5].data, p[6].data, p[7].data, p[8].data};
+            (struct tempera_layer_weights){p[0].data, p[1].data, p[2].data, p[3].data, p[4].data,
+                                           p[5].data, p[6].data, p[7].data, p[8].data};
     model->output_norm = (p++)->data;
     model->output = model->config.tied_embeddings ? model->embedding : p->data;
 }
@@ -185,14 +187,12 @@ static enum tempera_status model_create_guarded(struct tempera_model **model,
                                                 uint64_t seed, struct tempera_error *error)
 {
     if (model == NULL)
-        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT, "model is NULL");
-    enum tempera_status status = tempera_model_config_check(config, error);
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "model is NULL");
+    TEMPERA_TRY(tempera_model_config_check(config, error));
+    enum tempera_status status = tempera_model_alloc(model, config);
     if (status != TEMPERA_OK)
-        return status;
-    status = tempera_model_alloc(model, config);
-    if (status != TEMPERA_OK)
-        return tempera_model_fail(error, status, "no memory for a model of %zu parameters",
-                                  tempera_model_config_n_parameters(config));
+        return tempera_fail(error, status, "no memory for a model of %zu parameters",
+                            tempera_model_config_n_parameters(config));
     randomise(*model, seed);
     return TEMPERA_OK;
 }

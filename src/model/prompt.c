@@ -7,10 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arguments.h"
+#include "base/error.h"
 #include "base/exp.h"
 #include "base/memory.h"
+#include "model/decoder.h"
 #include "model/diagnose.h"
-#include "model/model.h"
+#include "model/parameters.h"
 #include "tokenizer/split.h"
 
 // ------------------------------------------------------------------------------------------------
@@ -54,18 +57,16 @@ enum tempera_status tempera_prompt_open(struct tempera_prompt *prompt,
     *prompt = (struct tempera_prompt){.ids = tempera_alloc(nbytes + 1, sizeof *prompt->ids)};
     if (prompt->ids == NULL)
         return TEMPERA_OUT_OF_MEMORY;
-    enum tempera_status status =
-        tempera_tokenizer_encode(tokenizer, text, nbytes, prompt->ids, nbytes, &prompt->n_ids);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(
+        tempera_tokenizer_encode(tokenizer, text, nbytes, prompt->ids, nbytes, &prompt->n_ids));
     prompt->n_whole = prompt->n_ids + adds_bos;
     if (!whole && nbytes > 0)
         cut(prompt, tokenizer, (const uint8_t *)text, nbytes, has_bos ? 0 : 1);
     if (!adds_bos && prompt->n_ids > 0)
         return TEMPERA_OK;
     if (!has_bos)
-        return tempera_model_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "the model has no token to begin a text with: give a prompt");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
+                            "the model has no token to begin a text with: give a prompt");
     memmove(prompt->ids + 1, prompt->ids, prompt->n_ids * sizeof *prompt->ids);
     prompt->ids[0] = bos;
     prompt->n_ids++;
@@ -249,16 +250,11 @@ tempera_prompt_row_open(struct tempera_prompt_row *row, const struct tempera_pro
                         float *logits, const struct tempera_sampler_state *state)
 {
     *row = (struct tempera_prompt_row){0};
-    enum tempera_status status =
-        tempera_crossings_find(&row->crossings, tokenizer, prompt->tail - prompt->n_lead,
-                               prompt->n_lead + prompt->tail_nbytes, prompt->n_lead);
-    if (status == TEMPERA_OK)
-        status = make_columns(row, prompt);
-    if (status == TEMPERA_OK)
-        status = read_scores(row, prompt, decoder, tempera_tokenizer_n_tokens(tokenizer), logits);
-    if (status == TEMPERA_OK)
-        status = make_states(row, state);
-    return status;
+    TEMPERA_TRY(tempera_crossings_find(&row->crossings, tokenizer, prompt->tail - prompt->n_lead,
+                                       prompt->n_lead + prompt->tail_nbytes, prompt->n_lead));
+    TEMPERA_TRY(make_columns(row, prompt));
+    TEMPERA_TRY(read_scores(row, prompt, decoder, tempera_tokenizer_n_tokens(tokenizer), logits));
+    return make_states(row, state);
 }
 
 void tempera_prompt_row_close(struct tempera_prompt_row *row)

@@ -8,7 +8,7 @@
 
 #include "base/memory.h"
 #include "model/attention.h"
-#include "model/layers.h"
+#include "model/layer_ops.h"
 
 // Hands out pieces of one block. Run twice: with block NULL it only counts.
 struct arena {

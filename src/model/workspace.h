@@ -3,7 +3,7 @@
 #ifndef TEMPERA_MODEL_WORKSPACE_H
 #define TEMPERA_MODEL_WORKSPACE_H
 
-#include "model/model.h"
+#include "model/parameters.h"
 
 // What one layer keeps.
 struct tempera_activations {
@@ -47,22 +47,5 @@ struct tempera_workspace {
     struct tempera_backward back;
     float *block; // all of the above in one piece of memory
 };
-
-// Runs the layers on tokens[B, T]; workspace->norm holds the output, ready for the last product.
-void tempera_model_forward(const struct tempera_model *model, struct tempera_workspace *workspace,
-                           const int32_t *tokens, size_t B, size_t T,
-                           const struct tempera_executor *executor);
-
-// One layer of that, after the ones before it; returns its output, [N, D].
-const float *tempera_model_layer_forward(const struct tempera_model *model,
-                                         struct tempera_workspace *workspace, size_t layer,
-                                         size_t B, size_t T,
-                                         const struct tempera_executor *executor);
-
-// Takes dloss/dnorm in workspace->back.d_norm back through the layers; adds to gradients, which
-// are laid out as the weights.
-void tempera_model_backward(const struct tempera_model *model, struct tempera_workspace *workspace,
-                            const int32_t *tokens, size_t B, size_t T, float *gradients,
-                            const struct tempera_executor *executor);
 
 #endif

@@ -9,8 +9,9 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "tokenizer/encode.h"
 #include "tokenizer/split.h"
-#include "tokenizer/tokenizer.h"
+#include "tokenizer/vocabulary.h"
 
 struct finder {
     struct tempera_crossings *found;

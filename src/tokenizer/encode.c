@@ -5,12 +5,14 @@
 // Short words look through all pairs for the best one each time, which is quickest. Long ones
 // (a megabyte of blanks is one word) keep the pairs in a heap and the tokens in a linked list:
 // n log n for n bytes.
+#include "tokenizer/encode.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "tokenizer/split.h"
-#include "tokenizer/tokenizer.h"
+#include "tokenizer/vocabulary.h"
 
 enum { SHORT_NBYTES = 64 };
 

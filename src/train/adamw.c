@@ -6,7 +6,7 @@
 //     w <- w - lr / (1 - b1^k) * m / (sqrt(v) / sqrt(1 - b2^k) + epsilon)
 //
 // One pass over memory for each step: it is bound by bandwidth, so scaling by the clip and
-// clearing the gradients ride along. Read next: loop.c.
+// clearing the gradients ride along. Read next: trainer.c.
 #include "train/adamw.h"
 
 #include <math.h>

@@ -7,12 +7,17 @@
 //
 // Its digest covers every bit that training depends on, so a damaged file is found before any of
 // it is used. The rename inside tempera_gguf_save is the commit point; the log is synced before.
+#include "train/checkpoint.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/arguments.h"
+#include "base/error.h"
 #include "base/memory.h"
 #include "train/digest.h"
+#include "train/options.h"
 #include "train/trainer.h"
 
 enum { STATE_VERSION = 1 };
@@ -185,54 +190,44 @@ static enum tempera_status write_state(const struct tempera_trainer *t,
 {
     const struct state state = state_of(t);
     const float *const values[3] = {t->weights, t->first, t->second};
-    enum tempera_status status =
-        tempera_model_to_gguf(t->model, writer, TEMPERA_F32, "tempera training state");
-    if (status == TEMPERA_OK)
-        status = tempera_tokenizer_to_gguf(t->tokenizer, writer);
-    if (status == TEMPERA_OK)
-        status = tempera_gguf_set_u32(writer, version_key, STATE_VERSION);
-    for (size_t i = 0; status == TEMPERA_OK && i < N_U64; i++)
-        status = tempera_gguf_set_u64(writer, u64_fields[i].key, u64_of(&state, i));
-    for (size_t i = 0; status == TEMPERA_OK && i < N_F32; i++)
-        status = tempera_gguf_set_f32(writer, f32_fields[i].key, f32_of(&state, i));
-    if (status == TEMPERA_OK)
-        status = tempera_gguf_set_u64(writer, whole_digest_key, state.whole_digest);
-    if (status == TEMPERA_OK)
-        status = tempera_gguf_set_u64(writer, borders_key, state.n_borders);
-    if (status == TEMPERA_OK && state.n_pending > 0)
-        status = tempera_gguf_set_string(writer, pending_key, state.pending, state.n_pending);
-    if (status == TEMPERA_OK)
-        status = tempera_gguf_set_u64(
-            writer, digest_key,
-            digest_all(&state, tempera_model_get_config(t->model), t->tokenizer, values, t->n));
+    TEMPERA_TRY(tempera_model_to_gguf(t->model, writer, TEMPERA_F32, "tempera training state"));
+    TEMPERA_TRY(tempera_tokenizer_to_gguf(t->tokenizer, writer));
+    TEMPERA_TRY(tempera_gguf_set_u32(writer, version_key, STATE_VERSION));
+    for (size_t i = 0; i < N_U64; i++)
+        TEMPERA_TRY(tempera_gguf_set_u64(writer, u64_fields[i].key, u64_of(&state, i)));
+    for (size_t i = 0; i < N_F32; i++)
+        TEMPERA_TRY(tempera_gguf_set_f32(writer, f32_fields[i].key, f32_of(&state, i)));
+    TEMPERA_TRY(tempera_gguf_set_u64(writer, whole_digest_key, state.whole_digest));
+    TEMPERA_TRY(tempera_gguf_set_u64(writer, borders_key, state.n_borders));
+    if (state.n_pending > 0)
+        TEMPERA_TRY(tempera_gguf_set_string(writer, pending_key, state.pending, state.n_pending));
+    uint64_t digest =
+        digest_all(&state, tempera_model_get_config(t->model), t->tokenizer, values, t->n);
+    TEMPERA_TRY(tempera_gguf_set_u64(writer, digest_key, digest));
     const uint64_t dims[] = {t->n};
-    if (status == TEMPERA_OK)
-        status = tempera_gguf_add_tensor(writer, moment1_name, TEMPERA_F32, 1, dims, t->first);
-    if (status == TEMPERA_OK)
-        status = tempera_gguf_add_tensor(writer, moment2_name, TEMPERA_F32, 1, dims, t->second);
-    return status;
+    TEMPERA_TRY(tempera_gguf_add_tensor(writer, moment1_name, TEMPERA_F32, 1, dims, t->first));
+    return tempera_gguf_add_tensor(writer, moment2_name, TEMPERA_F32, 1, dims, t->second);
 }
 
 enum tempera_status tempera_trainer_save(const struct tempera_trainer *t, const char *path,
                                          struct tempera_error *error)
 {
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
+    tempera_succeed(error);
     if (t == NULL || path == NULL)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     enum tempera_status status = tempera_loss_log_sync(&t->log, error);
     if (status != TEMPERA_OK && t->log.n_pending == 0) // a log that fails already is not a reason
         return status;
     struct tempera_gguf_writer *writer;
     status = tempera_gguf_writer_open(&writer);
     if (status != TEMPERA_OK)
-        return tempera_train_fail(error, status, "no memory for the training state");
+        return tempera_fail(error, status, "no memory for the training state");
     status = write_state(t, writer);
     if (status == TEMPERA_OK)
         status = tempera_gguf_save(writer, path, error);
     else
-        tempera_train_fail(error, status, "the training state could not be put together: %s",
-                           tempera_status_text(status));
+        tempera_fail(error, status, "the training state could not be put together: %s",
+                     tempera_status_text(status));
     tempera_gguf_writer_close(&writer);
     return status;
 }
@@ -249,10 +244,10 @@ enum tempera_status tempera_checkpoint_check(const char *path, struct tempera_er
                     tempera_gguf_get_u32(gguf, version_key, &version) == TEMPERA_OK;
     tempera_gguf_close(&gguf);
     return is_state ? TEMPERA_OK
-                    : tempera_train_fail(error, TEMPERA_IO_ERROR,
-                                         "'%s' holds something, but no training state that can be "
-                                         "read: move it away, or choose another name",
-                                         path);
+                    : tempera_fail(error, TEMPERA_IO_ERROR,
+                                   "'%s' holds something, but no training state that can be "
+                                   "read: move it away, or choose another name",
+                                   path);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -280,13 +275,13 @@ static enum tempera_status read_state(const struct tempera_gguf *gguf, const cha
     uint32_t version;
     *state = (struct state){0};
     if (tempera_gguf_get_u32(gguf, version_key, &version) != TEMPERA_OK)
-        return tempera_train_fail(error, TEMPERA_STATE_MISMATCH,
-                                  "'%s' holds no training state that can be taken up", path);
+        return tempera_fail(error, TEMPERA_STATE_MISMATCH,
+                            "'%s' holds no training state that can be taken up", path);
     if (version != STATE_VERSION)
-        return tempera_train_fail(error, TEMPERA_STATE_MISMATCH,
-                                  "'%s' holds a training state of version %u; this program reads "
-                                  "version %d",
-                                  path, (unsigned)version, STATE_VERSION);
+        return tempera_fail(error, TEMPERA_STATE_MISMATCH,
+                            "'%s' holds a training state of version %u; this program reads "
+                            "version %d",
+                            path, (unsigned)version, STATE_VERSION);
     const char *missing = NULL;
     for (size_t i = 0; i < N_U64; i++) {
         uint64_t value = 0;
@@ -304,9 +299,9 @@ static enum tempera_status read_state(const struct tempera_gguf *gguf, const cha
         missing = digest_key;
     read_additions(gguf, state);
     if (missing != NULL)
-        return tempera_train_fail(error, TEMPERA_STATE_MISMATCH,
-                                  "'%s' lacks '%s': not a training state, or a damaged one", path,
-                                  missing);
+        return tempera_fail(error, TEMPERA_STATE_MISMATCH,
+                            "'%s' lacks '%s': not a training state, or a damaged one", path,
+                            missing);
     return TEMPERA_OK;
 }
 
@@ -323,13 +318,11 @@ static enum tempera_status read_values(const struct tempera_trainer *t,
         size_t n = moment ? t->n : table[i].rows * table[i].cols;
         const struct tempera_gguf_tensor *tensor = tempera_gguf_find_tensor(gguf, name);
         if (tensor == NULL || tensor->n_elements != n || tensor->type != TEMPERA_F32)
-            return tempera_train_fail(error, TEMPERA_STATE_MISMATCH,
-                                      "the state has no tensor '%s' of %zu f32 values: it belongs "
-                                      "to a model of another shape, or is damaged",
-                                      name, n);
-        enum tempera_status status = tempera_gguf_read_f32(gguf, tensor, out, n, error);
-        if (status != TEMPERA_OK)
-            return status;
+            return tempera_fail(error, TEMPERA_STATE_MISMATCH,
+                                "the state has no tensor '%s' of %zu f32 values: it belongs "
+                                "to a model of another shape, or is damaged",
+                                name, n);
+        TEMPERA_TRY(tempera_gguf_read_f32(gguf, tensor, out, n, error));
     }
     return TEMPERA_OK;
 }
@@ -341,20 +334,20 @@ static enum tempera_status compare_texts(const struct state *saved, const struct
     const enum tempera_status mismatch = TEMPERA_STATE_MISMATCH;
     bool same_whole = saved->knows_whole && saved->whole_digest == own->whole_digest;
     if (saved->n_borders != own->n_borders)
-        return tempera_train_fail(error, mismatch,
-                                  "the state's text has %llu borders between documents, and %llu "
-                                  "here: name the texts that the training began with, and cut them "
-                                  "into documents in the same way",
-                                  (unsigned long long)saved->n_borders,
-                                  (unsigned long long)own->n_borders);
+        return tempera_fail(error, mismatch,
+                            "the state's text has %llu borders between documents, and %llu "
+                            "here: name the texts that the training began with, and cut them "
+                            "into documents in the same way",
+                            (unsigned long long)saved->n_borders,
+                            (unsigned long long)own->n_borders);
     if (saved->text_digest != own->text_digest && !same_whole)
-        return tempera_train_fail(error, mismatch,
-                                  "the state belongs to another text: name the texts that the "
-                                  "training began with, in the same order");
+        return tempera_fail(error, mismatch,
+                            "the state belongs to another text: name the texts that the "
+                            "training began with, in the same order");
     if (saved->text_digest != own->text_digest || saved->heldout_digest != own->heldout_digest)
-        return tempera_train_fail(error, mismatch,
-                                  "the state belongs to another held-out text than here, or to "
-                                  "none: give the one that the training began with, or none");
+        return tempera_fail(error, mismatch,
+                            "the state belongs to another held-out text than here, or to "
+                            "none: give the one that the training began with, or none");
     return TEMPERA_OK;
 }
 
@@ -364,24 +357,21 @@ static enum tempera_status compare(const struct tempera_trainer *t, const struct
 {
     const enum tempera_status mismatch = TEMPERA_STATE_MISMATCH;
     const struct state own = state_of(t);
-    enum tempera_status status;
     for (size_t i = 0; i < N_U64; i++)
         if (u64_fields[i].must_match && u64_of(saved, i) != u64_of(&own, i))
-            return tempera_train_fail(error, mismatch, "%s is %llu in the state and %llu here",
-                                      u64_fields[i].key, (unsigned long long)u64_of(saved, i),
-                                      (unsigned long long)u64_of(&own, i));
+            return tempera_fail(error, mismatch, "%s is %llu in the state and %llu here",
+                                u64_fields[i].key, (unsigned long long)u64_of(saved, i),
+                                (unsigned long long)u64_of(&own, i));
     for (size_t i = 0; i < N_F32; i++)
         if (f32_fields[i].must_match && f32_of(saved, i) != f32_of(&own, i))
-            return tempera_train_fail(error, mismatch, "%s is %.9g in the state and %.9g here",
-                                      f32_fields[i].key, (double)f32_of(saved, i),
-                                      (double)f32_of(&own, i));
-    status = compare_texts(saved, &own, error);
-    if (status != TEMPERA_OK)
-        return status;
+            return tempera_fail(error, mismatch, "%s is %.9g in the state and %.9g here",
+                                f32_fields[i].key, (double)f32_of(saved, i),
+                                (double)f32_of(&own, i));
+    TEMPERA_TRY(compare_texts(saved, &own, error));
     if (saved->step > own.steps)
-        return tempera_train_fail(error, mismatch,
-                                  "the state has done %llu steps, more than the %llu asked for",
-                                  (unsigned long long)saved->step, (unsigned long long)own.steps);
+        return tempera_fail(error, mismatch,
+                            "the state has done %llu steps, more than the %llu asked for",
+                            (unsigned long long)saved->step, (unsigned long long)own.steps);
     return TEMPERA_OK;
 }
 
@@ -392,39 +382,33 @@ static enum tempera_status read_checked(const struct tempera_trainer *t,
                                         struct tempera_error *error)
 {
     uint64_t digest;
-    enum tempera_status status = read_state(gguf, path, state, &digest, error);
-    if (status == TEMPERA_OK)
-        status = read_values(t, gguf, values, error);
-    if (status == TEMPERA_OK)
-        status = compare(t, state, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(read_state(gguf, path, state, &digest, error));
+    TEMPERA_TRY(read_values(t, gguf, values, error));
+    TEMPERA_TRY(compare(t, state, error));
     const float *const read_only[3] = {values[0], values[1], values[2]};
     const struct tempera_model_config *config = tempera_model_get_config(t->model);
     if (digest_all(state, config, t->tokenizer, read_only, t->n) != digest)
-        return tempera_train_fail(error, TEMPERA_STATE_MISMATCH,
-                                  "the state '%s' belongs to a model of another shape or with "
-                                  "another tokenizer, or is damaged",
-                                  path);
+        return tempera_fail(error, TEMPERA_STATE_MISMATCH,
+                            "the state '%s' belongs to a model of another shape or with "
+                            "another tokenizer, or is damaged",
+                            path);
     return TEMPERA_OK;
 }
 
 enum tempera_status tempera_trainer_resume(struct tempera_trainer *t, const char *path,
                                            struct tempera_error *error)
 {
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
+    tempera_succeed(error);
     if (t == NULL || path == NULL)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     struct tempera_gguf *gguf = NULL;
-    enum tempera_status status = tempera_gguf_open(&gguf, path, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(tempera_gguf_open(&gguf, path, error));
+    enum tempera_status status = TEMPERA_OK;
     struct state state = {0};
     struct tempera_loss_log log = tempera_loss_log_of(t->log.path);
     float *block = tempera_alloc(3 * t->n, sizeof *block);
     if (block == NULL) {
-        status = tempera_train_fail(error, TEMPERA_OUT_OF_MEMORY, "no memory to read the state");
+        status = tempera_fail(error, TEMPERA_OUT_OF_MEMORY, "no memory to read the state");
         goto done;
     }
     float *const values[3] = {block, block + t->n, block + 2 * t->n};
@@ -475,20 +459,17 @@ enum tempera_status tempera_checkpoint_open(const char *path, struct tempera_mod
                                             struct tempera_train_options *options,
                                             struct tempera_error *error)
 {
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
+    tempera_succeed(error);
     if (path == NULL || model == NULL || tokenizer == NULL || options == NULL)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     *model = NULL;
     *tokenizer = NULL;
     struct tempera_gguf *gguf;
-    enum tempera_status status = tempera_gguf_open(&gguf, path, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(tempera_gguf_open(&gguf, path, error));
     struct state state;
     uint64_t digest;
     struct tempera_train_options found;
-    status = read_state(gguf, path, &state, &digest, error);
+    enum tempera_status status = read_state(gguf, path, &state, &digest, error);
     if (status == TEMPERA_OK) {
         options_of(&state, &found);
         status = tempera_train_options_check(&found, error);

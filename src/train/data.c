@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tokens, the held-out split and the windows of a step. Read next: loop.c.
+// Tokens, the held-out split and the windows of a step. Read next: trainer.c.
 #include "train/data.h"
 
 #include <stdlib.h>
@@ -7,6 +7,8 @@
 
 #include <tempera/loss.h>
 
+#include "base/arguments.h"
+#include "base/error.h"
 #include "base/memory.h"
 #include "base/philox.h"
 #include "train/digest.h"
@@ -35,10 +37,8 @@ static enum tempera_status encode_documents(const struct tempera_tokenizer *toke
         size_t end = i < n_borders ? borders[i] : nbytes;
         if (end < at || end > nbytes)
             return TEMPERA_INVALID_ARGUMENT;
-        enum tempera_status status = tempera_tokenizer_encode(tokenizer, text + at, end - at,
-                                                              ids + n, end - at, &n_document);
-        if (status != TEMPERA_OK)
-            return status;
+        TEMPERA_TRY(tempera_tokenizer_encode(tokenizer, text + at, end - at, ids + n, end - at,
+                                             &n_document));
         n += n_document;
         n += i < n_borders ? border_tokens(tokenizer, ids + n) : 0;
         at = end;
@@ -110,28 +110,28 @@ static enum tempera_status read_corpus(struct tempera_data *data,
     enum tempera_status status = tempera_data_encode(
         tokenizer, corpus->text, corpus->nbytes, corpus->borders, corpus->n_borders, &ids, &n_ids);
     if (status != TEMPERA_OK)
-        return tempera_train_fail(error, status, "the text could not be encoded: %s",
-                                  tempera_status_text(status));
+        return tempera_fail(error, status, "the text could not be encoded: %s",
+                            tempera_status_text(status));
     data->whole_digest = tempera_digest(TEMPERA_DIGEST_EMPTY, ids, n_ids * sizeof *ids);
     if (n_ids < data->context) {
         free(ids);
-        return tempera_train_fail(error, TEMPERA_TEXT_TOO_SHORT,
-                                  "the text gives %zu tokens and a context of %zu needs %zu: give "
-                                  "more text or choose a smaller context",
-                                  n_ids, data->context, data->context);
+        return tempera_fail(error, TEMPERA_TEXT_TOO_SHORT,
+                            "the text gives %zu tokens and a context of %zu needs %zu: give "
+                            "more text or choose a smaller context",
+                            n_ids, data->context, data->context);
     }
     status = split(data, ids, n_ids, corpus->n_borders, corpus->heldout == NULL);
     free(ids);
     if (status == TEMPERA_OK && corpus->heldout != NULL) {
         if (corpus->heldout_nbytes == 0)
-            return tempera_train_fail(error, TEMPERA_TEXT_TOO_SHORT,
-                                      "the held-out text is empty: give one, or none at all");
+            return tempera_fail(error, TEMPERA_TEXT_TOO_SHORT,
+                                "the held-out text is empty: give one, or none at all");
         status = tempera_data_encode(tokenizer, corpus->heldout, corpus->heldout_nbytes,
                                      corpus->heldout_borders, corpus->n_heldout_borders,
                                      &data->heldout, &data->n_heldout);
     }
     if (status != TEMPERA_OK)
-        return tempera_train_fail(error, status, "no memory for the tokens of the text");
+        return tempera_fail(error, status, "no memory for the tokens of the text");
     return TEMPERA_OK;
 }
 
@@ -144,8 +144,8 @@ enum tempera_status tempera_data_open(struct tempera_data *data,
     data->bos = tempera_tokenizer_bos(tokenizer);
     data->eos = tempera_tokenizer_eos(tokenizer);
     if (data->bos < 0)
-        return tempera_train_fail(error, TEMPERA_UNSUPPORTED,
-                                  "the tokenizer has no beginning-of-text token");
+        return tempera_fail(error, TEMPERA_UNSUPPORTED,
+                            "the tokenizer has no beginning-of-text token");
     if (data->eos < 0)
         data->eos = data->bos;
     enum tempera_status status = read_corpus(data, tokenizer, corpus, error);
@@ -159,7 +159,7 @@ enum tempera_status tempera_data_open(struct tempera_data *data,
         data->n_windows = data->n_stream / context;
         data->order = calloc(data->n_windows, sizeof *data->order);
         if (data->order == NULL)
-            status = tempera_train_fail(error, TEMPERA_OUT_OF_MEMORY, "no memory for the order");
+            status = tempera_fail(error, TEMPERA_OUT_OF_MEMORY, "no memory for the order");
     }
     if (status != TEMPERA_OK)
         tempera_data_close(data);

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The loss of a model on a text, in nats a token and in bits a byte. Bits a byte compare models
 // whose tokenizers differ: a larger vocabulary makes fewer, harder tokens of the same bytes.
+#include "train/evaluate.h"
+
 #include <math.h>
 #include <stdlib.h>
 
 #include <tempera/loss.h>
 
+#include "base/arguments.h"
+#include "base/error.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
 #include "model/diagnose.h"
@@ -63,12 +67,12 @@ measure_watched(const struct tempera_model *model, struct tempera_workspace *wor
     return isfinite(*nats) ? TEMPERA_OK : TEMPERA_NAN_INPUT; // damaged weights give no number
 }
 
-enum tempera_status tempera_measure(const struct tempera_model *model,
-                                    struct tempera_workspace *workspace, const int32_t *tokens,
-                                    size_t n, int32_t bos, size_t batch, size_t context,
-                                    int32_t *scratch, double *nats,
-                                    struct tempera_temperature_sums *sums, size_t n_sums,
-                                    const struct tempera_executor *executor)
+enum tempera_status tempera_evaluate_tokens(const struct tempera_model *model,
+                                            struct tempera_workspace *workspace,
+                                            const int32_t *tokens, size_t n, int32_t bos,
+                                            size_t batch, size_t context, int32_t *scratch,
+                                            double *nats, struct tempera_temperature_sums *sums,
+                                            size_t n_sums, const struct tempera_executor *executor)
 {
     const struct watch nobody = {NULL, NULL};
     return measure_watched(model, workspace, tokens, n, bos, batch, context, scratch, nats, sums,
@@ -103,22 +107,22 @@ static enum tempera_status check(const struct tempera_model *model,
                                  size_t nbytes, size_t context, struct tempera_error *error)
 {
     if (model == NULL || tokenizer == NULL || (text == NULL && nbytes > 0))
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     if (nbytes == 0)
-        return tempera_train_fail(error, TEMPERA_TEXT_TOO_SHORT, "the text is empty");
+        return tempera_fail(error, TEMPERA_TEXT_TOO_SHORT, "the text is empty");
     const struct tempera_model_config *config = tempera_model_get_config(model);
     if (context > config->context_length)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "a context of %zu is more than the model's %zu", context,
-                                  (size_t)config->context_length);
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
+                            "a context of %zu is more than the model's %zu", context,
+                            (size_t)config->context_length);
     size_t n_tokens = tempera_tokenizer_n_tokens(tokenizer);
     if (n_tokens > config->vocab_size)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT,
-                                  "the tokenizer has %zu tokens, the model only %zu", n_tokens,
-                                  (size_t)config->vocab_size);
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
+                            "the tokenizer has %zu tokens, the model only %zu", n_tokens,
+                            (size_t)config->vocab_size);
     if (tempera_tokenizer_bos(tokenizer) < 0)
-        return tempera_train_fail(error, TEMPERA_UNSUPPORTED,
-                                  "the tokenizer has no beginning-of-text token");
+        return tempera_fail(error, TEMPERA_UNSUPPORTED,
+                            "the tokenizer has no beginning-of-text token");
     return TEMPERA_OK;
 }
 
@@ -135,20 +139,18 @@ evaluate_guarded(const struct tempera_model *model, const struct tempera_tokeniz
                  struct tempera_evaluation *evaluation, const struct tempera_executor *executor,
                  struct tempera_error *error)
 {
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
+    tempera_succeed(error);
     if (evaluation == NULL)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
-    enum tempera_status status = check(model, tokenizer, text, nbytes, context, error);
-    if (status != TEMPERA_OK)
-        return status;
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+    TEMPERA_TRY(check(model, tokenizer, text, nbytes, context, error));
     if (context == 0)
         context = default_context(model);
     struct tempera_error cause = {.message = "the model's scores are no numbers"};
     struct tempera_workspace *workspace = NULL;
     int32_t *ids = NULL, *scratch = NULL;
     size_t n_ids;
-    status = tempera_data_encode(tokenizer, text, nbytes, NULL, 0, &ids, &n_ids);
+    enum tempera_status status =
+        tempera_data_encode(tokenizer, text, nbytes, NULL, 0, &ids, &n_ids);
     if (status != TEMPERA_OK)
         goto done;
     if (n_ids < context)
@@ -178,17 +180,17 @@ done:
     free(ids);
     tempera_workspace_close(&workspace);
     if (status == TEMPERA_NAN_INPUT)
-        return tempera_train_fail(error, status, "%s", cause.message);
+        return tempera_fail(error, status, "%s", cause.message);
     if (status == TEMPERA_OUT_OF_MEMORY)
-        return tempera_train_fail(error, status,
-                                  "no memory to measure in windows of %zu tokens: give a smaller "
-                                  "context",
-                                  context);
+        return tempera_fail(error, status,
+                            "no memory to measure in windows of %zu tokens: give a smaller "
+                            "context",
+                            context);
     if (status == TEMPERA_STOPPED)
-        return tempera_train_fail(error, status, "stopped before all of the text was measured");
+        return tempera_fail(error, status, "stopped before all of the text was measured");
     if (status != TEMPERA_OK)
-        return tempera_train_fail(error, status, "the text could not be measured: %s",
-                                  tempera_status_text(status));
+        return tempera_fail(error, status, "the text could not be measured: %s",
+                            tempera_status_text(status));
     return TEMPERA_OK;
 }
 

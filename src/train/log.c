@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/arguments.h"
+#include "base/error.h"
 #include "train/digest.h"
 #include "train/trainer.h"
 
@@ -27,8 +29,8 @@ static enum tempera_status log_fail(const struct tempera_loss_log *log, const ch
                                     int reason, struct tempera_error *error)
 {
     bool full = reason == ENOSPC || reason == EDQUOT || reason == EFBIG;
-    return tempera_train_fail(error, full ? TEMPERA_DISK_FULL : TEMPERA_IO_ERROR,
-                              "can't %s the loss log '%s': %s", what, log->path, strerror(reason));
+    return tempera_fail(error, full ? TEMPERA_DISK_FULL : TEMPERA_IO_ERROR,
+                        "can't %s the loss log '%s': %s", what, log->path, strerror(reason));
 }
 
 // Two trainings would mix their lines in it. Where the file system has no locks, there is no check.
@@ -37,10 +39,10 @@ static enum tempera_status claim(struct tempera_loss_log *log, struct tempera_er
     if (flock(log->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
         return TEMPERA_OK;
     tempera_loss_log_close(log);
-    return tempera_train_fail(error, TEMPERA_IO_ERROR,
-                              "another training is writing the loss log '%s': wait for its end, or "
-                              "choose another name",
-                              log->path);
+    return tempera_fail(error, TEMPERA_IO_ERROR,
+                        "another training is writing the loss log '%s': wait for its end, or "
+                        "choose another name",
+                        log->path);
 }
 
 static enum tempera_status cut(struct tempera_loss_log *log, uint64_t nbytes,
@@ -80,10 +82,10 @@ enum tempera_status tempera_loss_log_create(struct tempera_loss_log *log,
     enum tempera_status status = claim(log, error);
     if (status == TEMPERA_OK && !is_log_or_empty(log)) {
         tempera_loss_log_close(log);
-        return tempera_train_fail(error, TEMPERA_IO_ERROR,
-                                  "'%s' holds something, but no loss log: move it away, or choose "
-                                  "another name",
-                                  log->path);
+        return tempera_fail(error, TEMPERA_IO_ERROR,
+                            "'%s' holds something, but no loss log: move it away, or choose "
+                            "another name",
+                            log->path);
     }
     return status == TEMPERA_OK ? cut(log, 0, error) : status;
 }
@@ -130,27 +132,23 @@ static enum tempera_status put_line(struct tempera_loss_log *log, const char *li
 enum tempera_status tempera_loss_log_catch_up(struct tempera_loss_log *log,
                                               struct tempera_error *error)
 {
-    enum tempera_status status = put_line(log, log->pending, log->n_pending, error);
-    if (status == TEMPERA_OK)
-        log->n_pending = 0;
-    return status;
+    TEMPERA_TRY(put_line(log, log->pending, log->n_pending, error));
+    log->n_pending = 0;
+    return TEMPERA_OK;
 }
 
 enum tempera_status tempera_loss_log_resume(struct tempera_loss_log *log, uint64_t nbytes,
                                             uint64_t digest, struct tempera_error *error)
 {
     struct stat info;
-    enum tempera_status status;
     if (stat(log->path, &info) != 0 || info.st_size == 0) {
-        status = tempera_loss_log_create(log, error);
-        return status == TEMPERA_OK ? tempera_loss_log_catch_up(log, error) : status;
+        TEMPERA_TRY(tempera_loss_log_create(log, error));
+        return tempera_loss_log_catch_up(log, error);
     }
     log->fd = open(log->path, O_RDWR | O_APPEND | O_CLOEXEC);
     if (log->fd < 0)
         return log_fail(log, "open", errno, error);
-    status = claim(log, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(claim(log, error));
     uint64_t found;
     if (!digest_file(log->fd, nbytes, &found)) {
         int reason = errno;
@@ -159,14 +157,12 @@ enum tempera_status tempera_loss_log_resume(struct tempera_loss_log *log, uint64
     }
     if (found != digest || (uint64_t)info.st_size < nbytes) {
         tempera_loss_log_close(log);
-        return tempera_train_fail(error, TEMPERA_STATE_MISMATCH,
-                                  "the loss log '%s' isn't the one of this state: move it away to "
-                                  "begin another, or name the right one",
-                                  log->path);
+        return tempera_fail(error, TEMPERA_STATE_MISMATCH,
+                            "the loss log '%s' isn't the one of this state: move it away to "
+                            "begin another, or name the right one",
+                            log->path);
     }
-    status = cut(log, nbytes, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(cut(log, nbytes, error));
     log->nbytes = nbytes;
     log->digest = digest;
     return tempera_loss_log_catch_up(log, error);

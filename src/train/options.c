@@ -1,21 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Options: their defaults, and what is wrong with those that are.
+#include "train/options.h"
+
 #include <math.h>
 #include <stdio.h>
-#include <stdarg.h>
 
-#include "gguf/fail.h"
+#include "base/error.h"
 #include "train/trainer.h"
-
-enum tempera_status tempera_train_fail(struct tempera_error *error, enum tempera_status status,
-                                       const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    tempera_fail_with(error, status, 0, format, arguments);
-    va_end(arguments);
-    return status;
-}
 
 struct tempera_train_options tempera_train_options_default(void)
 {
@@ -50,17 +41,16 @@ enum tempera_status tempera_train_options_check(const struct tempera_train_optio
     const struct tempera_train_options *o = options;
     const enum tempera_status invalid = TEMPERA_INVALID_ARGUMENT;
     if (o == NULL || o->struct_size < sizeof *o)
-        return tempera_train_fail(error, invalid,
-                                  "options.struct_size is wrong: begin with "
-                                  "tempera_train_options_default()");
+        return tempera_fail(error, invalid,
+                            "options.struct_size is wrong: begin with "
+                            "tempera_train_options_default()");
     if (o->steps == 0 || o->batch == 0 || o->context == 0)
-        return tempera_train_fail(error, invalid, "options.%s must be at least 1",
-                                  o->steps == 0   ? "steps"
-                                  : o->batch == 0 ? "batch"
-                                                  : "context");
+        return tempera_fail(error, invalid, "options.%s must be at least 1",
+                            o->steps == 0   ? "steps"
+                            : o->batch == 0 ? "batch"
+                                            : "context");
     if (o->batch > INT32_MAX / o->context)
-        return tempera_train_fail(error, invalid,
-                                  "options.batch * options.context must be below 2^31");
+        return tempera_fail(error, invalid, "options.batch * options.context must be below 2^31");
     char to_rate[64];
     snprintf(to_rate, sizeof to_rate, "from 0 to learning_rate (%g)", (double)o->learning_rate);
     const struct rule rules[] = {
@@ -78,7 +68,7 @@ enum tempera_status tempera_train_options_check(const struct tempera_train_optio
     };
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (!rules[i].inside)
-            return tempera_train_fail(error, invalid, "options.%s must be %s, not %g",
-                                      rules[i].name, rules[i].allowed, (double)rules[i].value);
+            return tempera_fail(error, invalid, "options.%s must be %s, not %g", rules[i].name,
+                                rules[i].allowed, (double)rules[i].value);
     return TEMPERA_OK;
 }

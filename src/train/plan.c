@@ -14,7 +14,10 @@
 // within reach of processors with AVX2, so the time asked for is rarely used up.
 #include <math.h>
 
+#include "base/arguments.h"
+#include "base/error.h"
 #include "base/fpenv.h"
+#include "train/options.h"
 #include "train/trainer.h"
 
 enum { CONTEXT = 256, MIN_CONTEXT = 8, MIN_STEPS = 300, BYTES_VOCAB = 257 };
@@ -131,16 +134,16 @@ static enum tempera_status check(size_t text_nbytes, double minutes,
 {
     const enum tempera_status invalid = TEMPERA_INVALID_ARGUMENT;
     if (config == NULL || options == NULL)
-        return tempera_train_fail(error, invalid, "a required argument is NULL");
+        return tempera_fail(error, invalid, "a required argument is NULL");
     if (config->struct_size < sizeof *config || options->struct_size < sizeof *options)
-        return tempera_train_fail(error, invalid, "a struct_size is wrong: set it to sizeof");
+        return tempera_fail(error, invalid, "a struct_size is wrong: set it to sizeof");
     if (!(minutes >= 0 && minutes < 1e9))
-        return tempera_train_fail(error, invalid, "minutes must be at least 0, not %g", minutes);
+        return tempera_fail(error, invalid, "minutes must be at least 0, not %g", minutes);
     if (text_nbytes < 2 * MIN_CONTEXT)
-        return tempera_train_fail(error, TEMPERA_TEXT_TOO_SHORT,
-                                  "a text of %zu bytes is too short to learn from; %d are the "
-                                  "least",
-                                  text_nbytes, 2 * MIN_CONTEXT);
+        return tempera_fail(error, TEMPERA_TEXT_TOO_SHORT,
+                            "a text of %zu bytes is too short to learn from; %d are the "
+                            "least",
+                            text_nbytes, 2 * MIN_CONTEXT);
     return TEMPERA_OK;
 }
 
@@ -193,24 +196,17 @@ static enum tempera_status train_plan_guarded(size_t text_nbytes, double minutes
                                               struct tempera_train_options *options,
                                               struct tempera_error *error)
 {
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
-    enum tempera_status status = check(text_nbytes, minutes, config, options, error);
-    if (status != TEMPERA_OK)
-        return status;
+    tempera_succeed(error);
+    TEMPERA_TRY(check(text_nbytes, minutes, config, options, error));
     minutes = minutes > 0 ? minutes : default_minutes;
     n_threads = n_threads > 0 ? n_threads : 1;
     struct tempera_model_config chosen = *config;
     struct tempera_train_options o = *options;
     fill_asked((double)text_nbytes, &chosen, &o);
     choose((double)text_nbytes, 60 * minutes, n_threads, &chosen, &o);
-    status = tempera_model_config_check(&chosen, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(tempera_model_config_check(&chosen, error));
     fill_options(&o, chosen.dim);
-    status = tempera_train_options_check(&o, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(tempera_train_options_check(&o, error));
     *config = chosen;
     *options = o;
     return TEMPERA_OK;

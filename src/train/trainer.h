@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the files of this room share: the trainer itself, and a way to fail with a message.
+// Inside a trainer.
 #ifndef TEMPERA_TRAIN_TRAINER_H
 #define TEMPERA_TRAIN_TRAINER_H
 
@@ -38,27 +38,5 @@ struct tempera_trainer {
     double saved_at;     // when the last checkpoint was written, or the run began
     double save_seconds; // that it took
 };
-
-// Fills *error, if there is one, and returns `status`.
-__attribute__((format(printf, 3, 4))) enum tempera_status
-tempera_train_fail(struct tempera_error *error, enum tempera_status status, const char *format,
-                   ...);
-
-// OK if a state can be saved there, and nothing but a state would be lost; else IO_ERROR, ...
-enum tempera_status tempera_checkpoint_check(const char *path, struct tempera_error *error);
-
-// OK, or INVALID_ARGUMENT with the option that is wrong.
-enum tempera_status tempera_train_options_check(const struct tempera_train_options *options,
-                                                struct tempera_error *error);
-
-// Sum of the losses, in nats, of tokens[n] in windows of `context`, each after `bos`. `scratch`
-// holds 2 * batch * context ids; the workspace room for `batch` sequences. The losses at other
-// temperatures are added to n_sums sums.
-enum tempera_status tempera_measure(const struct tempera_model *model,
-                                    struct tempera_workspace *workspace, const int32_t *tokens,
-                                    size_t n, int32_t bos, size_t batch, size_t context,
-                                    int32_t *scratch, double *nats,
-                                    struct tempera_temperature_sums *sums, size_t n_sums,
-                                    const struct tempera_executor *executor);
 
 #endif

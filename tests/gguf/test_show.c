@@ -6,8 +6,8 @@
 
 #include <tempera/gguf.h>
 
-#include "gguf/fail.h"
-#include "gguf/show.h"
+#include "base/error.h"
+#include "base/show.h"
 #include "gguf_bytes.h"
 
 static void check_shown(const char *text, size_t nbytes, const char *expected)
@@ -92,14 +92,14 @@ static void paths(void)
 static void messages(void)
 {
     struct tempera_error error;
-    CHECK_STATUS(tempera_fail(&error, TEMPERA_BAD_FORMAT, 7, "it says %s", "\x1b[2J\xc2\x9b"),
+    CHECK_STATUS(tempera_fail_at(&error, TEMPERA_BAD_FORMAT, 7, "it says %s", "\x1b[2J\xc2\x9b"),
                  TEMPERA_BAD_FORMAT);
     CHECK_EQ_STR(error.message, "it says \\x1b[2J\\u009b");
     CHECK_EQ_U64(error.offset, 7);
     char digits[1001];
     memset(digits, '7', 1000);
     digits[1000] = '\0';
-    tempera_fail(&error, TEMPERA_BAD_FORMAT, 0, "it says %s", digits);
+    tempera_fail(&error, TEMPERA_BAD_FORMAT, "it says %s", digits);
     CHECK_EQ_SIZE(strlen(error.message), sizeof error.message - 1);
     CHECK_EQ_STR(error.message + sizeof error.message - 5, "7...");
     tempera_fail_system(&error, "open", "\xe2\x80\xae.gguf", 2);

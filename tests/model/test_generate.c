@@ -5,7 +5,7 @@
 
 #include <tempera/model.h>
 
-#include "tokenizer/tokenizer.h"
+#include "tokenizer/vocabulary.h"
 
 enum { CONTEXT = 48, VOCAB = 304, MOST_TEXT = 65536 };
 

@@ -8,7 +8,7 @@
 #include "check.h"
 
 #include "model/attention.h"
-#include "model/layers.h"
+#include "model/layer_ops.h"
 #include "matmul/matmul.h"
 
 enum { MOST = 4096 };

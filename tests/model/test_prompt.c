@@ -9,7 +9,7 @@
 #include <tempera/sampler_stages.h>
 
 #include "model/prompt.h"
-#include "tokenizer/tokenizer.h"
+#include "tokenizer/vocabulary.h"
 
 enum { MOST_IDS = 24, N_BYTES = 257, MOST_COLUMNS = 4096 }; // byte 256: the end of the text
 

@@ -11,6 +11,7 @@
 #include "train/adamw.h"
 #include "train/digest.h"
 #include "train/log.h"
+#include "train/options.h"
 #include "train/trainer.h"
 
 // ------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "gguf/show.h"
+#include "base/show.h"
 
 #include <inttypes.h>
 #include <stdbool.h>

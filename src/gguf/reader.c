@@ -1,74 +1,21 @@
 // SPDX-License-Identifier: MIT
-// Opening, closing and everything that is asked of an open GGUF file.
-#include <float.h>
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/half.h"
-#include "gguf/format.h"
+// Everything that is asked of an open GGUF file.
 #include "gguf/reader.h"
 
-static enum tempera_status open_source(struct tempera_gguf **gguf,
-                                       const struct tempera_source *source,
-                                       struct tempera_error *error)
-{
-    struct tempera_gguf *opened = calloc(1, sizeof *opened);
-    if (opened == NULL) {
-        struct tempera_source unused = *source;
-        tempera_source_close(&unused);
-        return tempera_fail(error, TEMPERA_OUT_OF_MEMORY, 0, "no memory to open '%s'",
-                            source->name);
-    }
-    opened->source = *source;
-    enum tempera_status status = tempera_gguf_parse(opened, error);
-    if (status != TEMPERA_OK) {
-        tempera_gguf_close(&opened);
-        return status;
-    }
-    *gguf = opened;
-    return tempera_succeed(error);
-}
+#include <float.h>
+#include <inttypes.h>
+#include <string.h>
 
-enum tempera_status tempera_gguf_open(struct tempera_gguf **gguf, const char *path,
-                                      struct tempera_error *error)
-{
-    if (gguf == NULL || path == NULL)
-        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, 0, "gguf or path is NULL");
-    struct tempera_source source;
-    enum tempera_status status = tempera_source_open(&source, path, error);
-    return status == TEMPERA_OK ? open_source(gguf, &source, error) : status;
-}
-
-enum tempera_status tempera_gguf_open_memory(struct tempera_gguf **gguf, const void *data,
-                                             size_t nbytes, struct tempera_error *error)
-{
-    if (gguf == NULL || (data == NULL && nbytes > 0))
-        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, 0, "gguf or data is NULL");
-    struct tempera_source source;
-    tempera_source_open_memory(&source, data, nbytes);
-    return open_source(gguf, &source, error);
-}
-
-void tempera_gguf_close(struct tempera_gguf **gguf)
-{
-    if (gguf == NULL || *gguf == NULL)
-        return;
-    tempera_source_close(&(*gguf)->source);
-    free((*gguf)->image);
-    free((*gguf)->strings);
-    free((*gguf)->entries);
-    free((*gguf)->slots);
-    free((*gguf)->entry_names);
-    free((*gguf)->tensor_names);
-    free(*gguf);
-    *gguf = NULL;
-}
+#include "base/arguments.h"
+#include "base/error.h"
+#include "base/half.h"
+#include "gguf/format.h"
 
 // ------------------------------------------------------------------------------------------------
 // Looking up
 
-size_t tempera_gguf_find_name(const struct tempera_gguf_name *names, size_t n, const char *name)
+// The number of `name` in names[n], or n.
+static size_t find_name(const struct tempera_gguf_name *names, size_t n, const char *name)
 {
     size_t low = 0, high = n;
     while (low < high) {
@@ -87,7 +34,7 @@ size_t tempera_gguf_find_name(const struct tempera_gguf_name *names, size_t n, c
 const struct tempera_gguf_entry *tempera_gguf_find(const struct tempera_gguf *gguf,
                                                    const char *key)
 {
-    size_t index = tempera_gguf_find_name(gguf->entry_names, gguf->n_entries, key);
+    size_t index = find_name(gguf->entry_names, gguf->n_entries, key);
     return index < gguf->n_entries ? &gguf->entries[index] : NULL;
 }
 
@@ -185,9 +132,7 @@ enum tempera_status tempera_gguf_get_u32(const struct tempera_gguf *gguf, const 
                                          uint32_t *value)
 {
     uint64_t wide;
-    enum tempera_status status = tempera_gguf_get_u64(gguf, key, &wide);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(tempera_gguf_get_u64(gguf, key, &wide));
     if (wide > UINT32_MAX)
         return TEMPERA_BAD_FORMAT;
     *value = (uint32_t)wide;
@@ -310,8 +255,7 @@ const struct tempera_gguf_tensor *tempera_gguf_tensor_at(const struct tempera_gg
 const struct tempera_gguf_tensor *tempera_gguf_find_tensor(const struct tempera_gguf *gguf,
                                                            const char *name)
 {
-    return tempera_gguf_tensor_at(
-        gguf, tempera_gguf_find_name(gguf->tensor_names, gguf->n_slots, name));
+    return tempera_gguf_tensor_at(gguf, find_name(gguf->tensor_names, gguf->n_slots, name));
 }
 
 static enum tempera_status read_f32(const struct tempera_source *source, uint64_t offset,
@@ -334,10 +278,7 @@ static enum tempera_status read_halves(const struct tempera_source *source, uint
     enum { CHUNK = sizeof halves / 2 };
     for (size_t done = 0; done < n; done += CHUNK) {
         size_t m = n - done < CHUNK ? n - done : CHUNK;
-        enum tempera_status status =
-            tempera_source_read(source, offset + 2 * done, halves, 2 * m, error);
-        if (status != TEMPERA_OK)
-            return status;
+        TEMPERA_TRY(tempera_source_read(source, offset + 2 * done, halves, 2 * m, error));
         for (size_t i = 0; i < m; i++)
             out[done + i] = widen(tempera_load_u16(halves + 2 * i));
     }
@@ -349,9 +290,9 @@ enum tempera_status tempera_gguf_read_f32(const struct tempera_gguf *gguf,
                                           size_t n_elements, struct tempera_error *error)
 {
     if (gguf == NULL || tensor == NULL || out == NULL)
-        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, 0, "gguf, tensor or out is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "gguf, tensor or out is NULL");
     if (n_elements != tensor->n_elements)
-        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, 0,
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
                             "tensor %s has %" PRIu64 " elements, not %zu", tensor->name,
                             tensor->n_elements, n_elements);
     enum tempera_status status;
@@ -368,10 +309,10 @@ enum tempera_status tempera_gguf_read_f32(const struct tempera_gguf *gguf,
                              error);
         break;
     default:
-        return tempera_fail(error, TEMPERA_UNSUPPORTED, tensor->offset,
-                            "'%s': tensor %s is of type %" PRIu32
-                            ", which can't be read: take an F32, F16 or BF16 file of this model",
-                            gguf->source.name, tensor->name, tensor->type);
+        return tempera_fail_at(error, TEMPERA_UNSUPPORTED, tensor->offset,
+                               "'%s': tensor %s is of type %" PRIu32
+                               ", which can't be read: take an F32, F16 or BF16 file of this model",
+                               gguf->source.name, tensor->name, tensor->type);
     }
     return status == TEMPERA_OK ? tempera_succeed(error) : status;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The shape of a model, from the keys of its file.
-#ifndef TEMPERA_MODEL_KEYS_H
-#define TEMPERA_MODEL_KEYS_H
+#ifndef TEMPERA_MODEL_GGUF_KEYS_H
+#define TEMPERA_MODEL_GGUF_KEYS_H
 
-#include "model/model.h"
+#include "model/parameters.h"
 
 // Fills *config, checked, except that tensors are looked at only for the size of the vocabulary.
 // BAD_MODEL, UNSUPPORTED: the message names the key and what it holds.

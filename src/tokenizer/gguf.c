@@ -15,11 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
+#include "base/show.h"
 #include "base/utf8.h"
-#include "gguf/fail.h"
 #include "gguf/reader.h"
 #include "gguf/value.h"
-#include "tokenizer/tokenizer.h"
+#include "tokenizer/byte_alphabet.h"
+#include "tokenizer/vocabulary.h"
 
 static const char model_key[] = "tokenizer.ggml.model", pre_key[] = "tokenizer.ggml.pre";
 static const char tokens_key[] = "tokenizer.ggml.tokens";
@@ -163,8 +165,7 @@ fail(struct reading *r, enum tempera_status status, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    r->status =
-        tempera_fail(r->error, status, 0, "'%s': %s", tempera_gguf_source_name(r->gguf), text);
+    r->status = tempera_fail(r->error, status, "'%s': %s", tempera_gguf_source_name(r->gguf), text);
     return false;
 }
 
@@ -477,7 +478,7 @@ enum tempera_status tempera_tokenizer_from_gguf(struct tempera_tokenizer **token
                                                 struct tempera_error *error)
 {
     if (tokenizer == NULL || gguf == NULL)
-        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, 0, "tokenizer or gguf is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "tokenizer or gguf is NULL");
     struct reading r = {.gguf = gguf, .error = error};
     bool good = read_tokenizer(&r);
     free(r.types);

@@ -9,10 +9,15 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/arguments.h"
+#include "base/error.h"
 #include "base/fpenv.h"
 #include "base/guarded.h"
 #include "base/memory.h"
+#include "train/checkpoint.h"
 #include "train/digest.h"
+#include "train/evaluate.h"
+#include "train/options.h"
 #include "train/trainer.h"
 
 // ------------------------------------------------------------------------------------------------
@@ -41,20 +46,17 @@ static enum tempera_status check_arguments(const struct tempera_model *model,
     const enum tempera_status invalid = TEMPERA_INVALID_ARGUMENT;
     if (model == NULL || tokenizer == NULL || corpus == NULL ||
         (corpus->text == NULL && corpus->nbytes > 0))
-        return tempera_train_fail(error, invalid, "a required argument is NULL");
-    enum tempera_status status = tempera_train_options_check(options, error);
-    if (status != TEMPERA_OK)
-        return status;
+        return tempera_fail(error, invalid, "a required argument is NULL");
+    TEMPERA_TRY(tempera_train_options_check(options, error));
     const struct tempera_model_config *config = tempera_model_get_config(model);
     if (options->context > config->context_length)
-        return tempera_train_fail(error, invalid,
-                                  "options.context is %zu, more than the model's context of %zu",
-                                  options->context, (size_t)config->context_length);
+        return tempera_fail(error, invalid,
+                            "options.context is %zu, more than the model's context of %zu",
+                            options->context, (size_t)config->context_length);
     size_t n_tokens = tempera_tokenizer_n_tokens(tokenizer);
     if (n_tokens > config->vocab_size)
-        return tempera_train_fail(error, invalid,
-                                  "the tokenizer has %zu tokens, the model only %zu", n_tokens,
-                                  (size_t)config->vocab_size);
+        return tempera_fail(error, invalid, "the tokenizer has %zu tokens, the model only %zu",
+                            n_tokens, (size_t)config->vocab_size);
     return TEMPERA_OK;
 }
 
@@ -86,9 +88,7 @@ static enum tempera_status allocate(struct tempera_trainer *t)
     if (t->gradients == NULL || t->first == NULL || t->second == NULL || t->tokens == NULL)
         return TEMPERA_OUT_OF_MEMORY;
     t->targets = t->tokens + B * T;
-    enum tempera_status status = tempera_blocks_cut(table, n_parameters, &t->blocks, &t->n_blocks);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(tempera_blocks_cut(table, n_parameters, &t->blocks, &t->n_blocks));
     t->block_sums = calloc(t->n_blocks, sizeof *t->block_sums);
     if (t->block_sums == NULL)
         return TEMPERA_OUT_OF_MEMORY;
@@ -101,24 +101,22 @@ tempera_trainer_open(struct tempera_trainer **trainer, struct tempera_model *mod
                      const struct tempera_train_options *options,
                      const struct tempera_executor *executor, struct tempera_error *error)
 {
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
+    tempera_succeed(error);
     if (trainer == NULL)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     *trainer = NULL;
-    enum tempera_status status = check_arguments(model, tokenizer, corpus, options, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(check_arguments(model, tokenizer, corpus, options, error));
     struct tempera_trainer *t = calloc(1, sizeof *t);
     if (t == NULL)
-        return tempera_train_fail(error, TEMPERA_OUT_OF_MEMORY, "no memory for a trainer");
+        return tempera_fail(error, TEMPERA_OUT_OF_MEMORY, "no memory for a trainer");
     t->log.fd = -1;
     t->now = seconds_now;
     t->model = model;
     t->tokenizer = tokenizer;
     t->executor = executor;
     t->options = *options;
-    status = tempera_data_open(&t->data, tokenizer, corpus, options->context, options->seed, error);
+    enum tempera_status status =
+        tempera_data_open(&t->data, tokenizer, corpus, options->context, options->seed, error);
     if (status != TEMPERA_OK)
         goto fail;
     t->text_digest = tempera_digest(TEMPERA_DIGEST_EMPTY, t->data.stream,
@@ -130,9 +128,9 @@ tempera_trainer_open(struct tempera_trainer **trainer, struct tempera_model *mod
     if (status == TEMPERA_OK)
         status = allocate(t);
     if (status != TEMPERA_OK) {
-        tempera_train_fail(error, status,
-                           "no memory to train this model: choose a smaller batch, "
-                           "context or model");
+        tempera_fail(error, status,
+                     "no memory to train this model: choose a smaller batch, "
+                     "context or model");
         goto fail;
     }
     *trainer = t;
@@ -226,29 +224,28 @@ static enum tempera_status backward(struct tempera_trainer *t, struct tempera_tr
         tempera_model_loss(t->model, t->workspace, t->tokens, t->targets, B, T, t->gradients, 1,
                            &report->loss, &count, t->executor);
     if (status >= TEMPERA_INVALID_ARGUMENT)
-        return tempera_train_fail(error, status, "step %llu failed: %s",
-                                  (unsigned long long)t->step + 1, tempera_status_text(status));
+        return tempera_fail(error, status, "step %llu failed: %s", (unsigned long long)t->step + 1,
+                            tempera_status_text(status));
     report->gradient_norm = gradient_norm(t);
     if (status == TEMPERA_OK && isfinite(report->loss) && isfinite(report->gradient_norm))
         return TEMPERA_OK;
-    return tempera_train_fail(error, TEMPERA_TRAINING_DIVERGED,
-                              "at step %llu the loss is %g and the gradient norm %g: train again "
-                              "with a smaller learning rate than %g",
-                              (unsigned long long)t->step + 1, report->loss, report->gradient_norm,
-                              (double)t->options.learning_rate);
+    return tempera_fail(error, TEMPERA_TRAINING_DIVERGED,
+                        "at step %llu the loss is %g and the gradient norm %g: train again "
+                        "with a smaller learning rate than %g",
+                        (unsigned long long)t->step + 1, report->loss, report->gradient_norm,
+                        (double)t->options.learning_rate);
 }
 
 static enum tempera_status trainer_step_guarded(struct tempera_trainer *t,
                                                 struct tempera_train_report *report,
                                                 struct tempera_error *error)
 {
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
+    tempera_succeed(error);
     if (t == NULL || report == NULL)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     if (t->step >= t->options.steps)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "all %llu steps are done",
-                                  (unsigned long long)t->options.steps);
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "all %llu steps are done",
+                            (unsigned long long)t->options.steps);
     double began = t->now();
     *report = (struct tempera_train_report){0};
     enum tempera_status status = backward(t, report, error);
@@ -279,15 +276,15 @@ static enum tempera_status measure_heldout(struct tempera_trainer *t,
                                            struct tempera_error *error)
 {
     double nats;
-    enum tempera_status status = tempera_measure(
+    enum tempera_status status = tempera_evaluate_tokens(
         t->model, t->workspace, t->data.heldout, t->data.n_heldout, t->data.bos, t->options.batch,
         t->options.context, t->tokens, &nats, NULL, 0, t->executor);
     if (status == TEMPERA_NAN_INPUT)
-        return tempera_train_fail(error, TEMPERA_TRAINING_DIVERGED,
-                                  "the held-out loss is no number: try a smaller learning rate");
+        return tempera_fail(error, TEMPERA_TRAINING_DIVERGED,
+                            "the held-out loss is no number: try a smaller learning rate");
     if (status != TEMPERA_OK)
-        return tempera_train_fail(error, status, "the held-out text could not be measured: %s",
-                                  tempera_status_text(status));
+        return tempera_fail(error, status, "the held-out text could not be measured: %s",
+                            tempera_status_text(status));
     report->evaluated = true;
     report->heldout_loss = nats / (double)t->data.n_heldout;
     report->heldout_bits_per_byte = nats / (log(2) * (double)t->data.heldout_nbytes);
@@ -298,14 +295,13 @@ static enum tempera_status trainer_evaluate_guarded(struct tempera_trainer *t,
                                                     struct tempera_train_report *report,
                                                     struct tempera_error *error)
 {
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
+    tempera_succeed(error);
     if (t == NULL || report == NULL)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     if (t->data.n_heldout == 0)
-        return tempera_train_fail(error, TEMPERA_TEXT_TOO_SHORT,
-                                  "the text is too short to hold a part of it out; give a text to "
-                                  "measure on");
+        return tempera_fail(error, TEMPERA_TEXT_TOO_SHORT,
+                            "the text is too short to hold a part of it out; give a text to "
+                            "measure on");
     *report = (struct tempera_train_report){0};
     fill_report(t, report);
     return measure_heldout(t, report, error);
@@ -352,15 +348,10 @@ static enum tempera_status step_and_log(struct tempera_trainer *t,
                                         struct tempera_train_report *report,
                                         struct tempera_error *error)
 {
-    enum tempera_status status = tempera_trainer_step(t, report, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(tempera_trainer_step(t, report, error));
     bool last = t->step == t->options.steps;
-    if (t->data.n_heldout > 0 && (last || is_due(t->step, t->options.evaluate_every))) {
-        status = measure_heldout(t, report, error);
-        if (status != TEMPERA_OK)
-            return status;
-    }
+    if (t->data.n_heldout > 0 && (last || is_due(t->step, t->options.evaluate_every)))
+        TEMPERA_TRY(measure_heldout(t, report, error));
     return t->log.fd >= 0 ? tempera_loss_log_append(&t->log, report, error) : TEMPERA_OK;
 }
 
@@ -391,20 +382,19 @@ static enum tempera_status save_after_log_failed(struct tempera_trainer *t,
     enum tempera_status status = tempera_trainer_save(t, t->checkpoint_path, &saving);
     if (error != NULL)
         memcpy(message, error->message, sizeof message);
-    return tempera_train_fail(error, failed, "%.110s; %s%.100s", message,
-                              status == TEMPERA_OK ? "all that was trained is in "
-                                                   : "no checkpoint either: ",
-                              status == TEMPERA_OK ? t->checkpoint_path : saving.message);
+    return tempera_fail(error, failed, "%.110s; %s%.100s", message,
+                        status == TEMPERA_OK ? "all that was trained is in "
+                                             : "no checkpoint either: ",
+                        status == TEMPERA_OK ? t->checkpoint_path : saving.message);
 }
 
 enum tempera_status tempera_trainer_run(struct tempera_trainer *t,
                                         const struct tempera_train_callbacks *callbacks,
                                         struct tempera_error *error)
 {
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
+    tempera_succeed(error);
     if (t == NULL)
-        return tempera_train_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     static const struct tempera_train_callbacks none;
     const struct tempera_train_callbacks *calls = callbacks != NULL ? callbacks : &none;
     enum tempera_status status = open_outputs(t, error);

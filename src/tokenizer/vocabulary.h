@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Inside a tokenizer: its tokens' bytes in one block, its merges by rank and by left token.
-#ifndef TEMPERA_TOKENIZER_TOKENIZER_H
-#define TEMPERA_TOKENIZER_TOKENIZER_H
+#ifndef TEMPERA_TOKENIZER_VOCABULARY_H
+#define TEMPERA_TOKENIZER_VOCABULARY_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 
 #include <tempera/tokenizer.h>
 
-enum { TEMPERA_N_BYTES = 256 };
+#include "tokenizer/byte_alphabet.h"
 
 extern const char tempera_end_of_text[]; // "<|endoftext|>"
 
@@ -68,18 +68,5 @@ static inline uint32_t tempera_tokenizer_find_merge(const struct tempera_tokeniz
                ? tokenizer->ranked[low].rank
                : TEMPERA_NO_MERGE;
 }
-
-// The ids[end - begin], at most, of bytes begin to end of text[nbytes], in the text's own words:
-// what encoding the whole gives there, if tokens end at both places.
-enum tempera_status tempera_tokenizer_encode_part(const struct tempera_tokenizer *tokenizer,
-                                                  const uint8_t *text, size_t nbytes, size_t begin,
-                                                  size_t end, int32_t *ids, size_t *n_ids);
-
-// GPT-2 writes bytes as characters that can be seen: those from '!' to '~' and most of Latin-1
-// stand for themselves, the other 68 are U+0100 and on, in order. Its first 256 ids follow the
-// same order of characters.
-uint32_t tempera_byte_to_character(uint8_t byte);
-int tempera_character_to_byte(uint32_t character); // -1: not of this alphabet
-void tempera_byte_order(uint8_t order[TEMPERA_N_BYTES]);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Text from a file, or a path, as a message shows it. A terminal must not obey what a file says,
 // and no file may fill a screen.
-#ifndef TEMPERA_GGUF_SHOW_H
-#define TEMPERA_GGUF_SHOW_H
+#ifndef TEMPERA_BASE_SHOW_H
+#define TEMPERA_BASE_SHOW_H
 
 #include <stddef.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "model/layers.h"
+#include "model/layer_ops.h"
 
 #include <float.h>
 #include <math.h>

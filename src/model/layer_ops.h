@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The layers that are no matrix product and no attention, forward and backward side by side.
 // Each works on N rows in fixed blocks on the executor.
-#ifndef TEMPERA_MODEL_LAYERS_H
-#define TEMPERA_MODEL_LAYERS_H
+#ifndef TEMPERA_MODEL_LAYER_OPS_H
+#define TEMPERA_MODEL_LAYER_OPS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -18,11 +18,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/memory.h"
-#include "gguf/fail.h"
+#include "tokenizer/byte_alphabet.h"
 #include "tokenizer/split.h"
 #include "tokenizer/strings.h"
-#include "tokenizer/tokenizer.h"
+#include "tokenizer/vocabulary.h"
 
 #define NONE UINT32_MAX
 
@@ -53,7 +54,7 @@ struct learned {
     size_t nbytes;
 };
 
-struct learner {
+struct trainer {
     struct tempera_strings words;
     struct place *places;
     uint32_t n_places;
@@ -79,7 +80,7 @@ static uint32_t hash_pair(int32_t left, int32_t right)
     return (uint32_t)((hash ^ hash >> 31) * 0xD6E8FEB86659FD93u >> 32);
 }
 
-static uint32_t slot_of(const struct learner *l, int32_t left, int32_t right)
+static uint32_t slot_of(const struct trainer *l, int32_t left, int32_t right)
 {
     uint32_t slot = hash_pair(left, right) & (l->n_slots - 1);
     while (l->slots[slot] != NONE && (l->pairs[l->slots[slot]].left != left ||
@@ -89,7 +90,7 @@ static uint32_t slot_of(const struct learner *l, int32_t left, int32_t right)
 }
 
 // Room for one more pair.
-static bool grow_pairs(struct learner *l)
+static bool grow_pairs(struct trainer *l)
 {
     if (l->n_pairs < l->pair_capacity)
         return true;
@@ -112,13 +113,13 @@ static bool grow_pairs(struct learner *l)
     return true;
 }
 
-static uint64_t weight(const struct learner *l, uint32_t at)
+static uint64_t weight(const struct trainer *l, uint32_t at)
 {
     return l->words.strings[l->places[at].word].count;
 }
 
 // Takes the pair that begins at this place, if one does, into the counts.
-static bool add_pair(struct learner *l, uint32_t at)
+static bool add_pair(struct trainer *l, uint32_t at)
 {
     struct place *place = &l->places[at];
     if (place->next == NONE)
@@ -142,7 +143,7 @@ static bool add_pair(struct learner *l, uint32_t at)
     return true;
 }
 
-static void remove_pair(struct learner *l, uint32_t at)
+static void remove_pair(struct trainer *l, uint32_t at)
 {
     struct place *place = &l->places[at];
     if (place->pair == NONE)
@@ -161,7 +162,7 @@ static void remove_pair(struct learner *l, uint32_t at)
 // ------------------------------------------------------------------------------------------------
 // The heap: the most frequent pair first, ties by the smaller left, then right token
 
-static bool is_before(const struct learner *l, struct candidate a, struct candidate b)
+static bool is_before(const struct trainer *l, struct candidate a, struct candidate b)
 {
     if (a.count != b.count)
         return a.count > b.count;
@@ -169,7 +170,7 @@ static bool is_before(const struct learner *l, struct candidate a, struct candid
     return p->left != q->left ? p->left < q->left : p->right < q->right;
 }
 
-static void sift_down(struct learner *l, size_t at, struct candidate moved)
+static void sift_down(struct trainer *l, size_t at, struct candidate moved)
 {
     size_t child;
     while ((child = 2 * at + 1) < l->n_heap) {
@@ -182,7 +183,7 @@ static void sift_down(struct learner *l, size_t at, struct candidate moved)
     l->heap[at] = moved;
 }
 
-static bool push(struct learner *l, uint32_t pair)
+static bool push(struct trainer *l, uint32_t pair)
 {
     struct candidate pushed = {l->pairs[pair].count, pair};
     if (pushed.count < MIN_COUNT)
@@ -203,7 +204,7 @@ static bool push(struct learner *l, uint32_t pair)
 }
 
 // The most frequent pair, taken out; NONE if no pair is there MIN_COUNT times.
-static uint32_t pop(struct learner *l)
+static uint32_t pop(struct trainer *l)
 {
     while (l->n_heap > 0) {
         struct candidate top = l->heap[0];
@@ -232,7 +233,7 @@ static int compare_places(const void *a, const void *b)
 }
 
 // Makes the token at this place and the one after it one token.
-static bool merge_at(struct learner *l, uint32_t at, int32_t id)
+static bool merge_at(struct trainer *l, uint32_t at, int32_t id)
 {
     struct place *place = &l->places[at];
     uint32_t gone = place->next, previous = place->previous;
@@ -248,7 +249,7 @@ static bool merge_at(struct learner *l, uint32_t at, int32_t id)
 }
 
 // Merges everywhere. Places are taken from the left, since in "aaa" only one of two can be.
-static bool merge_everywhere(struct learner *l, uint32_t merged, int32_t id)
+static bool merge_everywhere(struct trainer *l, uint32_t merged, int32_t id)
 {
     uint32_t n = 0, n_pairs = l->n_pairs;
     for (uint32_t at = l->pairs[merged].first; at != NONE; at = l->places[at].pair_next)
@@ -265,7 +266,7 @@ static bool merge_everywhere(struct learner *l, uint32_t merged, int32_t id)
 }
 
 // Learns until there are n_tokens tokens or no more pairs.
-static bool learn(struct learner *l, size_t n_tokens)
+static bool learn(struct trainer *l, size_t n_tokens)
 {
     while (l->n_tokens < n_tokens) {
         uint32_t best = pop(l);
@@ -289,7 +290,7 @@ static bool learn(struct learner *l, size_t n_tokens)
 // ------------------------------------------------------------------------------------------------
 // Beginning and end
 
-static bool count_words(struct learner *l, const uint8_t *text, size_t nbytes)
+static bool count_words(struct trainer *l, const uint8_t *text, size_t nbytes)
 {
     for (size_t at = 0, length; at < nbytes; at += length) {
         length = tempera_split_word(text + at, nbytes - at);
@@ -299,7 +300,7 @@ static bool count_words(struct learner *l, const uint8_t *text, size_t nbytes)
     return true;
 }
 
-static bool make_tables(struct learner *l, size_t n_tokens)
+static bool make_tables(struct trainer *l, size_t n_tokens)
 {
     size_t n = 0;
     for (size_t i = 0; i < l->words.n; i++)
@@ -317,7 +318,7 @@ static bool make_tables(struct learner *l, size_t n_tokens)
            l->merges != NULL;
 }
 
-static bool begin(struct learner *l, const uint8_t *order)
+static bool begin(struct trainer *l, const uint8_t *order)
 {
     int32_t ids[TEMPERA_N_BYTES];
     for (int32_t i = 0; i < TEMPERA_N_BYTES; i++) {
@@ -346,7 +347,7 @@ static bool begin(struct learner *l, const uint8_t *order)
     return true;
 }
 
-static struct tempera_tokenizer *finish(const struct learner *l)
+static struct tempera_tokenizer *finish(const struct trainer *l)
 {
     size_t n_special = strlen(tempera_end_of_text), nbytes = n_special;
     for (size_t i = 0; i < l->n_tokens; i++)
@@ -366,7 +367,7 @@ static struct tempera_tokenizer *finish(const struct learner *l)
     return t;
 }
 
-static void free_learner(struct learner *l)
+static void free_trainer(struct trainer *l)
 {
     tempera_strings_free(&l->words);
     free(l->places);
@@ -384,29 +385,29 @@ enum tempera_status tempera_tokenizer_train(struct tempera_tokenizer **tokenizer
                                             struct tempera_error *error)
 {
     if (tokenizer == NULL || (text == NULL && nbytes > 0))
-        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, 0, "tokenizer or text is NULL");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "tokenizer or text is NULL");
     if (vocab_size <= TEMPERA_N_BYTES || vocab_size > INT32_MAX)
-        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, 0,
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
                             "a vocabulary of %zu tokens; from %d on can be learned", vocab_size,
                             TEMPERA_N_BYTES + 1);
     uint8_t order[TEMPERA_N_BYTES];
     tempera_byte_order(order);
-    struct learner learner = {0};
+    struct trainer trainer = {0};
     struct tempera_tokenizer *trained = NULL;
-    bool good = count_words(&learner, (const uint8_t *)text, nbytes) &&
-                make_tables(&learner, vocab_size) && begin(&learner, order) &&
-                learn(&learner, vocab_size - 1);
-    size_t n_possible = learner.n_tokens + 1;
+    bool good = count_words(&trainer, (const uint8_t *)text, nbytes) &&
+                make_tables(&trainer, vocab_size) && begin(&trainer, order) &&
+                learn(&trainer, vocab_size - 1);
+    size_t n_possible = trainer.n_tokens + 1;
     if (good && n_possible == vocab_size)
-        trained = finish(&learner);
-    free_learner(&learner);
+        trained = finish(&trainer);
+    free_trainer(&trainer);
     if (good && n_possible < vocab_size)
-        return tempera_fail(error, TEMPERA_TEXT_TOO_SHORT, 0,
+        return tempera_fail(error, TEMPERA_TEXT_TOO_SHORT,
                             "%zu bytes of text give a vocabulary of at most %zu tokens, not %zu: "
                             "ask for fewer, or give more text",
                             nbytes, n_possible, vocab_size);
     if (trained == NULL)
-        return tempera_fail(error, TEMPERA_OUT_OF_MEMORY, 0,
+        return tempera_fail(error, TEMPERA_OUT_OF_MEMORY,
                             "no memory to learn a vocabulary from %zu bytes of text", nbytes);
     *tokenizer = trained;
     return tempera_succeed(error);

@@ -2,15 +2,18 @@
 // Keys are read by value, whatever type their writer chose. Of those that begin with "llama." each
 // one is known here: as part of the shape, as a variant that must be switched off, or as harmless.
 // Any other one could mean other scores of the same tensors, and is refused.
-#include "model/keys.h"
+#include "model/gguf_keys.h"
 
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
-#include "gguf/show.h"
+#include "base/arguments.h"
+#include "base/error.h"
+#include "base/show.h"
 #include "gguf/value.h"
+#include "model/config.h"
 
 static const char name_key[] = "general.architecture";
 static const char prefix[] = "llama.", scaling_prefix[] = "llama.rope.scaling.";
@@ -33,8 +36,7 @@ static enum tempera_status refuse(const struct tempera_gguf *gguf, const char *k
 {
     char shown[TEMPERA_SHOWN_VALUE_NBYTES];
     tempera_gguf_show_value(gguf, key, shown);
-    return tempera_model_fail(error, status, "the model's key %s is %s, not %s", key, shown,
-                              what_can_be);
+    return tempera_fail(error, status, "the model's key %s is %s, not %s", key, shown, what_can_be);
 }
 
 // Leaves *number alone if there is no such key and it isn't needed.
@@ -44,7 +46,7 @@ static enum tempera_status read_number(const struct tempera_gguf *gguf, const ch
 {
     enum tempera_status status = tempera_gguf_number(gguf, key, number);
     if (status == TEMPERA_NOT_FOUND && needed)
-        return tempera_model_fail(error, TEMPERA_BAD_MODEL, "the model's key %s is missing", key);
+        return tempera_fail(error, TEMPERA_BAD_MODEL, "the model's key %s is missing", key);
     if (status == TEMPERA_BAD_FORMAT)
         return refuse(gguf, key, TEMPERA_BAD_MODEL, "one number", error);
     return TEMPERA_OK;
@@ -55,9 +57,7 @@ static enum tempera_status read_u32(const struct tempera_gguf *gguf, const char 
                                     size_t n_layers, uint32_t *value, struct tempera_error *error)
 {
     struct tempera_number number = {.value = *value, .count = 1};
-    enum tempera_status status = read_number(gguf, key, needed, &number, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(read_number(gguf, key, needed, &number, error));
     if (!(number.value >= 0 && number.value <= UINT32_MAX && number.value == floor(number.value)))
         return refuse(gguf, key, TEMPERA_BAD_MODEL, "a whole number of 32 bits", error);
     if (n_layers != 0 && number.count != 1 && number.count != n_layers)
@@ -70,9 +70,7 @@ static enum tempera_status read_f32(const struct tempera_gguf *gguf, const char 
                                     float *value, struct tempera_error *error)
 {
     struct tempera_number number = {.value = (double)*value};
-    enum tempera_status status = read_number(gguf, key, needed, &number, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(read_number(gguf, key, needed, &number, error));
     if (!(fabs(number.value) <= (double)FLT_MAX)) // a NaN, too
         return refuse(gguf, key, TEMPERA_BAD_MODEL, "a finite number of 32 bits", error);
     *value = (float)number.value;
@@ -86,17 +84,17 @@ static enum tempera_status check_architecture(const struct tempera_gguf *gguf,
     size_t nbytes;
     enum tempera_status status = tempera_gguf_get_string(gguf, name_key, &name, &nbytes);
     if (status == TEMPERA_NOT_FOUND)
-        return tempera_model_fail(error, TEMPERA_BAD_MODEL,
-                                  "the key %s is missing: this isn't a model", name_key);
+        return tempera_fail(error, TEMPERA_BAD_MODEL, "the key %s is missing: this isn't a model",
+                            name_key);
     if (status != TEMPERA_OK)
         return refuse(gguf, name_key, TEMPERA_BAD_MODEL, "a string", error);
     if (nbytes == 5 && memcmp(name, "llama", 5) == 0)
         return TEMPERA_OK;
     char shown[TEMPERA_SHOWN_VALUE_NBYTES];
     tempera_gguf_show_value(gguf, name_key, shown);
-    return tempera_model_fail(error, TEMPERA_UNSUPPORTED,
-                              "%s is %s; only models of the architecture 'llama' are known",
-                              name_key, shown);
+    return tempera_fail(error, TEMPERA_UNSUPPORTED,
+                        "%s is %s; only models of the architecture 'llama' are known", name_key,
+                        shown);
 }
 
 // The vocabulary is what the embedding says; the optional key must agree.
@@ -106,19 +104,18 @@ static enum tempera_status read_vocab(const struct tempera_gguf *gguf,
     const struct tempera_gguf_tensor *embedding =
         tempera_gguf_find_tensor(gguf, "token_embd.weight");
     if (embedding == NULL)
-        return tempera_model_fail(error, TEMPERA_BAD_MODEL,
-                                  "the model's tensor token_embd.weight is missing");
+        return tempera_fail(error, TEMPERA_BAD_MODEL,
+                            "the model's tensor token_embd.weight is missing");
     uint64_t vocab = embedding->dims[1];
     if (embedding->n_dims != 2 || vocab > UINT32_MAX)
-        return tempera_model_fail(error, TEMPERA_BAD_MODEL, "token_embd.weight is not a matrix");
+        return tempera_fail(error, TEMPERA_BAD_MODEL, "token_embd.weight is not a matrix");
     c->vocab_size = (uint32_t)vocab;
     uint32_t said = c->vocab_size;
-    enum tempera_status status = read_u32(gguf, vocab_key, false, 0, &said, error);
-    if (status == TEMPERA_OK && said != c->vocab_size)
-        return tempera_model_fail(error, TEMPERA_BAD_MODEL,
-                                  "%s is %u, but token_embd.weight has %u rows", vocab_key, said,
-                                  c->vocab_size);
-    return status;
+    TEMPERA_TRY(read_u32(gguf, vocab_key, false, 0, &said, error));
+    if (said != c->vocab_size)
+        return tempera_fail(error, TEMPERA_BAD_MODEL, "%s is %u, but token_embd.weight has %u rows",
+                            vocab_key, said, c->vocab_size);
+    return TEMPERA_OK;
 }
 
 // What messages call the fields of a config that is read from a file.
@@ -149,26 +146,19 @@ static enum tempera_status read_shape(const struct tempera_gguf *gguf,
         {key_names.hidden_dim, &c->hidden_dim, true},
         {key_names.n_heads, &c->n_heads, true},
     };
-    enum tempera_status status = TEMPERA_OK;
-    for (size_t i = 0; i < sizeof needed / sizeof *needed && status == TEMPERA_OK; i++)
-        status = read_u32(gguf, needed[i].key, true, needed[i].per_layer ? c->n_layers : 0,
-                          needed[i].value, error);
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+        TEMPERA_TRY(read_u32(gguf, needed[i].key, true, needed[i].per_layer ? c->n_layers : 0,
+                             needed[i].value, error));
     c->n_kv_heads = c->n_heads;
-    if (status == TEMPERA_OK)
-        status = read_u32(gguf, kv_heads_key, false, c->n_layers, &c->n_kv_heads, error);
-    if (status == TEMPERA_OK)
-        status = read_f32(gguf, epsilon_key, true, &c->rms_epsilon, error);
-    if (status == TEMPERA_OK)
-        status = read_f32(gguf, base_key, false, &c->rope_base, error);
-    if (status == TEMPERA_OK)
-        status = read_vocab(gguf, c, error);
-    if (status != TEMPERA_OK)
-        return status;
+    TEMPERA_TRY(read_u32(gguf, kv_heads_key, false, c->n_layers, &c->n_kv_heads, error));
+    TEMPERA_TRY(read_f32(gguf, epsilon_key, true, &c->rms_epsilon, error));
+    TEMPERA_TRY(read_f32(gguf, base_key, false, &c->rope_base, error));
+    TEMPERA_TRY(read_vocab(gguf, c, error));
     c->tied_embeddings = tempera_gguf_find_tensor(gguf, "output.weight") == NULL;
     struct tempera_error why = {0};
     if (tempera_model_config_check_as(c, &key_names, &why) != TEMPERA_OK)
-        return tempera_model_fail(error, TEMPERA_BAD_MODEL, "the model's shape is wrong: %s",
-                                  why.message);
+        return tempera_fail(error, TEMPERA_BAD_MODEL, "the model's shape is wrong: %s",
+                            why.message);
     return TEMPERA_OK;
 }
 
@@ -216,9 +206,9 @@ static enum tempera_status check_variant(const struct tempera_gguf *gguf,
         return TEMPERA_OK;
     char shown[TEMPERA_SHOWN_VALUE_NBYTES];
     tempera_gguf_show_value(gguf, variant->key, shown);
-    return tempera_model_fail(error, TEMPERA_UNSUPPORTED,
-                              "%s is %s; only models with %g there are supported", variant->key,
-                              shown, variant->usual);
+    return tempera_fail(error, TEMPERA_UNSUPPORTED,
+                        "%s is %s; only models with %g there are supported", variant->key, shown,
+                        variant->usual);
 }
 
 static bool has_text(const struct tempera_gguf *gguf, const char *key, const char *text)
@@ -244,10 +234,10 @@ static enum tempera_status check_texts(const struct tempera_gguf *gguf, const ch
     char name[TEMPERA_SHOWN_TEXT_NBYTES], shown[TEMPERA_SHOWN_VALUE_NBYTES];
     tempera_show_text(name, sizeof name, key, strlen(key));
     tempera_gguf_show_value(gguf, key, shown);
-    return tempera_model_fail(error, TEMPERA_UNSUPPORTED,
-                              "the model's key %s is %s, and what that does to the scores isn't "
-                              "known here",
-                              name, shown);
+    return tempera_fail(error, TEMPERA_UNSUPPORTED,
+                        "the model's key %s is %s, and what that does to the scores isn't "
+                        "known here",
+                        name, shown);
 }
 
 static bool is_harmless(const char *key)
@@ -304,15 +294,13 @@ enum tempera_status tempera_model_read_keys(const struct tempera_gguf *gguf,
                                             struct tempera_model_config *config,
                                             struct tempera_error *error)
 {
-    enum tempera_status status = tempera_gguf_check_whole(gguf, error);
-    if (status == TEMPERA_OK)
-        status = check_architecture(gguf, error);
-    if (status == TEMPERA_OK)
-        status = read_shape(gguf, config, error);
-    for (size_t i = 0; i < tempera_gguf_n_keys(gguf) && status == TEMPERA_OK; i++) {
+    TEMPERA_TRY(tempera_gguf_check_whole(gguf, error));
+    TEMPERA_TRY(check_architecture(gguf, error));
+    TEMPERA_TRY(read_shape(gguf, config, error));
+    for (size_t i = 0; i < tempera_gguf_n_keys(gguf); i++) {
         const char *key = tempera_gguf_key(gguf, i, NULL, NULL, NULL);
         if (begins_with(key, prefix))
-            status = check_key(gguf, key, config->dim / config->n_heads, error);
+            TEMPERA_TRY(check_key(gguf, key, config->dim / config->n_heads, error));
     }
-    return status;
+    return TEMPERA_OK;
 }

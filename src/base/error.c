@@ -1,30 +1,41 @@
 // SPDX-License-Identifier: MIT
-#include "gguf/fail.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-enum tempera_status tempera_fail_with(struct tempera_error *error, enum tempera_status status,
-                                      uint64_t offset, const char *format, va_list arguments)
+#include "base/show.h"
+
+static void fill(struct tempera_error *error, enum tempera_status status, uint64_t offset,
+                 const char *format, va_list arguments)
 {
     if (error == NULL)
-        return status;
-    char text[2 * sizeof error->message]; // so long that what is cut is seen to be
+        return;
+    char text[2 * sizeof error->message]; // twice, so that show_text sees that it must cut
     vsnprintf(text, sizeof text, format, arguments);
-    // filled last, since an argument may be the old message
+    // Filled last, since an argument may be the old message.
     *error = (struct tempera_error){.status = status, .offset = offset};
     tempera_show_text(error->message, sizeof error->message, text, strlen(text));
-    return status;
 }
 
 enum tempera_status tempera_fail(struct tempera_error *error, enum tempera_status status,
-                                 uint64_t offset, const char *format, ...)
+                                 const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    tempera_fail_with(error, status, offset, format, arguments);
+    fill(error, status, 0, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+enum tempera_status tempera_fail_at(struct tempera_error *error, enum tempera_status status,
+                                    uint64_t offset, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fill(error, status, offset, format, arguments);
     va_end(arguments);
     return status;
 }
@@ -50,7 +61,7 @@ enum tempera_status tempera_fail_system(struct tempera_error *error, const char 
     tempera_show_path(shown, path);
     if (strerror_r(reason, text, sizeof text) != 0)
         snprintf(text, sizeof text, "error %d", reason);
-    return tempera_fail(error, status_of(reason), 0, "can't %s '%s': %s", verb, shown, text);
+    return tempera_fail(error, status_of(reason), "can't %s '%s': %s", verb, shown, text);
 }
 
 enum tempera_status tempera_succeed(struct tempera_error *error)

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // A layer forward, and backward in mirror image below it. N = B T rows, D = dim, KV = G E,
 // F = hidden_dim.
+#include "model/transformer.h"
+
 #include <string.h>
 
 #include "model/attention.h"
-#include "model/layers.h"
+#include "model/layer_ops.h"
 #include "model/linear.h"
 #include "model/workspace.h"
 
@@ -27,7 +29,7 @@ static struct tempera_attention attention_of(const struct tempera_model *model,
 }
 
 // x_mid = x + attention(norm1(x)) Wo^T;  out = x_mid + swiglu(norm2(x_mid)) Wdown^T
-static void layer_forward(const struct tempera_model *model, const struct tempera_layer *w,
+static void layer_forward(const struct tempera_model *model, const struct tempera_layer_weights *w,
                           struct tempera_activations *a, const float *rope, size_t B, size_t T,
                           float *out, const struct tempera_executor *executor)
 {
@@ -88,7 +90,7 @@ static float *gradient_of(const struct tempera_model *model, float *gradients, c
 }
 
 // back.d_x is dloss/dout on entry and dloss/dx on return.
-static void layer_backward(const struct tempera_model *model, const struct tempera_layer *w,
+static void layer_backward(const struct tempera_model *model, const struct tempera_layer_weights *w,
                            const struct tempera_activations *a, struct tempera_workspace *ws,
                            size_t B, size_t T, float *gradients,
                            const struct tempera_executor *executor)

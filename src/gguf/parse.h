@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// Reading the header of a GGUF file that is not trusted.
+#ifndef TEMPERA_GGUF_PARSE_H
+#define TEMPERA_GGUF_PARSE_H
+
+#include <tempera/status.h>
+
+struct tempera_gguf;
+
+// Fills everything but the source from the source. On failure the parts that were made remain
+// for the close.
+enum tempera_status tempera_gguf_parse(struct tempera_gguf *gguf, struct tempera_error *error);
+
+#endif

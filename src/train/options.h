@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// The one check of the training options.
+#ifndef TEMPERA_TRAIN_OPTIONS_H
+#define TEMPERA_TRAIN_OPTIONS_H
+
+#include <tempera/train.h>
+
+// OK, or INVALID_ARGUMENT with the option that is wrong.
+enum tempera_status tempera_train_options_check(const struct tempera_train_options *options,
+                                                struct tempera_error *error);
+
+#endif
