@@ -18,10 +18,30 @@ if(small OR TEMPERA_TEST_CODE)
     # Proofs by all floats, and statistics, are about numbers, which are the same everywhere.
     list(FILTER sources EXCLUDE REGEX "/(prove|test_sampler_statistics)\\.c$")
 endif()
+
+# The code of tests needs no speed, but for that which goes through millions of floats; and no lines
+# for a debugger but in a build for one.
+set(flags_tests "")
+if(TEMPERA_SANITIZE)
+    set(flags_tests -O0)
+elseif(CMAKE_BUILD_TYPE STREQUAL Release)
+    set(flags_tests -O1 -g0)
+endif()
+
+# What the programs share: the checks, references to compare with, settings.
+file(GLOB support CONFIGURE_DEPENDS tests/support/*.c)
+add_library(tempera-test-support STATIC ${support})
+set_target_properties(tempera-test-support PROPERTIES
+    ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests) # lib/ has only what is installed
+target_include_directories(tempera-test-support PUBLIC tests/support src)
+target_compile_options(tempera-test-support PRIVATE ${flags_tests})
+target_link_libraries(tempera-test-support PUBLIC
+    $<$<BOOL:${TEMPERA_LM}>:tempera-lm> tempera Threads::Threads m)
+
 foreach(source IN LISTS sources)
     cmake_path(GET source STEM name)
     if(TEMPERA_SANITIZE STREQUAL thread) # finds nothing where there is one thread
-        file(STRINGS ${source} threads REGEX "thread_pool_open|pthread_create|test_train_setup")
+        file(STRINGS ${source} threads REGEX "thread_pool_open|pthread_create|include .train_setup")
         if(NOT threads)
             continue()
         endif()
@@ -30,22 +50,15 @@ foreach(source IN LISTS sources)
     set_target_properties(${name} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
     # tests/llama stands in for llama.cpp's header.
-    target_include_directories(${name} PRIVATE src tests/support tests/llama)
+    target_include_directories(${name} PRIVATE tests/llama)
     target_compile_definitions(${name} PRIVATE TEMPERA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-    target_link_libraries(${name} PRIVATE
-        $<$<BOOL:${TEMPERA_LM}>:tempera-lm> tempera Threads::Threads m)
-    # The code of tests needs no speed, but for those that go through millions of floats; and no
-    # lines for a debugger but in a build for one.
+    target_link_libraries(${name} PRIVATE tempera-test-support)
     if(NOT name MATCHES "^(kcheck|prove)$")
-        if(TEMPERA_SANITIZE)
-            target_compile_options(${name} PRIVATE -O0)
-        elseif(CMAKE_BUILD_TYPE STREQUAL Release)
-            target_compile_options(${name} PRIVATE -O1 -g0)
-        endif()
+        target_compile_options(${name} PRIVATE ${flags_tests})
     endif()
     set(arguments "")
     if(name STREQUAL kcheck AND TEMPERA_SANITIZE STREQUAL thread)
-        set(arguments --threads)
+        set(arguments "thread count")
     endif()
     add_test(NAME ${name} COMMAND ${name} ${arguments})
     set_tests_properties(${name} PROPERTIES TIMEOUT 300 ENVIRONMENT "${small}")

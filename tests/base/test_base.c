@@ -170,7 +170,7 @@ static void memory(void)
     free(p);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"philox: the published known answers", philox_known_answers},
@@ -183,5 +183,5 @@ int main(void)
         {"products and sums are not contracted", no_contraction},
         {"memory: checked, aligned, zeroed", memory},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -66,12 +66,12 @@ static void version_is_that_of_the_header(void)
     CHECK_EQ_STR(tempera_version(), expected);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"values_are_pinned", values_are_pinned},
         {"texts_are_sentences_of_their_own", texts_are_sentences_of_their_own},
         {"version_is_that_of_the_header", version_is_that_of_the_header},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -385,7 +385,7 @@ static void none_and_many(void)
     unlink(path);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"a good file has what was put in", good_file_has_what_was_put},
@@ -397,5 +397,5 @@ int main(void)
         {"the writer refuses what no reader takes", writer_refuses_what_no_reader_takes},
         {"no keys and tensors, and many", none_and_many},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

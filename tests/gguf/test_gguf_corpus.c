@@ -10,8 +10,8 @@ static void corpus(void)
     CHECK(replay("gguf") >= 20);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {{"corpus", corpus}};
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -11,6 +11,7 @@
 #include <tempera/gguf.h>
 
 #include "../../fuzz/walk_gguf.h"
+#include "files.h"
 #include "gguf_bytes.h"
 
 // Opens the bytes and asks for all there is. They are in memory that ends where they end, so that
@@ -351,15 +352,6 @@ static void names_that_cannot_be(void)
 // ------------------------------------------------------------------------------------------------
 // Files
 
-static void write_file(const char *path, const struct bytes *b)
-{
-    FILE *file = fopen(path, "wb");
-    if (CHECK(file != NULL)) {
-        CHECK_EQ_SIZE(fwrite(b->data, 1, b->n, file), b->n);
-        CHECK_EQ_INT(fclose(file), 0);
-    }
-}
-
 static void files_that_are_none(void)
 {
     struct tempera_gguf *g = NULL;
@@ -388,7 +380,7 @@ static void file_shrinks(void)
     static const char path[] = "test_gguf_hostile.gguf";
     static struct bytes b;
     put_good_file(&b);
-    write_file(path, &b);
+    write_file(path, b.data, b.n);
     struct tempera_gguf *g = NULL;
     struct tempera_error error;
     float values[6];
@@ -410,7 +402,7 @@ static void sparse_file(void)
     static struct bytes b;
     put_header(&b, 3, 0, 1);
     put_array(&b, "key", TEMPERA_GGUF_U8, 1ull << 40);
-    write_file(path, &b);
+    write_file(path, b.data, b.n);
     if (truncate(path, (off_t)1 << 41) != 0) { // this file system has no such large files
         CHECK(errno == EFBIG || errno == EINVAL || errno == ENOSPC);
         unlink(path);
@@ -424,7 +416,7 @@ static void sparse_file(void)
     unlink(path);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"cut at every byte", cut_at_every_byte},
@@ -441,5 +433,5 @@ int main(void)
         {"a file that shrinks while it is open", file_shrinks},
         {"a file of holes", sparse_file},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

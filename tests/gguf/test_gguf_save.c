@@ -348,7 +348,7 @@ static void killed_while_saving(void)
     unlink(path);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     unlink(path);
     unlink(temporary);
@@ -364,5 +364,5 @@ int main(void)
         {"a second writer is sent away", second_writer_is_sent_away},
         {"killed while saving", killed_while_saving},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -134,7 +134,7 @@ static void names_in_a_header(void)
     CHECK(strstr(error.message, "kkk...: a value of type 99") != NULL);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"what is escaped", what_is_escaped},
@@ -143,5 +143,5 @@ int main(void)
         {"messages", messages},
         {"names in a header", names_in_a_header},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -4,7 +4,7 @@
 // the golden bits, the same on all of them, and within its bound of a long double reference.
 //
 //     kcheck                 the checks
-//     kcheck --threads       those of them that use several threads, for a thread sanitizer
+//     kcheck NAME            those whose name contains NAME
 //     kcheck --print         the golden hashes, for tests/golden/kernels.hash
 //     kcheck --bench [--json] times of the same operations, see bench_all
 //
@@ -513,14 +513,12 @@ int main(int argc, char **argv)
     static const struct check_test tests[] = {
         {"instruction sets by name", names},
         {"golden bits on every instruction set", golden_bits},
-        {"threads don't show", threads_dont_show},
+        {"results do not depend on the thread count", threads_dont_show},
         {"any place in memory, no byte beyond", places},
         {"any batch", batches},
         {"many short rows", short_rows},
         {"bounds", bounds},
         {"softcap", softcap_bound},
     };
-    if (argc > 1 && strcmp(argv[1], "--threads") == 0)
-        return check_run(&(struct check_test){"threads don't show", threads_dont_show}, 1);
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -223,5 +223,5 @@ int main(int argc, char **argv)
         {"rows never fall", rows_never_fall},
         {"equal scores", equal_scores},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

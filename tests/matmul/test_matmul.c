@@ -295,5 +295,5 @@ int main(int argc, char **argv)
     }
     if (argc > 1 && strcmp(argv[1], "--bench") == 0)
         return bench();
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

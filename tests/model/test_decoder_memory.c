@@ -183,7 +183,7 @@ __attribute__((unused)) static void generating_costs_nothing(void)
 #define SANITIZED
 #endif
 
-int main(void)
+int main(int argc, char **argv)
 {
     mallopt(M_MMAP_THRESHOLD, 64 << 10); // so that what is freed counts no longer
     static const struct check_test tests[] = {
@@ -194,5 +194,5 @@ int main(void)
         {"generating costs nothing", generating_costs_nothing},
 #endif
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

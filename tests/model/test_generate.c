@@ -424,7 +424,7 @@ static void bad_calls(void)
     close_setting(&s);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"bos before the prompt", bos_before_the_prompt},
@@ -436,5 +436,5 @@ int main(void)
         {"ways to end", ends},
         {"bad calls", bad_calls},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

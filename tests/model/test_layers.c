@@ -314,7 +314,7 @@ static void embedding(void)
         CHECK(d_table[i] == sums[i / D]);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"rmsnorm", rmsnorm},
@@ -326,5 +326,5 @@ int main(void)
     };
     if (tempera_matmul_start() != TEMPERA_OK)
         return 1;
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -669,7 +669,7 @@ static void struct_sizes(void)
     tempera_model_close(&model);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"bad configs name their field", bad_configs},
@@ -686,5 +686,5 @@ int main(void)
         {"files: every key and tensor dropped or wrong", bad_files},
         {"files: what would change the scores is refused", foreign_files},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

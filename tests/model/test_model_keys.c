@@ -372,7 +372,7 @@ static void no_elements(void)
         }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"every type of number", every_type_of_number},
@@ -382,5 +382,5 @@ int main(void)
         {"parts of a model", parts},
         {"tensors without elements", no_elements},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

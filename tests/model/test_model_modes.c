@@ -206,11 +206,11 @@ static void denormals(void)
     in_modes(FE_DOWNWARD, 0x8040);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"rounding modes", rounding_modes},
         {"flushing denormals", denormals},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

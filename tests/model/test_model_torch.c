@@ -189,11 +189,11 @@ static void untied(void)
     close_fixture(&f);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"tied embeddings: logits, loss, gradients, ten steps", tied},
         {"an output matrix of its own: the same", untied},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -170,7 +170,7 @@ static void numbers_are_left_alone(void)
     close_model();
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"weights that are no numbers", weights_that_are_none},
@@ -178,5 +178,5 @@ int main(void)
         {"one score of many", one_score_of_many},
         {"numbers are left alone", numbers_are_left_alone},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -697,7 +697,7 @@ static void too_many_tokens(void)
     close_setting(&s);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"the next byte has its exact probability", exact_next_byte},
@@ -715,5 +715,5 @@ int main(void)
         {"a NaN ends the text", not_a_number},
         {"a tokenizer with more tokens than the model is refused", too_many_tokens},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What follows a prompt, with the model that ships: after "he was a great king" a letter comes as
 // often as the model has it, whatever the seed, with all filters off and with the usual ones.
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 #include <tempera/model.h>
 
@@ -84,10 +84,10 @@ static void letters_after_king(void)
            usual.drawn, usual.exact);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"a letter follows a word as often as the model has it", letters_after_king},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

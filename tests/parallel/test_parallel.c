@@ -470,7 +470,7 @@ static void tasks_fork(void)
     tempera_thread_pool_close(&forking.pool);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"serial_runs_every_task_once", serial_runs_every_task_once},
@@ -489,5 +489,5 @@ int main(void)
         {"fork_during_another_threads_loop", fork_during_another_threads_loop},
         {"tasks_fork", tasks_fork},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -201,7 +201,7 @@ static void bits_of_many(void)
         }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"every border of the masses, one step to either side", borders},
@@ -214,5 +214,5 @@ int main(void)
         {"bits of many tokens, by every table", bits_of_many},
         {"the tail is reached", tail_is_reached},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

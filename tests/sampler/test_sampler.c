@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The contract of sampler.h: edges of every stage and of rows, arguments that must be refused with
 // nothing written, batches, and tokens that must never change. States: test_sampler_states.c.
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 #include <fenv.h>
 
@@ -24,11 +24,6 @@ static void fill_random(size_t n)
 {
     for (size_t i = 0; i < n; i++)
         z[i] = (float)check_random_between(-4, 4);
-}
-
-static bool is_canonical_nan(float value)
-{
-    return tempera_float_bits(value) == 0x7FC00000;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -657,7 +652,7 @@ static void golden_tokens(void)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"ties go to the lowest ids", ties_go_to_the_lowest_ids},
@@ -679,5 +674,5 @@ int main(void)
         {"floating-point modes", floating_point_modes},
         {"golden tokens", golden_tokens},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

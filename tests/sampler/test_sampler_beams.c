@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Beam steps against all continuations sorted; a search of full width against every sequence there
 // is; scores of lengths.
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 #include <tempera/decoding.h>
 #include <tempera/softmax.h>
@@ -220,7 +220,7 @@ static void bad_arguments(void)
     CHECK_EQ_SIZE(n_found, 77);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"steps against all continuations sorted", steps},
@@ -229,5 +229,5 @@ int main(void)
         {"scores of lengths", scores_of_lengths},
         {"bad arguments", bad_arguments},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // All calls beside tempera_sample give the same bits on every instruction set and under any
 // floating-point modes of the caller, which they find again.
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 #include <fenv.h>
 
@@ -136,11 +136,11 @@ static void floating_point_modes(void)
 #endif
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"every instruction set", every_instruction_set},
         {"floating-point modes", floating_point_modes},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

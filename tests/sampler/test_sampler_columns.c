@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Rows whose columns stand for tokens of their own: a short list against the whole vocabulary, and
 // branches against scores that were changed by the definitions before the call.
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 #include <tempera/decoding.h>
 #include <tempera/explain.h>
@@ -371,7 +371,7 @@ static void bad_rows(void)
     free(sound);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"a short list of tokens is the vocabulary with the rest masked", short_list},
@@ -380,5 +380,5 @@ int main(void)
         {"reports tell columns of the same token apart", reports},
         {"rows whose columns make no sense are refused", bad_rows},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Defects that samplers in use have had, one test each, so that ours never gets them. The name in
 // front of each test is the repository and the thread on GitHub that tells the story.
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 #include <tempera/softmax.h>
 
@@ -592,7 +592,7 @@ static void every_seed_is_just_a_seed(void)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"extreme bits give no unlikely token", extreme_bits_give_no_unlikely_token},
@@ -625,5 +625,5 @@ int main(void)
         {"logprobs of the tail are right", logprobs_of_the_tail_are_right},
         {"every seed is just a seed", every_seed_is_just_a_seed},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

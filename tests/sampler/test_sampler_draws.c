@@ -2,12 +2,12 @@
 // Races, several draws and draws without replacement: as functions of their random bits, against a
 // version that sorts, and by how often tokens come.
 #include "chi_square.h"
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 #include <tempera/decoding.h>
 
 #include "sampler/row/row.h"
-#include "test_sampler_masses.h"
+#include "sampler_masses.h"
 
 enum { MOST = 300 };
 
@@ -408,7 +408,7 @@ static void bad_arguments(void)
     free(scratch);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"noise as a function of its bits", noise_of_all_bits},
@@ -424,5 +424,5 @@ int main(void)
         {"many of nothing", many_of_nothing},
         {"bad arguments", bad_arguments},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

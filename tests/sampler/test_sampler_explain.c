@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Explanations against what the public calls say of the same chain, cut off behind each stage.
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 #include <tempera/explain.h>
 #include <tempera/softmax.h>
@@ -378,7 +378,7 @@ static void bad_arguments(void)
                  TEMPERA_INVALID_ARGUMENT);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"chains cut off behind each stage", chains},
@@ -389,5 +389,5 @@ int main(void)
         {"rows of 16 bits", of_16_bits},
         {"bad arguments", bad_arguments},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

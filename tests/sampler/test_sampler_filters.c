@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Every filter at its borders: the values that switch it off, those next to them, and rows made
 // so that what has to stay is known.
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 static float z[1001], probs[1001];
 
@@ -338,7 +338,7 @@ static void smoothing(void)
     CHECK_EQ_INT(run_stages(far, 3, tiny, COUNT_OF(tiny) - 1, 0).token, 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"top-k, top-p, min-p", borders_of_ranks},
@@ -352,5 +352,5 @@ int main(void)
         {"dynamic temperature", dynamic_temperature},
         {"smoothing", smoothing},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

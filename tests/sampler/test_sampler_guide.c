@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Classifier-free guidance against its formula over the library's log-softmax, in all types.
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 #include <tempera/decoding.h>
 #include <tempera/parallel.h>
@@ -201,12 +201,12 @@ static void bad_arguments(void)
     CHECK_STATUS(tempera_guide(&a, &b, 1, &to, status, NULL), TEMPERA_OK);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"formula", formula},
         {"edges", edges},
         {"bad arguments", bad_arguments},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

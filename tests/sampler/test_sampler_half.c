@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Logits of 16 bits give the bits that the same numbers in f32 give; batches of them, with strides,
 // masks, states and reports of their own, give what each row gives alone.
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 #include <tempera/parallel.h>
 
@@ -188,12 +188,12 @@ static void scratch_of_16_bits(void)
     free(scratch);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"f16", f16},
         {"bf16", bf16},
         {"scratch", scratch_of_16_bits},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

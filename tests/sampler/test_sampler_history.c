@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The stages that go by lists of tokens or by the history, at their borders: small rows and texts
 // of which the answer is known.
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 enum { N = 10 };
 
@@ -252,7 +252,7 @@ static void tokens_beyond_the_vocabulary(void)
         CHECK_STATUS(run_stage(z, N, good[i], 0).status, TEMPERA_OK);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"allow and ban", lists},
@@ -261,5 +261,5 @@ int main(void)
         {"bad parameters are refused", bad_parameters},
         {"tokens beyond the vocabulary are refused", tokens_beyond_the_vocabulary},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

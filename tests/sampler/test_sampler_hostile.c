@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Arguments that a careless caller gives: memory that overlaps, lies askew or isn't there, counts
 // that can't be, structures of other sizes. A status, and not a byte is written.
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 #include <tempera/decoding.h>
 #include <tempera/explain.h>
@@ -158,7 +158,7 @@ static void damaged_heads(void)
         }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"the block is sound", the_block_is_sound},
@@ -169,5 +169,5 @@ int main(void)
         {"counts, sizes and values that can't be", impossible},
         {"damaged states", damaged_heads},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -2,14 +2,15 @@
 // Large rows, on which the sampler guesses from samples and reads only some blocks, against the
 // independent version: scores that mislead a sample, block maxima that are banned, more patches
 // than there is room for, sizes around those of vectors, blocks and sums.
-#include "test_sampler_oracle.h"
+#include "sampler_oracle.h"
 
 #include "base/half.h"
 
 enum { MOST_BIASED = 400, MOST_LISTED = 300, LONGEST_WINDOW = 600, MOST_STAGES = 4, ROUNDS = 300 };
 
-static uint16_t half[MOST];
-static uint32_t mask[MOST / 32 + 1];
+static float z[ORACLE_MAX_TOKENS], probs[ORACLE_MAX_TOKENS];
+static uint16_t half[ORACLE_MAX_TOKENS];
+static uint32_t mask[ORACLE_MAX_TOKENS / 32 + 1];
 static int32_t history[LONGEST_WINDOW];
 static struct tempera_logit_bias bias[MOST_BIASED];
 static int32_t listed[MOST_LISTED];
@@ -95,13 +96,6 @@ static int32_t likely_token(size_t n)
     return (int32_t)best;
 }
 
-static float one_of(const float *values, size_t n)
-{
-    return values[check_random_below(n)];
-}
-
-#define ONE_OF(array) one_of(array, COUNT_OF(array))
-
 static struct tempera_stage random_stage(size_t n, size_t n_biased, size_t n_listed)
 {
     static const float ps[] = {0,     1e-3f, 0.05f,  0.2f,    0.5f,       0.8f,  0.9f,
@@ -116,32 +110,32 @@ static struct tempera_stage random_stage(size_t n, size_t n_biased, size_t n_lis
     case 1:
     case 2:
     case 3:
-        return tempera_stage_top_p(ONE_OF(ps));
+        return tempera_stage_top_p(RANDOM_OF(ps));
     case 4:
     case 5:
     case 6:
-        return tempera_stage_typical(ONE_OF(ps));
+        return tempera_stage_typical(RANDOM_OF(ps));
     case 7:
-        return tempera_stage_min_p(ONE_OF(small));
+        return tempera_stage_min_p(RANDOM_OF(small));
     case 8:
-        return tempera_stage_temperature(ONE_OF(temperatures));
+        return tempera_stage_temperature(RANDOM_OF(temperatures));
     case 9:
         return tempera_stage_penalties(1.3f, (float)check_random_between(-1, 2), 0.5f,
                                        (int32_t)check_random_below(LONGEST_WINDOW + 1));
     case 10:
-        return tempera_stage_epsilon(ONE_OF(small));
+        return tempera_stage_epsilon(RANDOM_OF(small));
     case 11:
-        return tempera_stage_eta(ONE_OF(small));
+        return tempera_stage_eta(RANDOM_OF(small));
     case 12:
-        return tempera_stage_tail_free(ONE_OF(ps));
+        return tempera_stage_tail_free(RANDOM_OF(ps));
     case 13:
-        return tempera_stage_top_a(ONE_OF(small));
+        return tempera_stage_top_a(RANDOM_OF(small));
     case 14:
-        return tempera_stage_top_n_sigma(ONE_OF(sigmas));
+        return tempera_stage_top_n_sigma(RANDOM_OF(sigmas));
     case 15:
-        return tempera_stage_top_h(ONE_OF(ps));
+        return tempera_stage_top_h(RANDOM_OF(ps));
     case 16:
-        return tempera_stage_xtc(1, ONE_OF(small));
+        return tempera_stage_xtc(1, RANDOM_OF(small));
     case 17:
         return check_random_below(4) ? tempera_stage_ban(listed, n_listed)
                                      : tempera_stage_allow(listed, n_listed);
@@ -176,10 +170,10 @@ static void random_mask(struct tempera_sample_row *row, size_t n)
     row->mask_nbits = (uint32_t)(n - (check_random_below(2) ? check_random_below(n / 2) : 0));
 }
 
-// The same row with 16 bits a score gives what compare() has left in probs.
+// The same row with 16 bits a score gives what check_against_oracle() has left in probs.
 static void compare_half(size_t n, const struct tempera_sample_row *row, enum tempera_dtype dtype)
 {
-    static float wide[MOST];
+    static float wide[ORACLE_MAX_TOKENS];
     struct tempera_matrix logits = {half, dtype, 1, n, n}, out = tempera_matrix_f32(wide, 1, n);
     struct tempera_sample_result result;
     size_t nbytes;
@@ -227,7 +221,7 @@ static void random_case(size_t n, enum row_kind kind)
     struct tempera_sampler_state *state = new_state(&sampler, history, n_history);
     struct tempera_sample_row row = {.sampler = &sampler, .state = state, .seed = check_random()};
     random_mask(&row, n);
-    compare(n, &row, history, n_history);
+    check_against_oracle(z, n, &row, history, n_history, probs);
     if (dtype != TEMPERA_F32)
         compare_half(n, &row, dtype);
     free(state);
@@ -256,7 +250,7 @@ static void typical_keeps_more(void)
             struct tempera_sample_row row = {.sampler = &sampler, .mask = mask, .mask_nbits = N};
             fill_row(N, (enum row_kind)kind);
             memset(mask, 0xFF, sizeof mask);
-            compare(N, &row, NULL, 0);
+            check_against_oracle(z, N, &row, NULL, 0, probs);
         }
 }
 
@@ -271,16 +265,16 @@ static void huge_rows(void)
         struct tempera_sample_row row = {.sampler = &sampler, .seed = seed};
         for (size_t i = 0; i < N; i++)
             z[i] = (float)(check_random_between(-4, 4) * 1e32);
-        compare(N, &row, NULL, 0);
+        check_against_oracle(z, N, &row, NULL, 0, probs);
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"typical keeps more than it guesses", typical_keeps_more},
         {"random chains on large rows", random_chains},
         {"huge rows", huge_rows},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The stages that learn, at their borders and in the long run: what they keep is known for small
 // rows, and what they steer comes to its target.
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 enum { N = 200, STEPS = 4000 };
 
@@ -288,7 +288,7 @@ static void bad_parameters(void)
     CHECK(strstr(error.message, "stage 0") != NULL && strstr(error.message, "last") != NULL);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"mirostat 2", mirostat_2},
@@ -299,5 +299,5 @@ int main(void)
         {"rows of several samplers", rows_of_several_samplers},
         {"bad parameters are refused", bad_parameters},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

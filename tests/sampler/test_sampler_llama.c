@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The adapter for llama.cpp, driven as llama.cpp drives a sampler, over the small llama.h of
 // tests/llama: what it draws is what tempera_sample draws, whatever the candidates' order.
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 #include <llama.h>
 
@@ -349,7 +349,7 @@ static void no_memory_is_taken_for_a_token(void)
     llama_sampler_free(smpl);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"draws_what_the_library_draws", draws_what_the_library_draws},
@@ -368,5 +368,5 @@ int main(void)
         {"the_stages_are_its_own", the_stages_are_its_own},
         {"no_memory_is_taken_for_a_token", no_memory_is_taken_for_a_token},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Log-probabilities: raw and tempered are the bits of tempera_log_softmax, final ones those of the
 // distribution; reports of named tokens and of the most likely against a sorted row.
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 #include <tempera/softmax.h>
 
@@ -170,11 +170,6 @@ static void extreme_temperatures(void)
                  TEMPERA_LOGPROB_ORDER_RAW);
 }
 
-static bool is_canonical_nan(float value)
-{
-    return tempera_float_bits(value) == 0x7FC00000u;
-}
-
 // What isn't wanted isn't computed; rows without a token have no logprobs.
 static void nothing_to_report(void)
 {
@@ -255,7 +250,7 @@ static void bad_reports(void)
     CHECK_STATUS(sample_row(z, 10, &row).status, TEMPERA_OK);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"reports against a sorted row", reports},
@@ -264,5 +259,5 @@ int main(void)
         {"nothing to report", nothing_to_report},
         {"bad reports", bad_reports},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The sampler against the independent version of test_sampler_oracle.h, on random chains and rows.
-#include "test_sampler_oracle.h"
+// The sampler against the independent version of support/sampler_oracle.c, on random chains and
+// rows.
+#include "sampler_masses.h"
+#include "sampler_oracle.h"
+
+#include "sampler/row/row.h"
+
+static float z[ORACLE_MAX_TOKENS], probs[ORACLE_MAX_TOKENS];
 
 enum { LARGE = 128256, LONGEST_WINDOW = 40, MOST_STAGES = 6 };
 
@@ -56,20 +62,12 @@ static void fill_row(size_t n, enum row_kind kind)
         z[check_random_below(n)] = 0;
 }
 
-static float one_of(const float *values, size_t n)
-{
-    return values[check_random_below(n)];
-}
-
-#define ONE_OF(array) one_of(array, COUNT_OF(array))
-#define ONE_OF_SIZES(array) ((array)[check_random_below(COUNT_OF(array))])
-
 static struct tempera_stage random_xtc(size_t n)
 {
     static const float shares[] = {0, 1e-3f, 0.1f, 0.25f, 0.5f, 0.6f, 1};
     static int32_t spared[MOST_STAGES][4];
     static size_t next;
-    struct tempera_stage stage = tempera_stage_xtc(ONE_OF(shares), ONE_OF(shares));
+    struct tempera_stage stage = tempera_stage_xtc(RANDOM_OF(shares), RANDOM_OF(shares));
     next = (next + 1) % MOST_STAGES;
     stage.u.xtc.spared.ids = spared[next];
     stage.u.xtc.spared.count = check_random_below(COUNT_OF(spared[next]) + 1);
@@ -93,37 +91,38 @@ static struct tempera_stage random_stage(size_t n, const struct tempera_logit_bi
         return tempera_stage_top_k((int32_t)check_random_below(60));
     case 1:
     case 2:
-        return tempera_stage_top_p(ONE_OF(ps));
+        return tempera_stage_top_p(RANDOM_OF(ps));
     case 3:
-        return tempera_stage_min_p(ONE_OF(ps));
+        return tempera_stage_min_p(RANDOM_OF(ps));
     case 4:
-        return tempera_stage_temperature(ONE_OF(temperatures));
+        return tempera_stage_temperature(RANDOM_OF(temperatures));
     case 5:
-        return tempera_stage_penalties(ONE_OF(repetitions), (float)check_random_between(-1, 2),
+        return tempera_stage_penalties(RANDOM_OF(repetitions), (float)check_random_between(-1, 2),
                                        (float)check_random_between(-0.5, 1),
                                        (int32_t)check_random_below(LONGEST_WINDOW + 1));
     case 6:
-        return tempera_stage_typical(ONE_OF(ps));
+        return tempera_stage_typical(RANDOM_OF(ps));
     case 7:
-        return tempera_stage_epsilon(ONE_OF(small));
+        return tempera_stage_epsilon(RANDOM_OF(small));
     case 8:
-        return tempera_stage_eta(ONE_OF(small));
+        return tempera_stage_eta(RANDOM_OF(small));
     case 9:
-        return tempera_stage_tail_free(ONE_OF(ps));
+        return tempera_stage_tail_free(RANDOM_OF(ps));
     case 10:
-        return tempera_stage_top_a(ONE_OF(small));
+        return tempera_stage_top_a(RANDOM_OF(small));
     case 11:
-        return tempera_stage_top_n_sigma(ONE_OF(sigmas));
+        return tempera_stage_top_n_sigma(RANDOM_OF(sigmas));
     case 12:
         return tempera_stage_p_less();
     case 13:
         return random_xtc(n);
     case 14:
-        return tempera_stage_dynamic_temperature(0.25f, 0.25f + ONE_OF(factors), ONE_OF(factors));
+        return tempera_stage_dynamic_temperature(0.25f, 0.25f + RANDOM_OF(factors),
+                                                 RANDOM_OF(factors));
     case 16:
-        return tempera_stage_top_h(ONE_OF(ps));
+        return tempera_stage_top_h(RANDOM_OF(ps));
     case 15:
-        return tempera_stage_smoothing(ONE_OF(factors), 1 + 2 * ONE_OF(small));
+        return tempera_stage_smoothing(RANDOM_OF(factors), 1 + 2 * RANDOM_OF(small));
     default:
         return tempera_stage_logit_bias(bias, n_bias);
     }
@@ -173,7 +172,7 @@ static void random_case(size_t n, enum row_kind kind)
         row.mask = mask;
         row.mask_nbits = (uint32_t)(spared + 1 + check_random_below(n));
     }
-    compare(n, &row, history, n_history);
+    check_against_oracle(z, n, &row, history, n_history, probs);
     free(state);
 }
 
@@ -200,7 +199,7 @@ static void sampled_rows(void)
 {
     static const size_t sizes[] = {8191, 8192, 8193, 12288, 16400};
     for (size_t round = 0; round < check_cases(60); round++)
-        random_case(ONE_OF_SIZES(sizes), (enum row_kind)(round % N_ROW_KINDS));
+        random_case(RANDOM_OF(sizes), (enum row_kind)(round % N_ROW_KINDS));
 }
 
 // The mass lies where the sample of row/mass_histogram.c doesn't look: it takes 8 scores at even
@@ -219,7 +218,7 @@ static void rows_that_mislead_the_sample(void)
         stages[1 - round % 2] = round % 3 == 0 ? tempera_stage_typical(P) : tempera_stage_top_p(P);
         struct tempera_sampler sampler = tempera_sampler_of(stages, 2);
         struct tempera_sample_row row = {.sampler = &sampler, .seed = round};
-        compare(N, &row, NULL, 0);
+        check_against_oracle(z, N, &row, NULL, 0, probs);
     }
 }
 
@@ -236,7 +235,7 @@ static void typical_keeps_its_row(void)
     memset(mask, 0xFF, sizeof mask);
     fill_row(N, TINY);
     z[5000] = 4.5f;
-    compare(N, &row, NULL, 0);
+    check_against_oracle(z, N, &row, NULL, 0, probs);
 }
 
 // Each filter by itself on a large row, so that its threshold is searched among all scores.
@@ -271,7 +270,7 @@ static void filters_on_large_rows(void)
             struct tempera_sampler sampler = tempera_sampler_of(&stages[s], 1);
             struct tempera_sample_row row = {.sampler = &sampler, .seed = s};
             fill_row(32000, kinds[k]);
-            compare(32000, &row, NULL, 0);
+            check_against_oracle(z, 32000, &row, NULL, 0, probs);
         }
 }
 
@@ -341,7 +340,7 @@ static void nucleus_weights_are_exact(void)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"masses are exp, rounded", masses_are_exp},
@@ -355,5 +354,5 @@ int main(void)
         {"typical keeps its row", typical_keeps_its_row},
         {"each filter on 32000 scores", filters_on_large_rows},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -3,9 +3,10 @@
 // version that reads like docs/SAMPLING.md: sorted rows, and histories compared token by token.
 // Texts grow step by step, so that states are tested with them. Distributions and levels have to
 // agree bit for bit.
-#include "test_sampler_masses.h"
-#include "test_sampler_setup.h"
+#include "sampler_masses.h"
+#include "sampler_setup.h"
 
+#include "base/exp.h"
 #include "sampler/row/row.h"
 
 #define LN2 0x1.62e42fefa39efp-1
@@ -142,9 +143,9 @@ static uint64_t mass_at(size_t i)
     return mass_of(left.entries[i].score, left.entries[0].score, left.T);
 }
 
-static double depth_at(size_t i)
+static double gap_at(size_t i)
 {
-    return depth_of(left.entries[i].score, left.entries[0].score, left.T);
+    return gap_of(left.entries[i].score, left.entries[0].score, left.T);
 }
 
 static tempera_u128 total(void)
@@ -155,7 +156,7 @@ static tempera_u128 total(void)
     return W;
 }
 
-static double lambda(void)
+static double nll_max(void)
 {
     return tempera_log1p((double)(total() - mass_at(0)) / (double)mass_at(0));
 }
@@ -177,7 +178,7 @@ static size_t mirostat_1_keeps(const struct tempera_stage *stage)
     double tb = 0, tt = 0;
     for (size_t i = 0; i + 1 < j; i++) {
         double t = tempera_log((double)(i + 2) / (double)(i + 1));
-        tb += t * (depth_at(i + 1) - depth_at(i));
+        tb += t * (gap_at(i + 1) - gap_at(i));
         tt += t * t;
     }
     if (j < 2 || tb == 0)
@@ -219,7 +220,7 @@ static size_t n_that_stay(const struct tempera_stage *stage)
     case TEMPERA_STAGE_MIROSTAT_1:
         return mirostat_1_keeps(stage);
     case TEMPERA_STAGE_MIROSTAT_2:
-        return n_within(lambda() - past.level * LN2 - 0x1p-22);
+        return n_within(nll_max() - past.level * LN2 - 0x1p-22);
     default:
         return left.n;
     }
@@ -279,7 +280,7 @@ static double level_after(const struct tempera_sampler *sampler, int32_t token)
     }
     if (last->kind != TEMPERA_STAGE_MIROSTAT_1 && last->kind != TEMPERA_STAGE_MIROSTAT_2)
         return past.level;
-    double surprise = (depth_at(at) + lambda()) / LN2;
+    double surprise = (gap_at(at) + nll_max()) / LN2;
     return past.level - (double)last->u.mirostat.eta * (surprise - (double)last->u.mirostat.tau);
 }
 
@@ -329,14 +330,6 @@ static struct tempera_token_list random_list(int32_t *ids, size_t n)
     return list;
 }
 
-static float one_of(const float *values, size_t n)
-{
-    return values[check_random_below(n)];
-}
-
-#define ONE_OF(...)                                                                                \
-    one_of((const float[]){__VA_ARGS__}, sizeof((const float[]){__VA_ARGS__}) / sizeof(float))
-
 static uint32_t random_min_keep(void)
 {
     return check_random_below(3) ? 0 : (uint32_t)check_random_below(6);
@@ -344,20 +337,25 @@ static uint32_t random_min_keep(void)
 
 static struct tempera_stage random_learner(void)
 {
-    float tau = ONE_OF(0, 0.5f, 1, 2, 3, 1e30f), eta = ONE_OF(0, 0.1f, 1, 1e30f);
+    static const float taus[] = {0, 0.5f, 1, 2, 3, 1e30f}, etas[] = {0, 0.1f, 1, 1e30f};
+    static const float targets[] = {0, 0.1f, 0.3f, 0.5f, 0.9f, 1},
+                       decays[] = {0, 0.5f, 0.9f, 0.99f};
+    float tau = RANDOM_OF(taus), eta = RANDOM_OF(etas);
     switch (check_random_below(3)) {
     case 0:
         return tempera_stage_mirostat_1(tau, eta, 2 + (int32_t)check_random_below(40));
     case 1:
         return tempera_stage_mirostat_2(tau, eta);
     default:
-        return tempera_stage_adaptive_p(ONE_OF(0, 0.1f, 0.3f, 0.5f, 0.9f, 1),
-                                        ONE_OF(0, 0.5f, 0.9f, 0.99f));
+        return tempera_stage_adaptive_p(RANDOM_OF(targets), RANDOM_OF(decays));
     }
 }
 
 static struct tempera_stage random_stage(int32_t *ids, size_t n)
 {
+    static const float repetitions[] = {1, 1.3f, 0.5f}, presences[] = {0, 0.5f, -0.3f, 3e38f};
+    static const float frequencies[] = {0, 0.25f, -0.1f};
+    static const float multipliers[] = {0, 0.2f, 0.8f, 1e-38f}, bases[] = {1, 1.75f, 1e20f};
     const struct tempera_token_list list = random_list(ids, n);
     int32_t window = (int32_t)check_random_below(LONGEST_WINDOW + 1);
     switch (check_random_below(9)) {
@@ -371,13 +369,13 @@ static struct tempera_stage random_stage(int32_t *ids, size_t n)
         return tempera_stage_ban(list.ids, list.count);
     case 4: {
         struct tempera_stage stage = tempera_stage_penalties(
-            ONE_OF(1, 1.3f, 0.5f), ONE_OF(0, 0.5f, -0.3f, 3e38f), ONE_OF(0, 0.25f, -0.1f), window);
+            RANDOM_OF(repetitions), RANDOM_OF(presences), RANDOM_OF(frequencies), window);
         stage.u.penalties.drawn_only = (int32_t)check_random_below(2);
         return stage;
     }
     case 5:
     case 6:
-        return tempera_stage_dry(ONE_OF(0, 0.2f, 0.8f, 1e-38f), ONE_OF(1, 1.75f, 1e20f),
+        return tempera_stage_dry(RANDOM_OF(multipliers), RANDOM_OF(bases),
                                  1 + (int32_t)check_random_below(4), window, list.ids,
                                  list.count / 3);
     default:
@@ -455,12 +453,12 @@ static void large_vocabularies(void)
         random_text(1000 + check_random_below(MOST - 1000));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"8000 texts of 1 to 12 tokens", small_vocabularies},
         {"2000 texts of 1 to 80 tokens", larger_vocabularies},
         {"60 texts of 1000 to 5000 tokens", large_vocabularies},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

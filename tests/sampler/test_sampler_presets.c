@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The named chains: which stages, in which order, with which values; and that nothing a caller asks
 // for is passed over in silence.
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 #include <tempera/presets.h>
 
@@ -392,7 +392,7 @@ static void golden_tokens(void)
     check_golden(&p, tempera_preset_temperature_last, &mirostat_2);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"defaults", defaults},
@@ -403,5 +403,5 @@ int main(void)
         {"the orders differ", orders_differ},
         {"golden tokens", golden_tokens},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

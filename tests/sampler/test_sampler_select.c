@@ -123,12 +123,12 @@ static void rows_that_defeat_the_pivots(void)
     compare_all(N, 1);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"rows with ties", rows_with_ties},
         {"ends of the floats", ends_of_the_floats},
         {"rows that defeat the pivots", rows_that_defeat_the_pivots},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -3,7 +3,7 @@
 // of its token can be enumerated exactly and must be p; whole chains against a version in long
 // double; how often pairs of tokens come.
 #include "chi_square.h"
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 #include <tempera/decoding.h>
 
@@ -547,7 +547,7 @@ static void bad_arguments(void)
     free(scratch);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"acceptance as a function of its bits", acceptance},
@@ -560,5 +560,5 @@ int main(void)
         {"rows that fail", rows_that_fail},
         {"bad arguments", bad_arguments},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // States are values: copied to clone, copied back to roll back, written to a file to save, they
 // lead to the same tokens. And states that don't fit are refused.
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 enum { N = 40, STEPS = 30 };
 
@@ -287,7 +287,7 @@ static void accepted_states_are_sound(void)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"states are values", states_are_values},
@@ -296,5 +296,5 @@ int main(void)
         {"blocks from outside are checked", forged_heads},
         {"what accepting makes is a state", accepted_states_are_sound},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -3,7 +3,7 @@
 // chi-square, for every stage and preset, whichever of seed, stream and step tells the draws
 // apart; and that successive draws know nothing of one another.
 #include "chi_square.h"
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 #include <tempera/presets.h>
 
@@ -220,7 +220,7 @@ static void a_small_difference_is_seen(void)
     CHECK(chance_of(counts, p, VOCAB, N_DRAWS) < reject_below);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"chi-square is right", chi_square_is_right},
@@ -230,5 +230,5 @@ int main(void)
         {"successive draws are independent", successive_draws},
         {"a small difference is seen", a_small_difference_is_seen},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -510,7 +510,7 @@ static void solve_bits(void)
     CHECK_MEM(T, usual, sizeof T);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"sums of loss, slope and curvature", sums_are_the_definitions},
@@ -528,5 +528,5 @@ int main(void)
         {"softmax agrees", softmax_agrees},
         {"the solution's bits", solve_bits},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -501,7 +501,7 @@ static void types(void)
         }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"the definition: betas, temperatures, near and far", definition},
@@ -519,5 +519,5 @@ int main(void)
         {"the same bits: places, executors, tables, modes", same_bits},
         {"f16 and bf16", types},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

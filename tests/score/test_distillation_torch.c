@@ -107,8 +107,8 @@ static void as_pytorch(void)
     CHECK_EQ_SIZE(n_fits, 3);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {{"as PyTorch", as_pytorch}};
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

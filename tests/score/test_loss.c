@@ -60,13 +60,6 @@ static long double row_truth(size_t r, size_t cols, double T, bool soft, long do
     return loss;
 }
 
-static double ulp_of(long double value)
-{
-    int exponent;
-    frexpl(value, &exponent);
-    return ldexp(1, exponent - 24 < -149 ? -149 : exponent - 24);
-}
-
 static void check_definition(size_t rows, size_t cols, float T, bool soft,
                              enum tempera_reduction reduction)
 {
@@ -382,7 +375,7 @@ static void in_place_and_executors(void)
     double loss, first_loss = 0;
     struct tempera_targets targets = {.classes = y};
     for (size_t threads = 0; threads <= 7; threads += threads < 3 ? 1 : 4) {
-        check_seed = 5;
+        check_random_seed(5);
         fill(MOST_ROWS, MOST_COLS, 3);
         y[17] = TEMPERA_IGNORE_INDEX;
         struct tempera_matrix logits = tempera_matrix_f32(z, MOST_ROWS, MOST_COLS);
@@ -415,7 +408,7 @@ static void callers_rounding(void)
     CHECK_MEM(&loss, &usual, sizeof loss);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"the definition: reductions, temperatures, targets", definition},
@@ -431,5 +424,5 @@ int main(void)
         {"in place, any executor: the same bits", in_place_and_executors},
         {"the caller's rounding mode", callers_rounding},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What other libraries' losses get, or got, wrong. Each test names where it was reported.
-#include "test_loss_setup.h"
+#include "loss_setup.h"
 
 // pytorch/pytorch#116349, #75181
 static void all_ignored(void)
@@ -135,7 +135,7 @@ static void loss_by_thread_count(void)
         s.options = tempera_cross_entropy_options_default();
         s.options.reduction = TEMPERA_REDUCTION_SUM;
         s.executor = tempera_thread_pool_executor(pool);
-        check_seed = 1;
+        check_random_seed(1);
         for (size_t r = 0; r < MOST_ROWS; r++)
             s.z[2 * r] = (float)(check_random_between(-1, 1) * pow(10, (double)(r % 5)));
         ask(&s);
@@ -155,7 +155,7 @@ static void small_gradients_are_there(void)
     CHECK_ULP(s.d[4], exp(-80) / (1 + exp(1)), 7);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"pytorch#116349, #75181: all targets ignored, mean: 0, not NaN", all_ignored},
@@ -169,5 +169,5 @@ int main(void)
         {"ggml: the loss depends on the number of threads", loss_by_thread_count},
         {"EasyR1#30: small gradients left out", small_gradients_are_there},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

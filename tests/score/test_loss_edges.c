@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The edges of docs/LOSSES.md that come with options, types and outputs; test_loss.c has those of
 // plain targets.
-#include "test_loss_setup.h"
+#include "loss_setup.h"
 
 #include <stddef.h>
 
@@ -479,7 +479,7 @@ static void overlaps(void)
     CHECK_STATUS(tempera_cross_entropy(&logits, &targets, &options, &good, NULL), TEMPERA_OK);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"smoothing and masked scores", smoothing_and_masks},
@@ -502,5 +502,5 @@ int main(void)
         {"the argmax of soft targets", argmax_of_soft_targets},
         {"overlaps", overlaps},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -376,7 +376,7 @@ static void no_rows(void)
     CHECK_EQ_SIZE(fused.count, 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     if (check_is_small()) {
         vocab = 5003;
@@ -393,5 +393,5 @@ int main(void)
         {"refusals write nothing", refusals},
         {"no rows", no_rows},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -207,11 +207,11 @@ static void rows_of_halves(void)
     check_halves(TEMPERA_BF16, TEMPERA_F16, 0, 8);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"rows of several pieces and blocks", long_rows},
         {"rows of 16 bits, bit by bit", rows_of_halves},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -221,13 +221,6 @@ static struct answer ask(const struct problem *p, unsigned options, enum tempera
     return a;
 }
 
-static double ulp_of(long double value)
-{
-    int exponent;
-    frexpl(value, &exponent);
-    return ldexp(1, exponent - 24 < -149 ? -149 : exponent - 24);
-}
-
 static double worst_loss, worst_gradient; // in bounds
 
 static void keep_worst(double *worst, double off, double bound)
@@ -329,9 +322,9 @@ static void formula_and_differences(void)
             enum tempera_dtype dtype = dtypes[(options + reduction) % 3];
             struct problem p = make_problem(options, (enum tempera_reduction)reduction, dtype);
             struct answer a = ask(&p, options, TEMPERA_F32, false, NULL);
-            size_t failures = check_failures;
+            size_t failures = check_n_failures();
             check_answer(&p, options, &a);
-            if (check_failures > failures)
+            if (check_n_failures() > failures)
                 printf("# options 0x%x, reduction %u, %s\n", options, reduction,
                        tempera_dtype_name(dtype));
         }
@@ -506,7 +499,7 @@ static void masked_columns(void)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"every set of options: the formula, and finite differences", formula_and_differences},
@@ -516,5 +509,5 @@ int main(void)
         {"rows in double", rows_in_double},
         {"masked columns are as if not there", masked_columns},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

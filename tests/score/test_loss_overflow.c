@@ -10,9 +10,6 @@
 
 enum { ROWS = 3, MOST = 80, ROUNDS = 4000 };
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
-#define PICK(array) ((array)[check_random_below(COUNT_OF(array))])
-
 static const float scores[] = {0,     1,     -2,     0.5f,   30,        -90,  1e4f,
                                1e30f, 3e38f, -3e38f, 1e-40f, -INFINITY, 2.5f, -1};
 static const float targets_of[] = {0, 0, 1, 0.5f, 1e-30f, 1e30f, 3e38f, -1e38f, 1e-45f};
@@ -47,11 +44,11 @@ static void fill(void)
     bool extreme = check_random_below(2);
     cols = 1 + check_random_below(MOST);
     for (size_t i = 0; i < ROWS * cols; i++) {
-        z[i] = extreme ? PICK(scores) : (float)check_random_between(-3, 3);
-        q[i] = PICK(targets_of);
+        z[i] = extreme ? RANDOM_OF(scores) : (float)check_random_between(-3, 3);
+        q[i] = RANDOM_OF(targets_of);
     }
     for (size_t i = 0; i < cols; i++)
-        weights[i] = PICK(weights_of);
+        weights[i] = RANDOM_OF(weights_of);
     for (size_t r = 0; r < ROWS; r++)
         classes[r] = (int32_t)check_random_below(cols);
 }
@@ -112,13 +109,13 @@ static void cross_entropy(void)
     for (size_t round = 0; round < check_cases(ROUNDS); round++) {
         struct loss_case c = {tempera_cross_entropy_options_default(), check_random_below(2)};
         fill();
-        c.options.temperature = PICK(temperatures);
-        c.options.gradient_scale = PICK(gradient_scales);
-        c.options.softcap = PICK(softcaps);
-        c.options.label_smoothing = PICK(smoothings);
-        c.options.z_loss = PICK(z_losses);
+        c.options.temperature = RANDOM_OF(temperatures);
+        c.options.gradient_scale = RANDOM_OF(gradient_scales);
+        c.options.softcap = RANDOM_OF(softcaps);
+        c.options.label_smoothing = RANDOM_OF(smoothings);
+        c.options.z_loss = RANDOM_OF(z_losses);
         c.options.class_weights = check_random_below(2) ? weights : NULL;
-        c.options.focal_gamma = c.is_soft ? 0 : PICK(gammas);
+        c.options.focal_gamma = c.is_soft ? 0 : RANDOM_OF(gammas);
         c.options.reduction = (enum tempera_reduction)check_random_below(3);
         ask_all(ask_loss, &c);
     }
@@ -202,8 +199,8 @@ static void shards(void)
         struct tempera_shard_options options = tempera_shard_options_default();
         fill();
         options.n_classes = cols;
-        options.temperature = PICK(temperatures);
-        options.gradient_scale = PICK(gradient_scales);
+        options.temperature = RANDOM_OF(temperatures);
+        options.gradient_scale = RANDOM_OF(gradient_scales);
         ask_all(ask_shards, &options);
     }
 }
@@ -241,8 +238,8 @@ static void shards_of_impossible_statistics(void)
         for (size_t i = 0; i < ROWS * cols; i++)
             z[i] = (float)check_random_between(-9, -3); // below all maxima that can be
         for (size_t r = 0; r < ROWS; r++)
-            statistics[r] =
-                (struct tempera_row_statistics){PICK(numbers), PICK(numbers), PICK(numbers)};
+            statistics[r] = (struct tempera_row_statistics){RANDOM_OF(numbers), RANDOM_OF(numbers),
+                                                            RANDOM_OF(numbers)};
         given_statistics = statistics;
         ask_all(ask_shards, &options);
         given_statistics = NULL;
@@ -320,10 +317,10 @@ static void distillation(void)
         struct tempera_distillation_options options = tempera_distillation_options_default();
         fill();
         for (size_t i = 0; i < ROWS * cols; i++)
-            q[i] = PICK(scores);
-        options.temperature = PICK(temperatures);
-        options.gradient_scale = PICK(gradient_scales);
-        options.beta = PICK(betas);
+            q[i] = RANDOM_OF(scores);
+        options.temperature = RANDOM_OF(temperatures);
+        options.gradient_scale = RANDOM_OF(gradient_scales);
+        options.beta = RANDOM_OF(betas);
         ask_all(ask_distillation, &options);
     }
 }
@@ -343,13 +340,13 @@ static void softmax(void)
         float sinks[ROWS];
         fill();
         for (size_t r = 0; r < ROWS; r++)
-            sinks[r] = PICK(scores);
+            sinks[r] = RANDOM_OF(scores);
         for (size_t i = 0; i < ROWS * cols; i++)
-            q[i] = PICK(scores);
+            q[i] = RANDOM_OF(scores);
         struct tempera_matrix add = tempera_matrix_f32(q, ROWS, cols);
-        options.temperature = PICK(temperatures);
-        options.scale = PICK(gradient_scales);
-        options.softcap = PICK(softcaps);
+        options.temperature = RANDOM_OF(temperatures);
+        options.scale = RANDOM_OF(gradient_scales);
+        options.softcap = RANDOM_OF(softcaps);
         options.add = check_random_below(2) ? &add : NULL;
         options.sinks = check_random_below(2) ? sinks : NULL;
         ask_all(ask_softmax, &options);
@@ -369,12 +366,12 @@ static void backward(void)
 {
     for (size_t round = 0; round < check_cases(ROUNDS); round++) {
         fill();
-        float temperature = PICK(temperatures);
+        float temperature = RANDOM_OF(temperatures);
         ask_all(ask_backward, &temperature);
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"cross-entropy", cross_entropy},
@@ -387,5 +384,5 @@ int main(void)
         {"softmax", softmax},
         {"the softmax's backward pass", backward},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -132,9 +132,9 @@ static void equal_to_pytorch(void)
     struct torch_case c;
     size_t n_cases = 0;
     for (read_inputs(file, &f); read_case(file, &c); n_cases++) {
-        size_t failures = check_failures;
+        size_t failures = check_n_failures();
         check_case(file, &c, &f);
-        if (check_failures > failures)
+        if (check_n_failures() > failures)
             printf("# %s %s %s T %g softcap %g smoothing %g weighted %g z %g gamma %g\n", c.dtype,
                    c.targets, c.reduction, (double)c.T, (double)c.softcap, (double)c.smoothing,
                    (double)c.weighted, (double)c.z_loss, (double)c.gamma);
@@ -144,10 +144,10 @@ static void equal_to_pytorch(void)
     fclose(file);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"equal to PyTorch", equal_to_pytorch},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -96,13 +96,6 @@ static void compute(struct cut *cut, size_t rows, size_t cols, float T, float *g
     }
 }
 
-static double ulp_of(long double value)
-{
-    int exponent;
-    frexpl(value, &exponent);
-    return ldexp(1, exponent - 24 < -149 ? -149 : exponent - 24);
-}
-
 static void check_definition(const struct cut *cut, size_t rows, size_t cols, float T)
 {
     long double wide_T = (long double)T, sum = 0;
@@ -371,7 +364,7 @@ static void same_bits(void)
         CHECK_EQ_INT(halves[i], tempera_f32_to_bf16(g[i]));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"1, 2, 3 and 5 shards: the definition", definition},
@@ -381,5 +374,5 @@ int main(void)
         {"bad arguments and overlaps", bad_arguments},
         {"the same bits: places, executors, tables, modes, types", same_bits},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

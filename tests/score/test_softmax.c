@@ -39,13 +39,6 @@ static void compute_truth(const float *z, size_t n, float T, struct truth *t)
     t->logsumexp = max / (long double)T + logl(sum);
 }
 
-static double ulp_of(long double value)
-{
-    int exponent;
-    frexpl(value, &exponent);
-    return ldexp(1, exponent - 24 < -149 ? -149 : exponent - 24);
-}
-
 // ------------------------------------------------------------------------------------------------
 // The named sets
 
@@ -723,7 +716,7 @@ static void backward_edges(void)
                      TEMPERA_INVALID_ARGUMENT);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"bounds: every size to 130, nine temperatures", bounds_small},
@@ -743,5 +736,5 @@ int main(void)
         {"backward: the definition", backward_definition},
         {"backward: edges", backward_edges},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -99,11 +99,11 @@ static void large_matrices(void)
     check_matrix(0, 0, true);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"every table's rows", large_results},
         {"a matrix of 32 MiB", large_matrices},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -332,7 +332,7 @@ static void settled_words_stay(void)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"crossings within words and white space are those of all longer texts", words_and_spaces},
@@ -342,5 +342,5 @@ int main(void)
         {"what is settled ends before the last word", settled_places},
         {"words before the settled place stay, whatever follows", settled_words_stay},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

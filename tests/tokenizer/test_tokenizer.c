@@ -532,7 +532,7 @@ static void buffers_and_arguments(void)
     tempera_tokenizer_close(&t);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"words are those of GPT-2", words_are_those_of_gpt2},
@@ -551,5 +551,5 @@ int main(void)
         {"one word of a megabyte", one_word_of_a_megabyte},
         {"buffers and arguments", buffers_and_arguments},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

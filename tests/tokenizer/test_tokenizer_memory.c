@@ -19,7 +19,7 @@
 
 #ifdef SANITIZED
 
-int main(void)
+int main(int argc, char **argv)
 {
     printf("1..0 # SKIP a sanitizer has replaced the allocator\n");
     return 0;
@@ -211,7 +211,7 @@ static void files_and_long_words(void)
     unlink(path);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     for (size_t i = 0; i < sizeof text; i++)
         text[i] = check_random_below(6) == 0 ? ' ' : (char)('a' + check_random_below(10));
@@ -219,7 +219,7 @@ int main(void)
         {"learning", learning},
         {"files and long words", files_and_long_words},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }
 
 #endif

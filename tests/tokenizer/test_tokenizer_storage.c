@@ -428,7 +428,7 @@ static void other_types(void)
     CHECK(strstr(error.message, "add_bos_token is 2, not true or false") != NULL);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"tokenizers come back", tokenizers_come_back},
@@ -442,5 +442,5 @@ int main(void)
         {"merges that contradict", merges_that_contradict},
         {"types of keys", types_of_keys},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -156,7 +156,7 @@ static void damaged_state(void)
     CHECK_EQ_SIZE(tempera_utf8_push(&held, NULL, 0, out), 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"every character comes back", every_character_comes_back},
@@ -165,5 +165,5 @@ int main(void)
         {"pieces of any size", pieces_of_any_size},
         {"a damaged state", damaged_state},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -3,7 +3,7 @@
 // happens when it goes wrong.
 #include <unistd.h>
 
-#include "test_train_setup.h"
+#include "train_setup.h"
 #include "train/trainer.h"
 
 enum { WORDY = 1200 };
@@ -577,7 +577,7 @@ static void a_rhyme_is_learnt_by_heart(void)
     training_end(&t);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"threads never show in the bits", threads_never_show_in_the_bits},
@@ -598,5 +598,5 @@ int main(void)
         {"bad evaluations are refused", bad_evaluations_are_refused},
         {"a rhyme is learnt by heart", a_rhyme_is_learnt_by_heart},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

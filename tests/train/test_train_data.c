@@ -304,7 +304,7 @@ static void documents_are_encoded_apart(void)
     tempera_tokenizer_close(&tokenizer);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"every twentieth block is held out", every_twentieth_block_is_held_out},
@@ -319,5 +319,5 @@ int main(void)
         {"documents end in a token that is learnt", documents_end_in_a_token},
         {"documents are encoded apart", documents_are_encoded_apart},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "test_train_setup.h"
+#include "train_setup.h"
 #include "train/trainer.h"
 
 enum { WORDY = 1200 };
@@ -18,13 +18,7 @@ static const char log_path[] = "test_train_outputs.log.jsonl";
 static const char whole_state[] = "test_train_outputs.whole.state.gguf";
 static const char whole_log[] = "test_train_outputs.whole.log.jsonl";
 
-static void remove_files(void)
-{
-    remove(state_path);
-    remove(log_path);
-    remove(whole_state);
-    remove(whole_log);
-}
+static const char *const files[] = {state_path, log_path, whole_state, whole_log};
 
 static struct training begin(const char *text, const char *state, const char *log)
 {
@@ -99,7 +93,7 @@ static void checkpoints_by_the_clock(void)
     CHECK_EQ_SIZE(run_by_the_clock(text, 20, TEMPERA_CHECKPOINT_NEVER).n, 0);
     saves = run_by_the_clock(text, 0, 10);
     CHECK_EQ_SIZE(saves.n, 3); // and a fourth in the end, which nobody looks at
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     free(text);
 }
 
@@ -118,7 +112,7 @@ static void the_clock_changes_no_bit(void)
     }
     check_same_files(state_path, whole_state);
     check_same_files(log_path, whole_log);
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     free(text);
 }
 
@@ -145,7 +139,7 @@ static void run_refuses(const char *text, const char *path, const char *content,
     CHECK_EQ_U64(t.trainer->step, 0);
     training_end(&t);
     check_kept(path, content);
-    remove_files();
+    remove_files(files, COUNT_OF(files));
 }
 
 static void files_of_others_are_left_alone(void)
@@ -173,7 +167,7 @@ static void files_of_others_are_left_alone(void)
     t = begin(text, NULL, "/dev/null");
     CHECK_STATUS(tempera_trainer_run(t.trainer, NULL, NULL), TEMPERA_OK);
     training_end(&t);
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     free(text);
 }
 
@@ -216,7 +210,7 @@ static void a_log_that_cannot_be_written(void)
     training_end(&t);
     check_same_files(log_path, whole_log);
     check_same_files(state_path, whole_state);
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     free(text);
 }
 
@@ -242,7 +236,7 @@ static void neither_log_nor_checkpoint(void)
     struct stat info;
     CHECK(stat(log_path, &info) == 0 && info.st_size > 0 && info.st_size <= 300);
     CHECK(stat(state_path, &info) != 0);
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     free(text);
 }
 
@@ -261,7 +255,7 @@ static void a_log_that_cannot_be_read(void)
     CHECK(strstr(error.message, "Is a directory") != NULL);
     training_end(&t);
     CHECK_EQ_INT(rmdir(log_path), 0);
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     free(text);
 }
 
@@ -297,14 +291,14 @@ static void what_differs_is_named(void)
     t.corpus.borders = borders;
     t.corpus.n_borders = 2;
     check_resume_says(&t, "has 0 borders between documents, and 2 here");
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     free(text);
     free(other);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     static const struct check_test tests[] = {
         {"checkpoints are written by the clock", checkpoints_by_the_clock},
         {"the clock changes no bit", the_clock_changes_no_bit},
@@ -314,5 +308,5 @@ int main(void)
         {"a log that can't be read is not another one", a_log_that_cannot_be_read},
         {"what differs from a state is named", what_differs_is_named},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -405,7 +405,7 @@ static void struct_sizes(void)
     CHECK_STATUS(tempera_train_options_check(&options, &error), TEMPERA_INVALID_ARGUMENT);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"adamw is the formula", adamw_is_the_formula},
@@ -424,5 +424,5 @@ int main(void)
         {"impossible plans are refused", impossible_plans_are_refused},
         {"struct sizes", struct_sizes},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "test_train_setup.h"
+#include "train_setup.h"
 #include "train/trainer.h"
 
 enum { WORDY = 1200 };
@@ -19,13 +19,7 @@ static const char log_path[] = "test_train_resume.log.jsonl";
 static const char whole_state[] = "test_train_resume.whole.state.gguf";
 static const char whole_log[] = "test_train_resume.whole.log.jsonl";
 
-static void remove_files(void)
-{
-    remove(state_path);
-    remove(log_path);
-    remove(whole_state);
-    remove(whole_log);
-}
+static const char *const files[] = {state_path, log_path, whole_state, whole_log};
 
 // The run that nothing happens to, into the files whole_*.
 static void run_whole(const char *text, uint64_t steps)
@@ -88,7 +82,7 @@ static void a_stopped_run_goes_on_with_the_same_bits(void)
         check_same_files(state_path, whole_state);
         check_same_files(log_path, whole_log);
     }
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     free(text);
 }
 
@@ -119,7 +113,7 @@ static void the_log_is_cut_back(void)
     remove(log_path); // one that is gone is started afresh
     CHECK_STATUS(tempera_trainer_resume(t.trainer, state_path, &error), TEMPERA_OK);
     training_end(&t);
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     free(text);
 }
 
@@ -138,7 +132,7 @@ static void more_steps_can_be_asked_for(void)
     CHECK_STATUS(tempera_trainer_resume(t.trainer, whole_state, &error), TEMPERA_STATE_MISMATCH);
     CHECK(strstr(error.message, "12") != NULL && strstr(error.message, "11") != NULL);
     training_end(&t);
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     free(text);
 }
 
@@ -166,7 +160,7 @@ static void train_in_child(const char *text)
 static void killed_at_any_moment(void)
 {
     char *text = wordy_text(WORDY, 1);
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     struct training whole = training_small(text, WORDY);
     whole.options.steps = KILL_STEPS;
     whole.options.checkpoint_every = 2; // the options are in the state, too
@@ -205,7 +199,7 @@ static void killed_at_any_moment(void)
     printf("# killed %zu times\n", n_killed);
     check_same_files(state_path, whole_state);
     check_same_files(log_path, whole_log);
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     free(text);
 }
 
@@ -259,7 +253,7 @@ static void states_of_other_runs_are_refused(void)
     t.options.batch = 2;
     CHECK_STATUS(training_begin(&t, 1, NULL), TEMPERA_OK);
     check_refused(&t, "batch");
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     free(text);
 }
 
@@ -287,7 +281,7 @@ static void states_of_other_shapes_are_refused(void)
         CHECK_STATUS(training_begin(&t, 1, NULL), TEMPERA_OK);
         check_refused(&t, "shape");
     }
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     free(text);
 }
 
@@ -312,7 +306,7 @@ static void other_files_are_refused(void)
     CHECK_STATUS(training_begin(&t, 1, NULL), TEMPERA_OK);
     CHECK(tempera_trainer_resume(t.trainer, whole_state, &error) >= TEMPERA_BAD_FORMAT);
     training_end(&t);
-    remove_files();
+    remove_files(files, COUNT_OF(files));
 }
 
 // Finds bytes in bytes; both may hold NULs.
@@ -341,7 +335,7 @@ static void other_versions_are_refused(void)
         check_refused(&t, "version 2");
     }
     free(bytes);
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     free(text);
 }
 
@@ -384,7 +378,7 @@ static void damaged_states_are_refused(void)
     free(bytes);
     free(good);
     training_end(&t);
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     free(text);
 }
 
@@ -402,7 +396,7 @@ static void truncated_states_are_refused(void)
     }
     free(bytes);
     training_end(&t);
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     free(text);
 }
 
@@ -441,7 +435,7 @@ static void a_checkpoint_knows_what_it_was_made_with(void)
     CHECK_STATUS(tempera_model_load(whole_state, &model, &tokenizer, &error), TEMPERA_OK);
     tempera_model_close(&model);
     tempera_tokenizer_close(&tokenizer);
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     free(text);
 }
 
@@ -478,7 +472,7 @@ static void a_checkpoint_carries_its_tokenizer(void)
                  TEMPERA_OK);
     CHECK_STATUS(training_begin(&t, 1, &error), TEMPERA_OK);
     check_refused(&t, "text");
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     free(text);
 }
 
@@ -519,13 +513,13 @@ static void a_full_disk_keeps_the_old_state(void)
     training_end(&t);
     check_same_files(state_path, whole_state);
     check_same_files(log_path, whole_log);
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     free(text);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    remove_files();
+    remove_files(files, COUNT_OF(files));
     static const struct check_test tests[] = {
         {"a stopped run goes on with the same bits", a_stopped_run_goes_on_with_the_same_bits},
         {"the log is cut back", the_log_is_cut_back},
@@ -541,5 +535,5 @@ int main(void)
         {"a checkpoint carries its tokenizer", a_checkpoint_carries_its_tokenizer},
         {"a full disk keeps the old state", a_full_disk_keeps_the_old_state},
     };
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -1,32 +1,22 @@
 // SPDX-License-Identifier: MIT
-// A version of the sampler that reads like the definitions in docs/SAMPLING.md: it sorts the whole
-// row, adds masses one by one and counts tokens by going through the history. Kept sets,
-// probabilities and tokens have to agree bit for bit.
-#ifndef TEMPERA_TEST_SAMPLER_ORACLE_H
-#define TEMPERA_TEST_SAMPLER_ORACLE_H
+#include "sampler_oracle.h"
 
-#include "test_sampler_masses.h"
-#include "test_sampler_setup.h"
+#include "sampler_masses.h"
 
 #include "base/exp.h"
 #include "kernels/kernels.h"
 #include "sampler/row/row.h"
 
-enum { MOST = 262144 };
-
-static float z[MOST], probs[MOST], expected[MOST];
-
-// ------------------------------------------------------------------------------------------------
-// The oracle
-
+// A row's candidates, in the order that the stage at hand needs, and in the end by id, with their
+// masses.
 struct entry {
     int32_t id;
     float score;
     double key; // of typical's order
 };
 
-static struct entry entries[MOST];
-static uint64_t masses[MOST];
+static struct entry entries[ORACLE_MAX_TOKENS];
+static uint64_t masses[ORACLE_MAX_TOKENS];
 
 static int by_order(const void *a, const void *b)
 {
@@ -59,7 +49,7 @@ static tempera_u128 floor_product(float P, tempera_u128 W)
     return 24 - exponent < 128 ? (m * W) >> (24 - exponent) : 0;
 }
 
-static tempera_u128 ceil_product(float P, tempera_u128 W)
+tempera_u128 ceil_product(float P, tempera_u128 W)
 {
     int exponent;
     tempera_u128 m = (tempera_u128)ldexp(frexp((double)P, &exponent), 24);
@@ -71,22 +61,22 @@ static tempera_u128 ceil_product(float P, tempera_u128 W)
 // What the sorted entries weigh, and what the definitions make of that.
 struct weights {
     tempera_u128 W;
-    long double lambda, squares; // squares: sum of p^2 / p_max
-    double mean_depth;           // a double, since typical's ties depend on its last bit
+    long double nll_max, squares; // squares: sum of p^2 / p_max
+    double mean_gap;              // a double, since typical's ties depend on its last bit
 };
 
-// What a score adds to the mean of the depths.
-static tempera_u128 weighted_depth(float score, float max, double T)
+// What a score adds to the mean of the gaps.
+static tempera_u128 weighted_gap(float score, float max, double T)
 {
-    if (!is_ordinary(max, T))
-        return (tempera_u128)rint((double)mass_of(score, max, T) * depth_of(score, max, T));
+    if (!is_f32_row(max, T))
+        return (tempera_u128)rint((double)mass_of(score, max, T) * gap_of(score, max, T));
     float x = fminf((max - score) * (float)(1 / T), 1024);
     return (tempera_u128)rint((double)((float)exponential_of(score, max, T) * x));
 }
 
 static tempera_u128 square(float score, float max, double T)
 {
-    if (!is_ordinary(max, T))
+    if (!is_f32_row(max, T))
         return (tempera_u128)rint((double)mass_of(score, max, T) * 0x1p-26 *
                                   ((double)mass_of(score, max, T) * 0x1p-26));
     float e = (float)exponential_of(score, max, T) * 0x1p-26f;
@@ -98,24 +88,24 @@ static struct weights weights_of(size_t n, double T)
     tempera_u128 W = 0, V = 0, Q = 0;
     for (size_t i = 0; i < n; i++) {
         W += mass_of(entries[i].score, entries[0].score, T);
-        V += weighted_depth(entries[i].score, entries[0].score, T);
+        V += weighted_gap(entries[i].score, entries[0].score, T);
         Q += square(entries[i].score, entries[0].score, T);
     }
     long double total = (long double)W;
     long double largest = (long double)mass_of(entries[0].score, entries[0].score, T);
     return (struct weights){
         .W = W,
-        .lambda = log1pl((total - largest) / largest),
+        .nll_max = log1pl((total - largest) / largest),
         .squares = 0x1p52L * (long double)Q / (total * largest),
-        .mean_depth = (double)V / (double)W,
+        .mean_gap = (double)V / (double)W,
     };
 }
 
-static void sort_by_surprise(size_t n, double T, double mean_depth)
+static void sort_by_surprise(size_t n, double T, double mean_gap)
 {
     float max = entries[0].score;
     for (size_t i = 0; i < n; i++)
-        entries[i].key = fabs(depth_of(entries[i].score, max, T) - mean_depth);
+        entries[i].key = fabs(gap_of(entries[i].score, max, T) - mean_gap);
     qsort(entries, n, sizeof *entries, by_key);
 }
 
@@ -157,17 +147,17 @@ static size_t n_within_sigmas(size_t n, double s)
 
 static size_t n_before_tail(size_t n, double T, float share, size_t least)
 {
-    static uint64_t bends[MOST];
+    static uint64_t second_differences[ORACLE_MAX_TOKENS];
     tempera_u128 total = 0, sum = 0;
     for (size_t j = 0; j + 2 < n; j++) {
         int64_t w[3];
         for (size_t i = 0; i < 3; i++)
             w[i] = (int64_t)mass_of(entries[j + i].score, entries[0].score, T);
-        bends[j] = (uint64_t)llabs(w[0] - 2 * w[1] + w[2]);
-        total += bends[j];
+        second_differences[j] = (uint64_t)llabs(w[0] - 2 * w[1] + w[2]);
+        total += second_differences[j];
     }
     for (size_t j = 0; j + 2 < n; j++) {
-        sum += bends[j];
+        sum += second_differences[j];
         if (j >= 1 && j >= least && sum > floor_product(share, total))
             return j;
     }
@@ -181,16 +171,16 @@ static size_t n_within_entropy(size_t n, double T, float share)
     tempera_u128 W = 0, V = 0, w = 0, v = 0; // of all, of the first
     for (size_t i = 0; i < n; i++) {
         W += mass_of(entries[i].score, max, T);
-        V += weighted_depth(entries[i].score, max, T);
+        V += weighted_gap(entries[i].score, max, T);
     }
     double largest = (double)mass_of(max, max, T);
-    double lambda = tempera_log1p((double)(W - (tempera_u128)largest) / largest);
-    double most = ((double)share + 0x1p-24) * ((double)V + lambda * (double)W);
+    double nll_max = tempera_log1p((double)(W - (tempera_u128)largest) / largest);
+    double most = ((double)share + 0x1p-24) * ((double)V + nll_max * (double)W);
     size_t kept = 0;
     for (; kept < n; kept++) {
         w += mass_of(entries[kept].score, max, T);
-        v += weighted_depth(entries[kept].score, max, T);
-        if ((double)v + lambda * (double)w > most)
+        v += weighted_gap(entries[kept].score, max, T);
+        if ((double)v + nll_max * (double)w > most)
             break;
     }
     return kept > 0 ? kept : 1;
@@ -201,7 +191,7 @@ static size_t n_that_stay(const struct tempera_stage *stage, size_t n, double T)
 {
     size_t kept = 0;
     struct weights all = weights_of(n, T);
-    const long double slack = 0x1p-22L, lambda = all.lambda;
+    const long double slack = 0x1p-22L, nll_max = all.nll_max;
     switch (stage->kind) {
     case TEMPERA_STAGE_TOP_K:
         kept = (size_t)stage->u.top_k;
@@ -209,14 +199,14 @@ static size_t n_that_stay(const struct tempera_stage *stage, size_t n, double T)
     case TEMPERA_STAGE_MIN_P:
         return n_within(n, T, logl((long double)stage->u.min_p));
     case TEMPERA_STAGE_EPSILON:
-        return n_within(n, T, logl((long double)stage->u.epsilon) + lambda - slack);
+        return n_within(n, T, logl((long double)stage->u.epsilon) + nll_max - slack);
     case TEMPERA_STAGE_ETA: {
         long double ln_epsilon = logl((long double)stage->u.eta);
-        long double relative = ln_epsilon / 2 - (lambda + (long double)all.mean_depth);
-        return n_within(n, T, fminl(ln_epsilon, relative) + lambda - slack);
+        long double relative = ln_epsilon / 2 - (nll_max + (long double)all.mean_gap);
+        return n_within(n, T, fminl(ln_epsilon, relative) + nll_max - slack);
     }
     case TEMPERA_STAGE_TOP_A:
-        return n_within(n, T, logl((long double)stage->u.top_a) - lambda - slack);
+        return n_within(n, T, logl((long double)stage->u.top_a) - nll_max - slack);
     case TEMPERA_STAGE_P_LESS:
         return n_within(n, T, logl(all.squares) - slack);
     case TEMPERA_STAGE_TOP_N_SIGMA:
@@ -234,7 +224,7 @@ static size_t n_that_stay(const struct tempera_stage *stage, size_t n, double T)
         return n;
     float max = entries[0].score;
     if (stage->kind == TEMPERA_STAGE_TYPICAL)
-        sort_by_surprise(n, T, all.mean_depth);
+        sort_by_surprise(n, T, all.mean_gap);
     tempera_u128 sum = 0, target = ceil_product(share, all.W), slack_mass = all.W / (1 << 24);
     while (kept == 0 || sum + slack_mass < target)
         sum += mass_of(entries[kept++].score, max, T);
@@ -284,11 +274,11 @@ static double dynamic_factor(const struct tempera_stage *stage, size_t n, double
     tempera_u128 W = 0, V = 0;
     for (size_t i = 0; i < n; i++) {
         W += mass_of(entries[i].score, entries[0].score, T);
-        V += weighted_depth(entries[i].score, entries[0].score, T);
+        V += weighted_gap(entries[i].score, entries[0].score, T);
     }
     double largest = (double)mass_of(entries[0].score, entries[0].score, T);
-    double lambda = tempera_log1p((double)(W - (tempera_u128)largest) / largest);
-    double entropy = lambda + (double)V / (double)W;
+    double nll_max = tempera_log1p((double)(W - (tempera_u128)largest) / largest);
+    double entropy = nll_max + (double)V / (double)W;
     double y = fmin(entropy / tempera_log((double)n), 1);
     double r = y < 0x1p-1000 ? 0 : tempera_exp(exponent * tempera_log(y));
     return low + (high - low) * (exponent == 0 ? 1 : r);
@@ -316,7 +306,7 @@ static size_t without_top_choices(const struct tempera_stage *stage, size_t n, d
     long double coin = ldexpl((long double)(uint64_t)bits, -64);
     if (!(coin < (long double)stage->u.xtc.probability) || stage->u.xtc.threshold > 0.5f)
         return n;
-    long double l = logl((long double)stage->u.xtc.threshold) + weights_of(n, T).lambda;
+    long double l = logl((long double)stage->u.xtc.threshold) + weights_of(n, T).nll_max;
     size_t likely = 0;
     while (likely < n &&
            (long double)entries[likely].score - entries[0].score >= (long double)T * (l - 0x1p-22L))
@@ -335,7 +325,7 @@ static size_t without_top_choices(const struct tempera_stage *stage, size_t n, d
 // How many of the n entries stay under a list.
 static size_t n_in_list(const struct tempera_stage *stage, size_t n)
 {
-    static bool marks[MOST];
+    static bool marks[ORACLE_MAX_TOKENS];
     const struct tempera_token_list *list = &stage->u.tokens;
     size_t kept = 0;
     for (size_t i = 0; i < list->count; i++)
@@ -375,8 +365,8 @@ static float final_max;
 static double final_T;
 
 // Runs a row; returns how many stay, in entries by id, their masses beside them.
-static size_t oracle(size_t n, const struct tempera_sample_row *row, const int32_t *history,
-                     size_t n_history)
+static size_t oracle(const float *z, size_t n, const struct tempera_sample_row *row,
+                     const int32_t *history, size_t n_history)
 {
     double T = 1;
     size_t kept = 0;
@@ -453,10 +443,11 @@ static size_t oracle(size_t n, const struct tempera_sample_row *row, const int32
     return kept;
 }
 
-static void compare(size_t n, const struct tempera_sample_row *row, const int32_t *history,
-                    size_t n_history)
+void check_against_oracle(const float *z, size_t n, const struct tempera_sample_row *row,
+                          const int32_t *history, size_t n_history, float *probs)
 {
-    size_t kept = oracle(n, row, history, n_history);
+    static float expected[ORACLE_MAX_TOKENS];
+    size_t kept = oracle(z, n, row, history, n_history);
     tempera_u128 W = 0, sum = 0;
     for (size_t i = 0; i < kept; i++)
         W += masses[i];
@@ -482,11 +473,9 @@ static void compare(size_t n, const struct tempera_sample_row *row, const int32_
     CHECK(share >= (long double)sum * unit - 1e-18L);
     CHECK(share <= (long double)(sum + masses[at]) * unit + 1e-18L);
     long double largest = (long double)mass_of(final_max, final_max, final_T);
-    long double lambda = log1pl(((long double)W - largest) / largest);
-    CHECK_ULP(result.logprob, (double)-(depth_of(entries[at].score, final_max, final_T) + lambda),
+    long double nll_max = log1pl(((long double)W - largest) / largest);
+    CHECK_ULP(result.logprob, (double)-(gap_of(entries[at].score, final_max, final_T) + nll_max),
               0.51);
     struct tempera_sample_result again = sample_row(z, n, row);
     CHECK_MEM(&again, &result, sizeof again);
 }
-
-#endif

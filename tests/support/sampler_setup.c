@@ -1,25 +1,17 @@
 // SPDX-License-Identifier: MIT
-// What the sampler's test programs share: one row through the public calls, with scratch of
-// exactly the size that the query asks for, so that AddressSanitizer sees a byte too many.
-#ifndef TEMPERA_TEST_SAMPLER_SETUP_H
-#define TEMPERA_TEST_SAMPLER_SETUP_H
+#include "sampler_setup.h"
 
-#include "check.h"
+#include "base/half.h"
 
-#include <tempera/sampler.h>
-
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
-
-// The scratch that these logits need, or NULL; the caller frees it.
-static void *new_scratch(const struct tempera_matrix *logits, const struct tempera_sampler *sampler,
-                         const struct tempera_executor *executor, size_t *nbytes)
+void *new_scratch(const struct tempera_matrix *logits, const struct tempera_sampler *sampler,
+                  const struct tempera_executor *executor, size_t *nbytes)
 {
     *nbytes = tempera_sample_scratch_nbytes(logits, sampler, executor);
     return aligned_alloc(64, *nbytes);
 }
 
-__attribute__((unused)) static struct tempera_sample_result
-sample_row(const float *z, size_t n, const struct tempera_sample_row *row)
+struct tempera_sample_result sample_row(const float *z, size_t n,
+                                        const struct tempera_sample_row *row)
 {
     struct tempera_sample_result result;
     struct tempera_matrix logits = tempera_matrix_const_f32(z, 1, n);
@@ -31,9 +23,8 @@ sample_row(const float *z, size_t n, const struct tempera_sample_row *row)
     return result;
 }
 
-// The distribution, into probs[n].
-__attribute__((unused)) static struct tempera_sample_result
-probs_of_row(const float *z, size_t n, const struct tempera_sample_row *row, float *probs)
+struct tempera_sample_result probs_of_row(const float *z, size_t n,
+                                          const struct tempera_sample_row *row, float *probs)
 {
     struct tempera_sample_result result;
     struct tempera_matrix logits = tempera_matrix_const_f32(z, 1, n);
@@ -47,10 +38,9 @@ probs_of_row(const float *z, size_t n, const struct tempera_sample_row *row, flo
     return result;
 }
 
-// A row through stages with a seed.
-__attribute__((unused)) static struct tempera_sample_result
-run_stages(const float *z, size_t n, const struct tempera_stage *stages, size_t n_stages,
-           uint64_t seed)
+struct tempera_sample_result run_stages(const float *z, size_t n,
+                                        const struct tempera_stage *stages, size_t n_stages,
+                                        uint64_t seed)
 {
     struct tempera_sampler sampler = tempera_sampler_of(stages, n_stages);
     struct tempera_sample_row row = {
@@ -58,14 +48,13 @@ run_stages(const float *z, size_t n, const struct tempera_stage *stages, size_t 
     return sample_row(z, n, &row);
 }
 
-__attribute__((unused)) static struct tempera_sample_result
-run_stage(const float *z, size_t n, struct tempera_stage stage, uint64_t seed)
+struct tempera_sample_result run_stage(const float *z, size_t n, struct tempera_stage stage,
+                                       uint64_t seed)
 {
     return run_stages(z, n, &stage, 1, seed);
 }
 
-// A stage is refused by its number, and the message says what is wrong.
-__attribute__((unused)) static void check_complaint(struct tempera_stage stage, const char *what)
+void check_complaint(struct tempera_stage stage, const char *what)
 {
     struct tempera_stage stages[] = {tempera_stage_top_k(4), stage};
     struct tempera_sampler sampler = tempera_sampler_of(stages, 2);
@@ -79,9 +68,8 @@ __attribute__((unused)) static void check_complaint(struct tempera_stage stage, 
     CHECK_EQ_SIZE(tempera_sampler_state_nbytes(&sampler), 0);
 }
 
-// A state that has accepted tokens[count]; the caller frees it.
-__attribute__((unused)) static struct tempera_sampler_state *
-new_state(const struct tempera_sampler *sampler, const int32_t *tokens, size_t count)
+struct tempera_sampler_state *new_state(const struct tempera_sampler *sampler,
+                                        const int32_t *tokens, size_t count)
 {
     size_t nbytes = tempera_sampler_state_nbytes(sampler);
     struct tempera_sampler_state *state = malloc(nbytes);
@@ -91,4 +79,7 @@ new_state(const struct tempera_sampler *sampler, const int32_t *tokens, size_t c
     return state;
 }
 
-#endif
+bool is_canonical_nan(float value)
+{
+    return tempera_float_bits(value) == 0x7FC00000;
+}

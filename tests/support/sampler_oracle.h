@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// A version of the sampler that reads like the definitions in docs/SAMPLING.md: it sorts the whole
+// row, adds masses one by one and counts tokens by going through the history. Kept sets,
+// probabilities and tokens have to agree bit for bit.
+#ifndef TEMPERA_TESTS_SAMPLER_ORACLE_H
+#define TEMPERA_TESTS_SAMPLER_ORACLE_H
+
+#include "sampler_setup.h"
+
+#include "sampler/row/row.h"
+
+enum { ORACLE_MAX_TOKENS = 262144 };
+
+// The smallest integer of at least P W.
+tempera_u128 ceil_product(float P, tempera_u128 W);
+
+// The library does with the row z[n] what the oracle does; the library's distribution, in probs[n].
+// history[n_history]: what the row's state has accepted, the oldest first.
+void check_against_oracle(const float *z, size_t n, const struct tempera_sample_row *row,
+                          const int32_t *history, size_t n_history, float *probs);
+
+#endif
