@@ -65,16 +65,14 @@ TEMPERA_API struct tempera_sampling_params tempera_sampling_params_llama_cpp(voi
 // Both fill stages[TEMPERA_PRESET_STAGES] and return how many there are; 0 is a chain, too. Stages
 // that are off are left out. The array is an ordinary one: add to it, or change it. Nothing is
 // checked: tempera_sampler_check does, on the sampler. It refuses what params with too small a
-// struct_size or an unknown mirostat give, and mirostat together with adaptive-p.
+// struct_size or an unknown mirostat give, and mirostat together with adaptive-p. The whole orders
+// are in docs/SAMPLING.md, and tempera_describe_preset (stage_info.h) has them as data.
 
-// Transformers, vLLM, OpenAI: bias, allowed, banned, n-grams, penalties, DRY; temperature,
-// smoothing; top-k, top-p, min-p, typical, epsilon, eta, tail-free, top-a, top-n-sigma, top-H,
-// p-less, XTC; adaptive-p.
+// The order of Transformers, vLLM and OpenAI: temperatures before all filters.
 TEMPERA_API size_t tempera_preset_temperature_first(const struct tempera_sampling_params *params,
                                                     struct tempera_stage *stages);
 
-// llama.cpp: bias, allowed, banned, n-grams, penalties, DRY; top-n-sigma, top-k, typical, top-p,
-// min-p, epsilon, eta, tail-free, top-a, top-H, p-less, XTC; temperature, smoothing; adaptive-p.
+// llama.cpp's order: temperatures after all filters.
 TEMPERA_API size_t tempera_preset_temperature_last(const struct tempera_sampling_params *params,
                                                    struct tempera_stage *stages);
 

@@ -3,7 +3,7 @@
 // It needs libc and threads only. The small language model's headers (gguf.h, tokenizer.h,
 // model.h, train.h) belong to libtempera-lm and are included by name.
 //
-// Reading order: status.h, matrix.h, softmax.h, loss.h, sampler.h; explain.h, decoding.h,
+// Reading order: status.h, matrix.h, softmax.h, loss.h, sampler.h; stage_info.h, explain.h, decoding.h,
 // linear_loss.h, distillation.h, shards.h, calibration.h, parallel.h and cpu.h when needed.
 #ifndef TEMPERA_H
 #define TEMPERA_H
@@ -22,6 +22,7 @@
 #include <tempera/sampler_stages.h>
 #include <tempera/shards.h>
 #include <tempera/softmax.h>
+#include <tempera/stage_info.h>
 #include <tempera/status.h>
 
 #define TEMPERA_VERSION_MAJOR 0

@@ -220,7 +220,7 @@ static void bad_parameters(void)
     check_complaint(tempera_stage_dry(1, 1, 1, -5, NULL, 0), "window");
     check_complaint(tempera_stage_dry(1, 1, 1, 5, NULL, 1), "ids");
     check_complaint(tempera_stage_dry(1, 1, 1, 5, negative, 2), "negative");
-    check_complaint(tempera_stage_no_repeat_ngram(-1, 5), "n-grams");
+    check_complaint(tempera_stage_no_repeat_ngram(-1, 5), "no-repeat-ngram: n must");
     check_complaint(tempera_stage_no_repeat_ngram(2, -1), "window");
     check_complaint(tempera_stage_no_repeat_ngram(2, (1 << 28) + 1), "window");
 }

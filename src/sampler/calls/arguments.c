@@ -13,9 +13,7 @@ enum tempera_status tempera_sampler_check_vocab(const struct tempera_sampler *sa
     enum tempera_status status = tempera_sampler_check(sampler, NULL);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     for (size_t s = 0; s < sampler->n_stages; s++) {
-        const struct tempera_stage *stage = &sampler->stages[s];
-        const struct tempera_stage_type *type = tempera_stage_type_of(stage->kind);
-        int32_t highest = type->highest_token == NULL ? -1 : type->highest_token(stage);
+        int32_t highest = tempera_stage_highest_token(&sampler->stages[s]);
         TEMPERA_CHECK(highest < 0 || (size_t)highest < vocab, TEMPERA_TOKEN_OUT_OF_RANGE);
     }
     return TEMPERA_OK;

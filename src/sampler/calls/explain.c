@@ -140,8 +140,7 @@ static void begin_token(struct explained *e, struct tempera_token_report *token)
 
 static bool is_ban(const struct tempera_stage *stage)
 {
-    return stage->kind == TEMPERA_STAGE_LOGIT_BIAS || stage->kind == TEMPERA_STAGE_ALLOW ||
-           stage->kind == TEMPERA_STAGE_BAN || stage->kind == TEMPERA_STAGE_NO_REPEAT_NGRAM;
+    return (tempera_stage_type_of(stage->kind)->info.roles & TEMPERA_ROLE_BAN) != 0;
 }
 
 // The distance to the nearest score that stayed.

@@ -23,9 +23,7 @@ static uint32_t longest_window(const struct tempera_sampler *sampler)
 {
     int32_t longest = 0;
     for (size_t i = 0; i < sampler->n_stages; i++) {
-        const struct tempera_stage *stage = &sampler->stages[i];
-        const struct tempera_stage_type *type = tempera_stage_type_of(stage->kind);
-        int32_t window = type->window == NULL ? 0 : type->window(stage);
+        int32_t window = tempera_stage_window(&sampler->stages[i]);
         longest = window > longest ? window : longest;
     }
     return (uint32_t)longest;

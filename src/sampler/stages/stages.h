@@ -3,47 +3,65 @@
 #ifndef TEMPERA_SAMPLER_STAGES_STAGES_H
 #define TEMPERA_SAMPLER_STAGES_STAGES_H
 
+#include <tempera/stage_info.h>
+
 #include "sampler/row/candidates.h"
 
 // Taken off the logarithm of a threshold. Covers the rounding of a parameter to f32: the float 0.1f
 // is above 0.1, and without it epsilon = 0.1 would remove ten equal tokens.
 #define TEMPERA_LOG_SLACK 0x1p-22
 
-// What learning stages learn from: the place of a candidate, and its -ln p in the distribution that
+// What feedback stages learn from: the place of a candidate, and its -ln p in the distribution that
 // was drawn from.
 struct tempera_drawn {
     size_t place;
     double surprise;
 };
 
-// A kind of stage. The table of all is in stages.c.
+enum { TEMPERA_MOST_PARAMETERS = 6 };
+
+// A kind of stage. The table of all is in table.c. NULL where there is nothing of the kind.
 struct tempera_stage_type {
-    const char *name;
-    // What is wrong with the parameters, or NULL.
+    struct tempera_stage_info info;
+    // Up to the first without a name.
+    struct tempera_parameter_info parameters[TEMPERA_MOST_PARAMETERS + 1];
+    // What is wrong with parameters that are in their ranges, or NULL.
     const char *(*complaint)(const struct tempera_stage *stage);
     // The candidates are at least one; only bans can leave none.
     void (*apply)(struct tempera_candidates *c, const struct tempera_stage *stage);
-    // NULL where there is nothing of the kind:
-    int32_t (*highest_token)(const struct tempera_stage *stage);     // that it names, -1: none
-    int32_t (*window)(const struct tempera_stage *stage);            // the history that it looks at
-    size_t (*scratch_nbytes)(const struct tempera_stage *stage,
-                             size_t vocab); // bytes beside the candidates
-    // Of learning stages, which have both: the level to begin with, and the next one if what is
-    // drawn is accepted. Nothing comes between apply and learn but the draw.
+    // Bytes of scratch beside the candidates.
+    size_t (*scratch_nbytes)(const struct tempera_stage *stage, size_t vocab);
+    // Of feedback stages, which have both: the level to begin with, and the next one if what is
+    // drawn is accepted. Nothing comes between apply and next_feedback but the draw.
     double (*initial_feedback)(const struct tempera_stage *stage);
     double (*next_feedback)(const struct tempera_candidates *c, const struct tempera_stage *stage,
                             const struct tempera_drawn *drawn);
+    // Where a preset's stage is more than a copy of its parameters: fills in what is missing, and
+    // says whether it is on.
+    bool (*preset)(const struct tempera_sampling_params *params, struct tempera_stage *stage);
     bool takes_whole; // apply works on whole rows
 };
+
+// The numbers of the presets in the table.
+enum { TEMPERA_TEMPERATURE_FIRST, TEMPERA_TEMPERATURE_LAST };
 
 // NULL if there is no such kind.
 const struct tempera_stage_type *tempera_stage_type_of(enum tempera_stage_kind kind);
 
-// The stage that learns, NULL if there is none.
+// The feedback stage, NULL if there is none.
 const struct tempera_stage *tempera_feedback_stage(const struct tempera_sampler *sampler);
 
-// Bytes of room for the stages. The sampler is valid.
+// Bytes of scratch for the stages. The sampler is valid.
 size_t tempera_sampler_stage_scratch_nbytes(const struct tempera_sampler *sampler, size_t vocab);
+
+// The highest token that a stage names, -1 if it names none.
+int32_t tempera_stage_highest_token(const struct tempera_stage *stage);
+
+// How many of the last tokens a stage looks at.
+int32_t tempera_stage_window(const struct tempera_stage *stage);
+
+// What a parameter of a type says as a number; of a list, its count.
+double tempera_parameter_number(enum tempera_parameter_type type, const void *value);
 
 void tempera_apply_temperature(struct tempera_candidates *c, const struct tempera_stage *stage);
 void tempera_apply_dynamic_temperature(struct tempera_candidates *c,
@@ -87,6 +105,15 @@ double tempera_initial_feedback_adaptive_p(const struct tempera_stage *stage);
 double tempera_next_feedback_adaptive_p(const struct tempera_candidates *c,
                                         const struct tempera_stage *stage,
                                         const struct tempera_drawn *drawn);
+
+bool tempera_preset_of_temperature(const struct tempera_sampling_params *params,
+                                   struct tempera_stage *stage);
+bool tempera_preset_of_dynamic_temperature(const struct tempera_sampling_params *params,
+                                           struct tempera_stage *stage);
+bool tempera_preset_of_mirostat_1(const struct tempera_sampling_params *params,
+                                  struct tempera_stage *stage);
+bool tempera_preset_of_mirostat_2(const struct tempera_sampling_params *params,
+                                  struct tempera_stage *stage);
 
 // The highest token of a list, -1 if it is empty.
 int32_t tempera_highest_token(const struct tempera_token_list *list);

@@ -1,261 +1,106 @@
 // SPDX-License-Identifier: MIT
-// The kinds of stages, and checking them: every number that reaches the other files is in its
-// range.
+// The table of stages: for each kind its functions, its parameters with their ranges and defaults,
+// and how a command line spells them; below it the orders of the presets. Checks (check.c), presets
+// (presets.c), the command's options and texts, and tests are all made from it.
 #include <math.h>
-#include <stdio.h>
 
-#include "base/fpenv.h"
 #include "sampler/row/row.h"
 
 // ------------------------------------------------------------------------------------------------
-// What is wrong with parameters
+// Words of the table
 
-static bool is_share(float value)
-{
-    return value >= 0 && value <= 1;
-}
+// The offset of a member, which has to be of this type.
+#define OFFSET(type, container, member)                                                            \
+    (offsetof(struct container, member) +                                                          \
+     0 * sizeof(_Generic(((struct container *)0)->member, type : 0)))
 
-static const char *window_complaint(int32_t window)
-{
-    return window >= 0 && window <= TEMPERA_WINDOW_MAX
-               ? NULL
-               : "the window must be in [0, 2^28]; 0 is off";
-}
+#define IN_STAGE(type, member) .stage_offset = OFFSET(type, tempera_stage, u.member)
+#define IN_PARAMS(type, member) .params_offset = OFFSET(type, tempera_sampling_params, member)
 
-static const char *list_complaint(const struct tempera_token_list *list)
-{
-    if (list->count > 0 && list->ids == NULL)
-        return "a list of tokens has a count but no ids";
-    for (size_t i = 0; i < list->count; i++)
-        if (list->ids[i] < 0)
-            return "a list of tokens has a negative one";
-    return NULL;
-}
+// A parameter by its name, and where it is in a stage and in the presets' parameters.
+#define FLOAT(called, member, field)                                                               \
+    .name = called, .type = TEMPERA_PARAMETER_FLOAT, IN_STAGE(float, member),                      \
+    IN_PARAMS(float, field)
+#define INT(called, member, field)                                                                 \
+    .name = called, .type = TEMPERA_PARAMETER_INT32, IN_STAGE(int32_t, member),                    \
+    IN_PARAMS(int32_t, field)
+#define FLAG(called, member, field)                                                                \
+    .name = called, .type = TEMPERA_PARAMETER_FLAG, IN_STAGE(int32_t, member),                     \
+    IN_PARAMS(int32_t, field)
+#define WINDOW(member, field)                                                                      \
+    .name = "window", .type = TEMPERA_PARAMETER_WINDOW, IN_STAGE(int32_t, member),                 \
+    IN_PARAMS(int32_t, field), .high = TEMPERA_WINDOW_MAX, NEVER_OFF, DEFAULTS(1024, 64)
+#define TOKENS(called, member, field)                                                              \
+    .name = called, .type = TEMPERA_PARAMETER_TOKENS, IN_STAGE(struct tempera_token_list, member), \
+    IN_PARAMS(struct tempera_token_list, field)
+#define BIASES(called, member, field)                                                              \
+    .name = called, .type = TEMPERA_PARAMETER_BIASES,                                              \
+    IN_STAGE(const struct tempera_logit_bias *, member),                                           \
+    IN_PARAMS(const struct tempera_logit_bias *, field)
 
-static const char *logit_bias_complaint(const struct tempera_stage *stage)
-{
-    if (stage->u.logit_bias.count > 0 && stage->u.logit_bias.entries == NULL)
-        return "logit_bias has a count but no entries";
-    for (size_t i = 0; i < stage->u.logit_bias.count; i++) {
-        if (stage->u.logit_bias.entries[i].token < 0)
-            return "a logit bias has a negative token";
-        if (!(stage->u.logit_bias.entries[i].bias < INFINITY))
-            return "a logit bias is NaN or +inf; it must be finite, or -inf to ban";
-    }
-    return NULL;
-}
+// Those that a stage has and no preset sets alone, and those from which presets alone make stages.
+#define STAGE_FLOAT(called, member)                                                                \
+    .name = called, .type = TEMPERA_PARAMETER_FLOAT, IN_STAGE(float, member)
+#define PRESET_FLOAT(called, field)                                                                \
+    .name = called, .type = TEMPERA_PARAMETER_FLOAT, IN_PARAMS(float, field)
+#define PRESET_INT(called, field)                                                                  \
+    .name = called, .type = TEMPERA_PARAMETER_INT32, IN_PARAMS(int32_t, field)
+#define PRESET_FLAG(called, field)                                                                 \
+    .name = called, .type = TEMPERA_PARAMETER_FLAG, IN_PARAMS(int32_t, field)
 
-static const char *penalties_complaint(const struct tempera_stage *stage)
-{
-    if (!(stage->u.penalties.repetition > 0 && stage->u.penalties.repetition < INFINITY))
-        return "the repetition penalty must be above 0 and finite; 1 is off";
-    if (!isfinite(stage->u.penalties.presence) || !isfinite(stage->u.penalties.frequency))
-        return "presence and frequency penalties must be finite; 0 is off";
-    return window_complaint(stage->u.penalties.window);
-}
+#define BETWEEN(least, most) .low = least, .high = most
+#define FINITE .low = -INFINITY, .high = INFINITY, .low_is_open = true, .high_is_open = true
+#define FINITE_FROM(least) .low = least, .high = INFINITY, .high_is_open = true
+#define INT_FROM(least) .low = least, .high = INT32_MAX
 
-static const char *temperature_complaint(const struct tempera_stage *stage)
-{
-    return stage->u.temperature >= 0 ? NULL : "temperature must be in [0, inf]";
-}
+#define OFF(value) .off = value
+#define NEVER_OFF .off = NAN
 
-static const char *top_k_complaint(const struct tempera_stage *stage)
-{
-    return stage->u.top_k >= 0 ? NULL : "top_k must be 0 (off) or more";
-}
+#define DEFAULTS(of_all, of_llama_cpp) .default_value = of_all, .llama_cpp_value = of_llama_cpp
+#define DEFAULT(value) DEFAULTS(value, value)
 
-static const char *top_p_complaint(const struct tempera_stage *stage)
-{
-    return is_share(stage->u.top_p) ? NULL : "top_p must be in [0, 1]";
-}
+#define OPTION(called, value, text) .option = called, .argument = value, .help = text
 
-static const char *min_p_complaint(const struct tempera_stage *stage)
-{
-    return is_share(stage->u.min_p) ? NULL : "min_p must be in [0, 1]";
-}
+#define STAGE(stem, called, role)                                                                  \
+    .info = {.name = called, .roles = role}, .apply = tempera_apply_##stem
+#define FEEDBACK(stem)                                                                             \
+    .initial_feedback = tempera_initial_feedback_##stem,                                           \
+    .next_feedback = tempera_next_feedback_##stem
+#define WHOLE .takes_whole = true
 
-static const char *typical_complaint(const struct tempera_stage *stage)
-{
-    return is_share(stage->u.typical) ? NULL : "typical must be in [0, 1]";
-}
+enum {
+    SCORES = TEMPERA_ROLE_SCORES,
+    BANS = TEMPERA_ROLE_BAN,
+    FILTER = TEMPERA_ROLE_FILTER,
+    FEEDS_BACK = TEMPERA_ROLE_FEEDBACK,
+};
 
-static const char *epsilon_complaint(const struct tempera_stage *stage)
-{
-    return is_share(stage->u.epsilon) ? NULL : "epsilon must be in [0, 1]";
-}
+// Biases and their number are one parameter.
+_Static_assert(offsetof(struct tempera_stage, u.logit_bias.count) ==
+                       offsetof(struct tempera_stage, u.logit_bias.entries) + sizeof(void *) &&
+                   offsetof(struct tempera_sampling_params, n_logit_bias) ==
+                       offsetof(struct tempera_sampling_params, logit_bias) + sizeof(void *),
+               "a count follows its entries");
 
-static const char *eta_complaint(const struct tempera_stage *stage)
-{
-    return is_share(stage->u.eta) ? NULL : "eta must be in [0, 1]";
-}
-
-static const char *tail_free_complaint(const struct tempera_stage *stage)
-{
-    return is_share(stage->u.tail_free) ? NULL : "tail_free must be in [0, 1]";
-}
-
-static const char *top_a_complaint(const struct tempera_stage *stage)
-{
-    return is_share(stage->u.top_a) ? NULL : "top_a must be in [0, 1]";
-}
-
-static const char *top_n_sigma_complaint(const struct tempera_stage *stage)
-{
-    return stage->u.top_n_sigma >= 0 ? NULL : "top_n_sigma must be in [0, inf]; inf is off";
-}
-
-static const char *top_h_complaint(const struct tempera_stage *stage)
-{
-    return is_share(stage->u.top_h) ? NULL : "top_h must be in [0, 1]";
-}
-
-static const char *xtc_complaint(const struct tempera_stage *stage)
-{
-    if (!is_share(stage->u.xtc.probability))
-        return "the probability of XTC must be in [0, 1]; 0 is off";
-    if (!is_share(stage->u.xtc.threshold))
-        return "the threshold of XTC must be in [0, 1]";
-    return list_complaint(&stage->u.xtc.spared);
-}
+// ------------------------------------------------------------------------------------------------
+// Conditions over several parameters, and scratch
 
 static const char *dynamic_temperature_complaint(const struct tempera_stage *stage)
 {
-    float low = stage->u.dynamic_temperature.low, high = stage->u.dynamic_temperature.high;
-    float exponent = stage->u.dynamic_temperature.exponent;
-    if (!(low >= 0 && low <= high && high < INFINITY))
-        return "dynamic temperature needs 0 <= low <= high, finite";
-    return exponent >= 0 && exponent < INFINITY
+    return stage->u.dynamic_temperature.low <= stage->u.dynamic_temperature.high
                ? NULL
-               : "the exponent of dynamic temperature must be 0 or more, and finite";
-}
-
-static const char *smoothing_complaint(const struct tempera_stage *stage)
-{
-    float factor = stage->u.smoothing.factor, curve = stage->u.smoothing.curve;
-    if (!(factor >= 0 && factor < INFINITY))
-        return "the smoothing factor must be 0 (off) or more, and finite";
-    return curve >= 1 && curve <= 3 ? NULL : "the smoothing curve must be in [1, 3]";
-}
-
-static const char *dry_complaint(const struct tempera_stage *stage)
-{
-    if (!(stage->u.dry.multiplier >= 0 && stage->u.dry.multiplier < INFINITY))
-        return "the multiplier of DRY must be 0 (off) or more, and finite";
-    if (!(stage->u.dry.base >= 1 && stage->u.dry.base < INFINITY))
-        return "the base of DRY must be 1 or more, and finite";
-    if (stage->u.dry.allowed_length < 1)
-        return "the allowed length of DRY must be 1 or more";
-    const char *what = window_complaint(stage->u.dry.window);
-    return what != NULL ? what : list_complaint(&stage->u.dry.breakers);
-}
-
-static const char *no_repeat_ngram_complaint(const struct tempera_stage *stage)
-{
-    if (stage->u.no_repeat_ngram.n < 0)
-        return "the n of n-grams must be 0 (off) or more";
-    return window_complaint(stage->u.no_repeat_ngram.window);
-}
-
-static const char *allow_complaint(const struct tempera_stage *stage)
-{
-    return list_complaint(&stage->u.tokens);
-}
-
-static const char *ban_complaint(const struct tempera_stage *stage)
-{
-    return list_complaint(&stage->u.tokens);
-}
-
-static const char *mirostat_2_complaint(const struct tempera_stage *stage)
-{
-    if (!(stage->u.mirostat.tau >= 0 && stage->u.mirostat.tau < INFINITY))
-        return "mirostat's tau must be 0 or more bits, and finite";
-    return stage->u.mirostat.eta >= 0 && stage->u.mirostat.eta < INFINITY
-               ? NULL
-               : "mirostat's eta must be 0 or more, and finite";
-}
-
-static const char *mirostat_1_complaint(const struct tempera_stage *stage)
-{
-    return stage->u.mirostat.m >= 2 ? mirostat_2_complaint(stage)
-                                    : "mirostat's m must be 2 or more";
-}
-
-static const char *adaptive_p_complaint(const struct tempera_stage *stage)
-{
-    if (!is_share(stage->u.adaptive_p.target))
-        return "the target of adaptive-p must be in [0, 1]";
-    return stage->u.adaptive_p.decay >= 0 && stage->u.adaptive_p.decay < 1
-               ? NULL
-               : "the decay of adaptive-p must be in [0, 1)";
-}
-
-static const char *p_less_complaint(const struct tempera_stage *stage)
-{
-    (void)stage; // without parameters
-    return NULL;
-}
-
-// ------------------------------------------------------------------------------------------------
-// Tokens, windows, room
-
-int32_t tempera_highest_token(const struct tempera_token_list *list)
-{
-    int32_t highest = -1;
-    for (size_t i = 0; i < list->count; i++)
-        highest = list->ids[i] > highest ? list->ids[i] : highest;
-    return highest;
-}
-
-static int32_t highest_biased(const struct tempera_stage *stage)
-{
-    int32_t highest = -1;
-    for (size_t i = 0; i < stage->u.logit_bias.count; i++) {
-        int32_t token = stage->u.logit_bias.entries[i].token;
-        highest = token > highest ? token : highest;
-    }
-    return highest;
-}
-
-static int32_t highest_listed(const struct tempera_stage *stage)
-{
-    return tempera_highest_token(&stage->u.tokens);
-}
-
-static int32_t highest_spared(const struct tempera_stage *stage)
-{
-    return tempera_highest_token(&stage->u.xtc.spared);
-}
-
-static int32_t penalties_window(const struct tempera_stage *stage)
-{
-    return stage->u.penalties.window;
-}
-
-static int32_t no_repeat_ngram_window(const struct tempera_stage *stage)
-{
-    return stage->u.no_repeat_ngram.window;
-}
-
-static int32_t dry_window(const struct tempera_stage *stage)
-{
-    return stage->u.dry.window;
-}
-
-static int32_t highest_breaker(const struct tempera_stage *stage)
-{
-    return tempera_highest_token(&stage->u.dry.breakers);
+               : "low must not be above high";
 }
 
 // For what tempera_state_matches finds.
-static size_t no_repeat_ngram_room(const struct tempera_stage *stage, size_t vocab)
+static size_t no_repeat_ngram_scratch(const struct tempera_stage *stage, size_t vocab)
 {
     (void)vocab;
     return (size_t)stage->u.no_repeat_ngram.window * sizeof(int32_t);
 }
 
 // The same, and a mark for each token up to the highest breaker.
-static size_t dry_room(const struct tempera_stage *stage, size_t vocab)
+static size_t dry_scratch(const struct tempera_stage *stage, size_t vocab)
 {
     (void)vocab;
     return (size_t)stage->u.dry.window * sizeof(int32_t) +
@@ -265,141 +110,253 @@ static size_t dry_room(const struct tempera_stage *stage, size_t vocab)
 // ------------------------------------------------------------------------------------------------
 // The table
 
-#define STAGE(stem, called)                                                                        \
-    .name = called, .complaint = stem##_complaint, .apply = tempera_apply_##stem
-
-#define WHOLE .takes_whole = true
-
-#define FEEDBACK(stem)                                                                             \
-    .initial_feedback = tempera_initial_feedback_##stem,                                           \
-    .next_feedback = tempera_next_feedback_##stem
-
+// clang-format off
+// A parameter: its name and where it is; range, off-value, defaults; option. A line or more each.
 static const struct tempera_stage_type types[] = {
-    [TEMPERA_STAGE_LOGIT_BIAS] = {STAGE(logit_bias, "logit-bias"), WHOLE,
-                                  .highest_token = highest_biased},
-    [TEMPERA_STAGE_PENALTIES] = {STAGE(penalties, "penalties"), WHOLE, .window = penalties_window},
-    [TEMPERA_STAGE_TEMPERATURE] = {STAGE(temperature, "temperature"), WHOLE},
-    [TEMPERA_STAGE_TOP_K] = {STAGE(top_k, "top-k"), WHOLE},
-    [TEMPERA_STAGE_TOP_P] = {STAGE(top_p, "top-p"), WHOLE},
-    [TEMPERA_STAGE_MIN_P] = {STAGE(min_p, "min-p"), WHOLE},
-    [TEMPERA_STAGE_TYPICAL] = {STAGE(typical, "typical"), WHOLE},
-    [TEMPERA_STAGE_EPSILON] = {STAGE(epsilon, "epsilon"), WHOLE},
-    [TEMPERA_STAGE_ETA] = {STAGE(eta, "eta"), WHOLE},
-    [TEMPERA_STAGE_TAIL_FREE] = {STAGE(tail_free, "tail-free")},
-    [TEMPERA_STAGE_TOP_A] = {STAGE(top_a, "top-a"), WHOLE},
-    [TEMPERA_STAGE_TOP_N_SIGMA] = {STAGE(top_n_sigma, "top-n-sigma"), WHOLE},
-    [TEMPERA_STAGE_TOP_H] = {STAGE(top_h, "top-h")},
-    [TEMPERA_STAGE_P_LESS] = {STAGE(p_less, "p-less"), WHOLE},
-    [TEMPERA_STAGE_XTC] = {STAGE(xtc, "xtc"), .highest_token = highest_spared},
-    [TEMPERA_STAGE_ADAPTIVE_P] = {STAGE(adaptive_p, "adaptive-p"),
-                                  .scratch_nbytes = tempera_scratch_nbytes_adaptive_p,
-                                  FEEDBACK(adaptive_p)},
-    [TEMPERA_STAGE_MIROSTAT_1] = {STAGE(mirostat_1, "mirostat-1"), FEEDBACK(mirostat)},
-    [TEMPERA_STAGE_MIROSTAT_2] = {STAGE(mirostat_2, "mirostat-2"), WHOLE, FEEDBACK(mirostat)},
-    [TEMPERA_STAGE_DYNAMIC_TEMPERATURE] = {STAGE(dynamic_temperature, "dynamic-temperature"),
-                                           WHOLE},
-    [TEMPERA_STAGE_SMOOTHING] = {STAGE(smoothing, "smoothing")},
-    [TEMPERA_STAGE_DRY] = {STAGE(dry, "dry"), WHOLE, .highest_token = highest_breaker,
-                           .window = dry_window, .scratch_nbytes = dry_room},
-    [TEMPERA_STAGE_NO_REPEAT_NGRAM] = {STAGE(no_repeat_ngram, "no-repeat-ngram"), WHOLE,
-                                       .window = no_repeat_ngram_window,
-                                       .scratch_nbytes = no_repeat_ngram_room},
-    [TEMPERA_STAGE_ALLOW] = {STAGE(allow, "allow"), .highest_token = highest_listed},
-    [TEMPERA_STAGE_BAN] = {STAGE(ban, "ban"), WHOLE, .highest_token = highest_listed},
+    [TEMPERA_STAGE_LOGIT_BIAS] = {STAGE(logit_bias, "logit-bias", SCORES | BANS), WHOLE,
+        .parameters = {
+        {BIASES("entries", logit_bias.entries, logit_bias), OFF(0),
+         OPTION("logit-bias", "ID:A", "add A to a token's score; -inf: never; may be repeated")},
+    }},
+    [TEMPERA_STAGE_PENALTIES] = {STAGE(penalties, "penalties", SCORES), WHOLE, .parameters = {
+        {FLOAT("repetition", penalties.repetition, repetition_penalty),
+         FINITE_FROM(0), .low_is_open = true, OFF(1), DEFAULT(1),
+         OPTION("repeat-penalty", "R", "divide scores of recent tokens by R")},
+        {FLOAT("presence", penalties.presence, presence_penalty), FINITE, OFF(0), DEFAULT(0),
+         OPTION("presence-penalty", "A", "subtract A from recent tokens")},
+        {FLOAT("frequency", penalties.frequency, frequency_penalty), FINITE, OFF(0), DEFAULT(0),
+         OPTION("frequency-penalty", "A", "subtract A for each time")},
+        {WINDOW(penalties.window, penalty_window),
+         OPTION("penalty-window", "N", "how many recent tokens count")},
+        {FLAG("drawn_only", penalties.drawn_only, penalty_drawn_only), NEVER_OFF, DEFAULTS(1, 0),
+         OPTION("penalty-drawn-only", NULL, "presence and frequency pass over the prompt")},
+    }},
+    [TEMPERA_STAGE_TEMPERATURE] = {STAGE(temperature, "temperature", SCORES), WHOLE,
+        .preset = tempera_preset_of_temperature, .parameters = {
+        {FLOAT("temperature", temperature, temperature),
+         BETWEEN(0, INFINITY), OFF(1), DEFAULTS(1, 0.8),
+         OPTION("temperature", "T", "0: always the top token")},
+    }},
+    [TEMPERA_STAGE_TOP_K] = {STAGE(top_k, "top-k", FILTER), WHOLE, .parameters = {
+        {INT("k", top_k, top_k), INT_FROM(0), OFF(0), DEFAULTS(0, 40),
+         OPTION("top-k", "K", "keep the K most likely")},
+    }},
+    [TEMPERA_STAGE_TOP_P] = {STAGE(top_p, "top-p", FILTER), WHOLE, .parameters = {
+        {FLOAT("p", top_p, top_p), BETWEEN(0, 1), OFF(1), DEFAULTS(1, 0.95),
+         OPTION("top-p", "P", "keep the likeliest up to mass P")},
+    }},
+    [TEMPERA_STAGE_MIN_P] = {STAGE(min_p, "min-p", FILTER), WHOLE, .parameters = {
+        {FLOAT("p", min_p, min_p), BETWEEN(0, 1), OFF(0), DEFAULTS(0, 0.05),
+         OPTION("min-p", "P", "keep p >= P times the top's p")},
+    }},
+    [TEMPERA_STAGE_TYPICAL] = {STAGE(typical, "typical", FILTER), WHOLE, .parameters = {
+        {FLOAT("p", typical, typical), BETWEEN(0, 1), OFF(1), DEFAULT(1),
+         OPTION("typical-p", "P", "keep the least surprising up to mass P")},
+    }},
+    [TEMPERA_STAGE_EPSILON] = {STAGE(epsilon, "epsilon", FILTER), WHOLE, .parameters = {
+        {FLOAT("epsilon", epsilon, epsilon), BETWEEN(0, 1), OFF(0), DEFAULT(0),
+         OPTION("epsilon", "E", "keep p >= E")},
+    }},
+    [TEMPERA_STAGE_ETA] = {STAGE(eta, "eta", FILTER), WHOLE, .parameters = {
+        {FLOAT("epsilon", eta, eta), BETWEEN(0, 1), OFF(0), DEFAULT(0),
+         OPTION("eta", "E", "keep p >= min(E, sqrt(E) exp(-entropy))")},
+    }},
+    [TEMPERA_STAGE_TAIL_FREE] = {STAGE(tail_free, "tail-free", FILTER), .parameters = {
+        {FLOAT("z", tail_free, tail_free), BETWEEN(0, 1), OFF(1), DEFAULT(1),
+         OPTION("tail-free", "Z", "keep up to a fraction Z of the second differences of p")},
+    }},
+    [TEMPERA_STAGE_TOP_A] = {STAGE(top_a, "top-a", FILTER), WHOLE, .parameters = {
+        {FLOAT("a", top_a, top_a), BETWEEN(0, 1), OFF(0), DEFAULT(0),
+         OPTION("top-a", "A", "keep p >= A times the square of the top's p")},
+    }},
+    [TEMPERA_STAGE_TOP_N_SIGMA] = {STAGE(top_n_sigma, "top-n-sigma", FILTER), WHOLE,
+        .parameters = {
+        {FLOAT("n", top_n_sigma, top_n_sigma),
+         BETWEEN(0, INFINITY), OFF(INFINITY), .negative_is_off = true, DEFAULT(INFINITY),
+         OPTION("top-n-sigma", "N", "keep what is within N sigmas of the top")},
+    }},
+    [TEMPERA_STAGE_TOP_H] = {STAGE(top_h, "top-h", FILTER), .parameters = {
+        {FLOAT("h", top_h, top_h), BETWEEN(0, 1), OFF(1), DEFAULT(1),
+         OPTION("top-h", "H", "keep the likeliest with a fraction H of the entropy")},
+    }},
+    [TEMPERA_STAGE_P_LESS] = {STAGE(p_less, "p-less", FILTER), WHOLE, .parameters = {
+        {PRESET_FLAG("on", p_less), OFF(0), DEFAULT(0),
+         OPTION("p-less", NULL, "keep p >= the sum of the squares of all p")},
+    }},
+    [TEMPERA_STAGE_XTC] = {STAGE(xtc, "xtc", FILTER), .parameters = {
+        {FLOAT("probability", xtc.probability, xtc_probability), BETWEEN(0, 1), OFF(0), DEFAULT(0),
+         OPTION("xtc-probability", "Q", "how often to leave out the top choices")},
+        {FLOAT("threshold", xtc.threshold, xtc_threshold), BETWEEN(0, 1), NEVER_OFF, DEFAULT(0.1),
+         OPTION("xtc-threshold", "P", "what has p >= P is a top choice; the last stays")},
+        {TOKENS("spared", xtc.spared, xtc_spared), NEVER_OFF,
+         OPTION("xtc-spare", "ID,...", "tokens that XTC leaves alone")},
+    }},
+    [TEMPERA_STAGE_ADAPTIVE_P] = {STAGE(adaptive_p, "adaptive-p", SCORES | FEEDS_BACK),
+        FEEDBACK(adaptive_p), .scratch_nbytes = tempera_scratch_nbytes_adaptive_p, .parameters = {
+        {FLOAT("target", adaptive_p.target, adaptive_target),
+         BETWEEN(0, 1), OFF(-1), .negative_is_off = true, DEFAULT(-1),
+         OPTION("adaptive-target", "P", "prefer tokens with p near P")},
+        {FLOAT("decay", adaptive_p.decay, adaptive_decay),
+         BETWEEN(0, 1), .high_is_open = true, NEVER_OFF, DEFAULT(0.9),
+         OPTION("adaptive-decay", "D", "how long drawn tokens count for that")},
+    }},
+    [TEMPERA_STAGE_MIROSTAT_1] = {STAGE(mirostat_1, "mirostat-1", FILTER | FEEDS_BACK),
+        FEEDBACK(mirostat), .preset = tempera_preset_of_mirostat_1, .parameters = {
+        {PRESET_INT("version", mirostat), BETWEEN(0, 2), OFF(0), DEFAULT(0),
+         OPTION("mirostat", "V", "1, 2: keeps the surprise at a mean, instead of filters")},
+        {FLOAT("tau", mirostat.tau, mirostat_tau), FINITE_FROM(0), NEVER_OFF, DEFAULT(5),
+         OPTION("mirostat-tau", "BITS", "this mean surprise")},
+        {FLOAT("eta", mirostat.eta, mirostat_eta), FINITE_FROM(0), NEVER_OFF, DEFAULT(0.1),
+         OPTION("mirostat-eta", "R", "how fast it follows")},
+        {INT("m", mirostat.m, mirostat_m), INT_FROM(2), NEVER_OFF, DEFAULT(100),
+         OPTION("mirostat-m", "M", "version 1: tokens to measure the row by")},
+    }},
+    [TEMPERA_STAGE_MIROSTAT_2] = {STAGE(mirostat_2, "mirostat-2", FILTER | FEEDS_BACK), WHOLE,
+        FEEDBACK(mirostat), .preset = tempera_preset_of_mirostat_2, .parameters = {
+        {FLOAT("tau", mirostat.tau, mirostat_tau), FINITE_FROM(0), NEVER_OFF, DEFAULT(5)},
+        {FLOAT("eta", mirostat.eta, mirostat_eta), FINITE_FROM(0), NEVER_OFF, DEFAULT(0.1)},
+    }},
+    [TEMPERA_STAGE_DYNAMIC_TEMPERATURE] = {STAGE(dynamic_temperature, "dynamic-temperature", SCORES),
+        WHOLE, .preset = tempera_preset_of_dynamic_temperature,
+        .complaint = dynamic_temperature_complaint, .parameters = {
+        {STAGE_FLOAT("low", dynamic_temperature.low), FINITE_FROM(0), OFF(1)},
+        {STAGE_FLOAT("high", dynamic_temperature.high), FINITE_FROM(0), OFF(1)},
+        {PRESET_FLOAT("range", temperature_range), FINITE_FROM(0), OFF(0), DEFAULT(0),
+         OPTION("temperature-range", "R", "from T - R to T + R as the entropy grows")},
+        {FLOAT("exponent", dynamic_temperature.exponent, temperature_exponent),
+         FINITE_FROM(0), NEVER_OFF, DEFAULT(1),
+         OPTION("temperature-exponent", "E", "with its fraction of the maximum to the power E")},
+    }},
+    [TEMPERA_STAGE_SMOOTHING] = {STAGE(smoothing, "smoothing", SCORES), .parameters = {
+        {FLOAT("factor", smoothing.factor, smoothing_factor), FINITE_FROM(0), OFF(0), DEFAULT(0),
+         OPTION("smoothing", "F", "F times the square of the distance to the top")},
+        {FLOAT("curve", smoothing.curve, smoothing_curve), BETWEEN(1, 3), NEVER_OFF, DEFAULT(1),
+         OPTION("smoothing-curve", "C", "1: square, 3: cube, between: both")},
+    }},
+    [TEMPERA_STAGE_DRY] = {STAGE(dry, "dry", SCORES), WHOLE, .scratch_nbytes = dry_scratch,
+        .parameters = {
+        {FLOAT("multiplier", dry.multiplier, dry_multiplier), FINITE_FROM(0), OFF(0), DEFAULT(0),
+         OPTION("dry-multiplier", "A", "DRY: subtract A from what carries on a repeat")},
+        {FLOAT("base", dry.base, dry_base), FINITE_FROM(1), NEVER_OFF, DEFAULT(1.75),
+         OPTION("dry-base", "B", "times B for each token of it")},
+        {INT("allowed_length", dry.allowed_length, dry_allowed_length),
+         INT_FROM(1), NEVER_OFF, DEFAULT(2),
+         OPTION("dry-allowed-length", "N", "from a repeat of N tokens on")},
+        {WINDOW(dry.window, dry_window),
+         OPTION("dry-window", "N", "how many recent tokens count")},
+        {TOKENS("breakers", dry.breakers, dry_breakers), NEVER_OFF,
+         OPTION("dry-breaker", "TEXT", "repeats end at tokens with TEXT")},
+    }},
+    [TEMPERA_STAGE_NO_REPEAT_NGRAM] = {STAGE(no_repeat_ngram, "no-repeat-ngram", BANS), WHOLE,
+        .scratch_nbytes = no_repeat_ngram_scratch, .parameters = {
+        {INT("n", no_repeat_ngram.n, ngram), INT_FROM(0), OFF(0), DEFAULT(0),
+         OPTION("ngram", "N", "no N tokens in a row twice")},
+        {WINDOW(no_repeat_ngram.window, ngram_window),
+         OPTION("ngram-window", "N", "how many recent tokens count")},
+    }},
+    [TEMPERA_STAGE_ALLOW] = {STAGE(allow, "allow", BANS), .parameters = {
+        {TOKENS("tokens", tokens, allowed), OFF(0),
+         OPTION("allow", "ID,...", "only these tokens")},
+    }},
+    [TEMPERA_STAGE_BAN] = {STAGE(ban, "ban", BANS), WHOLE, .parameters = {
+        {TOKENS("tokens", tokens, banned), OFF(0),
+         OPTION("ban", "ID,...", "never these tokens")},
+    }},
 };
+// clang-format on
+
+// ------------------------------------------------------------------------------------------------
+// The orders of the presets
+
+#define BEGINNING                                                                                  \
+    TEMPERA_STAGE_LOGIT_BIAS, TEMPERA_STAGE_ALLOW, TEMPERA_STAGE_BAN,                              \
+        TEMPERA_STAGE_NO_REPEAT_NGRAM, TEMPERA_STAGE_PENALTIES, TEMPERA_STAGE_DRY
+#define TEMPERATURES                                                                               \
+    TEMPERA_STAGE_TEMPERATURE, TEMPERA_STAGE_DYNAMIC_TEMPERATURE, TEMPERA_STAGE_SMOOTHING
+#define LAST TEMPERA_STAGE_MIROSTAT_1, TEMPERA_STAGE_MIROSTAT_2, TEMPERA_STAGE_ADAPTIVE_P
+
+static const enum tempera_stage_kind temperature_first[] = {
+    BEGINNING,
+    TEMPERATURES,
+    TEMPERA_STAGE_TOP_K,
+    TEMPERA_STAGE_TOP_P,
+    TEMPERA_STAGE_MIN_P,
+    TEMPERA_STAGE_TYPICAL,
+    TEMPERA_STAGE_EPSILON,
+    TEMPERA_STAGE_ETA,
+    TEMPERA_STAGE_TAIL_FREE,
+    TEMPERA_STAGE_TOP_A,
+    TEMPERA_STAGE_TOP_N_SIGMA,
+    TEMPERA_STAGE_TOP_H,
+    TEMPERA_STAGE_P_LESS,
+    TEMPERA_STAGE_XTC,
+    LAST,
+};
+
+// llama.cpp's order; what it doesn't have stands after what it has.
+static const enum tempera_stage_kind temperature_last[] = {
+    BEGINNING,
+    TEMPERA_STAGE_TOP_N_SIGMA,
+    TEMPERA_STAGE_TOP_K,
+    TEMPERA_STAGE_TYPICAL,
+    TEMPERA_STAGE_TOP_P,
+    TEMPERA_STAGE_MIN_P,
+    TEMPERA_STAGE_EPSILON,
+    TEMPERA_STAGE_ETA,
+    TEMPERA_STAGE_TAIL_FREE,
+    TEMPERA_STAGE_TOP_A,
+    TEMPERA_STAGE_TOP_H,
+    TEMPERA_STAGE_P_LESS,
+    TEMPERA_STAGE_XTC,
+    TEMPERATURES,
+    LAST,
+};
+
+_Static_assert(sizeof temperature_first / sizeof *temperature_first <= TEMPERA_PRESET_STAGES &&
+                   sizeof temperature_last / sizeof *temperature_last <= TEMPERA_PRESET_STAGES,
+               "every stage of a preset has room");
+
+#define PRESET(called, stem, engines)                                                              \
+    .name = called, .used_by = engines, .make = tempera_preset_##stem, .order = stem,              \
+    .n_order = sizeof(stem) / sizeof *(stem)
+
+static const struct tempera_preset_info presets[] = {
+    [TEMPERA_TEMPERATURE_FIRST] = {PRESET("temperature-first", temperature_first,
+                                          "Transformers, vLLM, OpenAI")},
+    [TEMPERA_TEMPERATURE_LAST] = {PRESET("temperature-last", temperature_last, "llama.cpp")},
+};
+
+// ------------------------------------------------------------------------------------------------
+// Queries
 
 const struct tempera_stage_type *tempera_stage_type_of(enum tempera_stage_kind kind)
 {
     size_t i = (size_t)kind; // a negative one becomes huge
-    return i < sizeof types / sizeof *types && types[i].name != NULL ? &types[i] : NULL;
+    return i < sizeof types / sizeof *types && types[i].info.name != NULL ? &types[i] : NULL;
 }
 
-const struct tempera_stage *tempera_feedback_stage(const struct tempera_sampler *sampler)
+const struct tempera_stage_info *tempera_describe_stage(int kind)
 {
-    if (sampler->n_stages == 0)
-        return NULL;
-    const struct tempera_stage *last = &sampler->stages[sampler->n_stages - 1];
-    return tempera_stage_type_of(last->kind)->next_feedback == NULL ? NULL : last;
+    const struct tempera_stage_type *type = tempera_stage_type_of((enum tempera_stage_kind)kind);
+    return type == NULL ? NULL : &type->info;
 }
 
-size_t tempera_sampler_stage_scratch_nbytes(const struct tempera_sampler *sampler, size_t vocab)
+const struct tempera_parameter_info *tempera_describe_parameter(int kind, size_t number)
 {
-    size_t most = 0;
-    for (size_t i = 0; i < sampler->n_stages; i++) {
-        const struct tempera_stage_type *type = tempera_stage_type_of(sampler->stages[i].kind);
-        size_t nbytes =
-            type->scratch_nbytes == NULL ? 0 : type->scratch_nbytes(&sampler->stages[i], vocab);
-        most = nbytes > most ? nbytes : most;
-    }
-    return most;
+    const struct tempera_stage_type *type = tempera_stage_type_of((enum tempera_stage_kind)kind);
+    return type == NULL || number >= TEMPERA_MOST_PARAMETERS ||
+                   type->parameters[number].name == NULL
+               ? NULL
+               : &type->parameters[number];
+}
+
+const struct tempera_preset_info *tempera_describe_preset(size_t number)
+{
+    return number < sizeof presets / sizeof *presets ? &presets[number] : NULL;
 }
 
 const char *tempera_stage_name(enum tempera_stage_kind kind)
 {
     const struct tempera_stage_type *type = tempera_stage_type_of(kind);
-    return type == NULL ? "unknown" : type->name;
-}
-
-// ------------------------------------------------------------------------------------------------
-// Checking
-
-static enum tempera_status fail(struct tempera_error *error, enum tempera_status status,
-                                const char *what)
-{
-    if (error != NULL) {
-        *error = (struct tempera_error){.status = status};
-        snprintf(error->message, sizeof error->message, "%s", what);
-    }
-    return status;
-}
-
-static enum tempera_status refuse(struct tempera_error *error, const char *what)
-{
-    return fail(error, TEMPERA_INVALID_ARGUMENT, what);
-}
-
-static enum tempera_status refuse_stage(struct tempera_error *error, enum tempera_status status,
-                                        size_t stage, const char *what)
-{
-    char message[sizeof error->message];
-    snprintf(message, sizeof message, "stage %zu of the sampler (counted from 0): %s", stage, what);
-    return fail(error, status, message);
-}
-
-// Not inlined, so that no comparison can move out of the guarded environment.
-__attribute__((noinline)) static enum tempera_status check(const struct tempera_sampler *sampler,
-                                                           struct tempera_error *error)
-{
-    if (sampler == NULL || sampler->struct_size < sizeof *sampler)
-        return refuse(error, "the sampler is NULL or its struct_size is too small");
-    if (sampler->n_stages > 0 && sampler->stages == NULL)
-        return refuse(error, "the sampler has a number of stages, but no stages");
-    if (sampler->draw != TEMPERA_DRAW_MASS && sampler->draw != TEMPERA_DRAW_RACE)
-        return refuse(error, "the sampler's draw is neither by mass nor a race");
-    for (size_t i = 0; i < sampler->n_stages; i++) {
-        const struct tempera_stage *stage = &sampler->stages[i];
-        const struct tempera_stage_type *type = tempera_stage_type_of(stage->kind);
-        if (type == NULL) // 0 was never set; another may be a later version's
-            return refuse_stage(error,
-                                stage->kind == 0 ? TEMPERA_INVALID_ARGUMENT : TEMPERA_UNSUPPORTED,
-                                i, "this version has no such kind of stage");
-        const char *what = type->complaint(stage);
-        if (what == NULL && type->next_feedback != NULL && i + 1 < sampler->n_stages)
-            what = "a stage that learns must be the last one";
-        if (what != NULL)
-            return refuse_stage(error, TEMPERA_INVALID_ARGUMENT, i, what);
-    }
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
-    return TEMPERA_OK;
-}
-
-enum tempera_status tempera_sampler_check(const struct tempera_sampler *sampler,
-                                          struct tempera_error *error)
-{
-    struct tempera_fpenv env = tempera_fpenv_enter();
-    enum tempera_status status = check(sampler, error);
-    tempera_fpenv_carry(&status);
-    tempera_fpenv_leave(env);
-    return status;
+    return type == NULL ? "unknown" : type->info.name;
 }
