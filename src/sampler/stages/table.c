@@ -216,8 +216,8 @@ static const struct tempera_stage_type types[] = {
         {FLOAT("tau", mirostat.tau, mirostat_tau), FINITE_FROM(0), NEVER_OFF, DEFAULT(5)},
         {FLOAT("eta", mirostat.eta, mirostat_eta), FINITE_FROM(0), NEVER_OFF, DEFAULT(0.1)},
     }},
-    [TEMPERA_STAGE_DYNAMIC_TEMPERATURE] = {STAGE(dynamic_temperature, "dynamic-temperature", SCORES),
-        WHOLE, .preset = tempera_preset_of_dynamic_temperature,
+    [TEMPERA_STAGE_DYNAMIC_TEMPERATURE] = {
+        STAGE(dynamic_temperature, "dynamic-temperature", SCORES), WHOLE, .preset = tempera_preset_of_dynamic_temperature,
         .complaint = dynamic_temperature_complaint, .parameters = {
         {STAGE_FLOAT("low", dynamic_temperature.low), FINITE_FROM(0), OFF(1)},
         {STAGE_FLOAT("high", dynamic_temperature.high), FINITE_FROM(0), OFF(1)},
