@@ -128,7 +128,7 @@ static void parameters_are_told_apart(void)
         for (size_t i = 0; (p = tempera_describe_parameter(kind, i)) != NULL; i++) {
             CHECK(p->stage_offset != 0 || p->params_offset != 0);
             CHECK(p->option == NULL || p->params_offset != 0);
-            CHECK(p->option == NULL || strlen(p->help) <= 60);
+            CHECK(p->option == NULL || strlen(p->help) <= (is_number(p) ? 52 : 69)); // one line
             CHECK(p->type == TEMPERA_PARAMETER_FLAG || !is_number(p) || p->low < p->high);
             CHECK(p->type == TEMPERA_PARAMETER_FLAG || p->option == NULL || p->argument != NULL);
             for (int other = 1; other <= kind; other++)
