@@ -280,16 +280,17 @@ static int run(int argc, char **argv)
     uint64_t top = 10, threads = 0;
     bool raw = false, json = false;
     const struct cli_option own[] = {
-        {"model", 'm', CLI_FILE, &model, "FILE", "a GGUF model; the one that ships", 0, 0},
+        {"model", 'm', CLI_FILE, &model, "FILE", "a GGUF model (default: the one that ships)", 0,
+         0},
         {"prompt", 'p', CLI_TEXT, &prompt_text, "TEXT", "the text before the token; -: stdin", 0,
          0},
         {"prompt-file", 0, CLI_TEXT, &prompt_file, "FILE", "the same, but its last line end", 0, 0},
-        {"temperature", 't', CLI_NUMBERS, &temperatures, "T,...", "0.5,1,2 unless given", 0,
-         INFINITY},
+        {"temperature", 't', CLI_NUMBERS, &temperatures, "T,...",
+         "one or more (default: 0.5,1,2)", 0, INFINITY},
         {"token", 0, CLI_TEXTS, &asked, "TEXT|ID", "what became of a token; may be repeated", 0, 0},
         {"raw", 0, CLI_FLAG, &raw, NULL, "what follows the prompt's own tokens", 0, 0},
-        {"top", 0, CLI_COUNT, &top, "N", "tokens to list; 10", 1, 1e9},
-        {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors; 0", 0, 1024},
+        {"top", 0, CLI_COUNT, &top, "N", "tokens to list (default: 10)", 1, 1e9},
+        {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors (default: 0)", 0, 1024},
         {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
         {"json", 0, CLI_FLAG, &json, NULL, "print JSON", 0, 0},
     };
@@ -297,7 +298,11 @@ static int run(int argc, char **argv)
     const size_t n_options =
         cli_sampling_options(&sampling, own, sizeof own / sizeof *own, options);
     int exit_code;
-    bool ok = cli_options_parse(&cli_explain, options, n_options, argc, argv, &words, &exit_code);
+    struct cli_command command = cli_explain;
+    char *details = cli_sampling_details(cli_explain.details);
+    command.details = details;
+    bool ok = cli_options_parse(&command, options, n_options, argc, argv, &words, &exit_code);
+    free(details);
     if (ok && words.count > 0) {
         cli_error("tempera explain: '%s' is not an option; the prompt goes after -p, in quotes",
                   cli_shown(words.items[0]));
@@ -309,7 +314,7 @@ static int run(int argc, char **argv)
         temperatures.items = memcpy(cli_realloc(NULL, sizeof usual), usual, sizeof usual);
         temperatures.count = sizeof usual / sizeof *usual;
     } else if (ok && temperatures.count == 1) {
-        sampling.temperature = temperatures.items[0];
+        sampling.params.temperature = temperatures.items[0];
     }
     if (ok && temperatures.count > MOST_TEMPERATURES) {
         cli_error("tempera explain: at most %d temperatures at once", MOST_TEMPERATURES);

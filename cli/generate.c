@@ -212,16 +212,18 @@ static int run(int argc, char **argv)
     uint64_t logprobs = UINT64_MAX;                            // not given
     bool raw = false, explain = false, json = false;
     const struct cli_option own[] = {
-        {"model", 'm', CLI_FILE, &model, "FILE", "a GGUF model; the one that ships", 0, 0},
+        {"model", 'm', CLI_FILE, &model, "FILE", "a GGUF model (default: the one that ships)", 0,
+         0},
         {"prompt", 'p', CLI_TEXT, &prompt_text, "TEXT", "the text to go on from; -: stdin", 0, 0},
         {"prompt-file", 0, CLI_TEXT, &prompt_file, "FILE", "the same, but its last line end", 0, 0},
-        {"temperature", 't', CLI_NUMBER, &sampling.temperature, "T", "0: always the top token; 0.8",
-         0, INFINITY},
-        {"seed", 0, CLI_COUNT, &seed, "N", "same seed, same text; random", 0, 9e15},
-        {"max-tokens", 0, CLI_COUNT, &max_tokens, "N", "0: until the end of text; 200", 0, 1e12},
+        {"temperature", 't', CLI_NUMBER, &sampling.params.temperature, "T",
+         "0: always the top token (default: 0.8)", 0, INFINITY},
+        {"seed", 0, CLI_COUNT, &seed, "N", "same seed, same text (default: random)", 0, 9e15},
+        {"max-tokens", 0, CLI_COUNT, &max_tokens, "N", "0: until the end of text (default: 200)", 0,
+         1e12},
         {"stop", 0, CLI_TEXTS, &stops, "TEXT", "end before TEXT; may be repeated", 0, 0},
         {"raw", 0, CLI_FLAG, &raw, NULL, "go on from the prompt's own tokens", 0, 0},
-        {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors; 0", 0, 1024},
+        {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors (default: 0)", 0, 1024},
         {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
         {"explain", 0, CLI_FLAG, &explain, NULL, "what each stage did, for each token", 0, 0},
         {"logprobs", 0, CLI_COUNT, &logprobs, "N", "of each token and the N likeliest; with --json",
@@ -233,7 +235,11 @@ static int run(int argc, char **argv)
         cli_sampling_options(&sampling, own, sizeof own / sizeof *own, options);
     struct cli_session session;
     int exit_code;
-    bool ok = cli_options_parse(&cli_generate, options, n_options, argc, argv, &words, &exit_code);
+    struct cli_command command = cli_generate;
+    char *details = cli_sampling_details(cli_generate.details);
+    command.details = details;
+    bool ok = cli_options_parse(&command, options, n_options, argc, argv, &words, &exit_code);
+    free(details);
     if (ok && words.count > 0) {
         cli_error("tempera generate: '%s' is not an option; the prompt goes after -p, in quotes",
                   cli_shown(words.items[0]));
@@ -283,7 +289,7 @@ static int run(int argc, char **argv)
                              .logprobs = logprobs != UINT64_MAX,
                              .n_top = logprobs != UINT64_MAX ? (size_t)logprobs : 0,
                              .prompt = prompt};
-        exit_code = generate(out, &how, sampling.temperature);
+        exit_code = generate(out, &how, sampling.params.temperature);
         cli_session_close(&session);
     }
     free(prompt);
@@ -297,17 +303,14 @@ const struct cli_command cli_generate = {
     .summary = "text from a prompt, at a temperature",
     .arguments = "",
     .details =
-        "Continues the prompt token by token. Stages act in this order: bias, allow, ban, "
-        "n-grams,\npenalties, DRY, top-n-sigma, top-k, typical, top-p, min-p, epsilon, eta, "
-        "tail-free, top-a, top-h,\np-less, XTC, temperature, smoothing, adaptive-p. With --order "
-        "temperature-first, temperature and\nsmoothing come before the filters, and those begin "
-        "with top-k. A prompt that ends inside a word is\ncompleted; without -p, one that is piped "
-        "in "
-        "is taken. The text ends with the end-of-text token, if the\nmodel has learnt one. With "
-        "--explain or "
-        "--logprobs, --json prints a line for each token, then one with the\nwhole text. "
-        "mean_entropy_bits is of the model's own scores, at T = 1. What is filtered away has null\n"
-        "for its log-probability; an infinite temperature is \"inf\".",
+        "Continues the prompt token by token. A prompt that ends inside a word is completed; "
+        "without "
+        "-p, one\nthat is piped in is taken. The text ends with the end-of-text token, if the "
+        "model "
+        "has learned one.\nWith --explain or --logprobs, --json prints a line for each token, then "
+        "one "
+        "with the whole text.\nmean_entropy_bits is of the model's own scores, at T = 1. What is "
+        "filtered away has null for its\nlog-probability; an infinite temperature is \"inf\".",
     .example = "tempera generate -p \"Humpty D\" -t 0.2 --max-tokens 60 --seed 1",
     .run = run,
 };

@@ -14,7 +14,7 @@
 #include "support.h"
 #include "text.h"
 
-enum { MAX_OPTIONS = 64, FIRST_LONG = 256 }; // long options' codes begin above every letter
+enum { MAX_OPTIONS = 128, FIRST_LONG = 256 }; // long options' codes begin above every letter
 
 bool cli_parse_number(const char *text, double *value)
 {
@@ -46,10 +46,11 @@ static bool parse_count(const char *text, uint64_t *value)
 // "a number from 0 to 1", for messages.
 static void describe_range(const struct cli_option *option, char *text, size_t nbytes)
 {
-    const char *what = option->kind == CLI_COUNT ? "a whole number" : "a number";
+    bool is_whole = option->kind == CLI_COUNT || option->kind == CLI_INT32;
+    const char *what = is_whole ? "a whole number" : "a number";
     if (isinf(option->high))
         snprintf(text, nbytes, "%s from %.9g to %.9g, or inf", what, option->low, (double)FLT_MAX);
-    else if (option->kind == CLI_COUNT)
+    else if (is_whole)
         snprintf(text, nbytes, "%s from %.0f to %.0f", what, option->low, option->high);
     else
         snprintf(text, nbytes, "%s from %.9g to %.9g", what, option->low, option->high);
@@ -136,6 +137,9 @@ static bool store(const struct cli_command *command, const struct cli_option *op
     case CLI_FLAG:
         *(bool *)option->value = true;
         return true;
+    case CLI_SWITCH:
+        *(int32_t *)option->value = 1;
+        return true;
     case CLI_FILE:
         if (strcmp(text, "-") == 0) {
             cli_error("tempera %s: --%s needs a file's name: '-' can't stand for it", command->name,
@@ -159,10 +163,14 @@ static bool store(const struct cli_command *command, const struct cli_option *op
         *(float *)option->value = (float)number;
         return true;
     case CLI_COUNT:
+    case CLI_INT32:
         if (!parse_count(text, &count) ||
             !((double)count >= option->low && (double)count <= option->high))
             return range_error(command, option, text);
-        *(uint64_t *)option->value = count;
+        if (option->kind == CLI_COUNT)
+            *(uint64_t *)option->value = count;
+        else
+            *(int32_t *)option->value = (int32_t)count;
         return true;
     }
     return false;
@@ -201,7 +209,7 @@ static void fill_getopt_tables(const struct cli_option *options, size_t n_option
     *s++ = ':'; // errors are reported by us
     *s++ = 'h';
     for (size_t i = 0; i < n_options; i++) {
-        bool has_argument = options[i].kind != CLI_FLAG;
+        bool has_argument = options[i].kind != CLI_FLAG && options[i].kind != CLI_SWITCH;
         longs[i] = (struct option){options[i].name, has_argument ? required_argument : no_argument,
                                    NULL, FIRST_LONG + (int)i};
         if (options[i].letter != 0) {

@@ -12,12 +12,14 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 }; // exit codes
 
 enum cli_kind {
     CLI_FLAG,    // bool
+    CLI_SWITCH,  // int32_t, as CLI_FLAG
     CLI_FILE,    // const char *, as CLI_TEXT: a file's name, and never '-'
     CLI_TEXT,    // const char *
     CLI_TEXTS,   // struct cli_texts; may be given several times
     CLI_NUMBER,  // float in [low, high]
     CLI_NUMBERS, // struct cli_numbers in [low, high]; several times, or with commas between
     CLI_COUNT,   // uint64_t in [low, high]
+    CLI_INT32,   // int32_t in [low, high], low >= 0
 };
 
 struct cli_texts {

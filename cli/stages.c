@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <tempera/stage_info.h>
+
 #include "support.h"
 #include "text.h"
 
@@ -89,60 +91,37 @@ void cli_explained_free(struct cli_explained *explained)
 // ------------------------------------------------------------------------------------------------
 // Names
 
-// The parameter of a stage that has one, else NaN.
-static double parameter_of(const struct tempera_stage *stage)
+// A number that a stage has, but for windows: its value, too.
+static bool is_number(const struct tempera_parameter_info *parameter)
 {
-    switch (stage->kind) {
-    case TEMPERA_STAGE_TEMPERATURE:
-        return (double)stage->u.temperature;
-    case TEMPERA_STAGE_TOP_K:
-        return stage->u.top_k;
-    case TEMPERA_STAGE_TOP_P:
-        return (double)stage->u.top_p;
-    case TEMPERA_STAGE_MIN_P:
-        return (double)stage->u.min_p;
-    case TEMPERA_STAGE_TYPICAL:
-        return (double)stage->u.typical;
-    case TEMPERA_STAGE_EPSILON:
-        return (double)stage->u.epsilon;
-    case TEMPERA_STAGE_ETA:
-        return (double)stage->u.eta;
-    case TEMPERA_STAGE_TAIL_FREE:
-        return (double)stage->u.tail_free;
-    case TEMPERA_STAGE_TOP_A:
-        return (double)stage->u.top_a;
-    case TEMPERA_STAGE_TOP_N_SIGMA:
-        return (double)stage->u.top_n_sigma;
-    case TEMPERA_STAGE_TOP_H:
-        return (double)stage->u.top_h;
-    case TEMPERA_STAGE_MIROSTAT_1:
-    case TEMPERA_STAGE_MIROSTAT_2:
-        return (double)stage->u.mirostat.tau;
-    case TEMPERA_STAGE_ADAPTIVE_P:
-        return (double)stage->u.adaptive_p.target;
-    case TEMPERA_STAGE_DRY:
-        return (double)stage->u.dry.multiplier;
-    case TEMPERA_STAGE_NO_REPEAT_NGRAM:
-        return stage->u.no_repeat_ngram.n;
-    case TEMPERA_STAGE_XTC:
-        return (double)stage->u.xtc.threshold;
-    case TEMPERA_STAGE_SMOOTHING:
-        return (double)stage->u.smoothing.factor;
-    default:
-        return NAN;
-    }
+    return parameter->stage_offset != 0 && (parameter->type == TEMPERA_PARAMETER_FLOAT ||
+                                            parameter->type == TEMPERA_PARAMETER_INT32);
 }
 
-// "top-k 40"; number 0 is the row before any stage. Returns the length.
-static int stage_text(const struct cli_explained *e, size_t number, char *text, size_t nbytes)
+static double number_of(const struct tempera_stage *stage,
+                        const struct tempera_parameter_info *parameter)
 {
+    const char *value = (const char *)stage + parameter->stage_offset;
+    return parameter->type == TEMPERA_PARAMETER_FLOAT ? (double)*(const float *)(const void *)value
+                                                      : *(const int32_t *)(const void *)value;
+}
+
+enum { STAGE_NBYTES = 128 };
+
+// "top-k 40", and "penalties 1.1 0 0.5" with all numbers; number 0 is the row before any stage.
+// Returns the length.
+static int stage_text(const struct cli_explained *e, size_t number, char *text)
+{
+    const struct tempera_parameter_info *parameter;
     if (number == 0)
-        return snprintf(text, nbytes, "(scores)");
+        return snprintf(text, STAGE_NBYTES, "(scores)");
     const struct tempera_stage *stage = &e->sampler->stages[number - 1];
-    double parameter = parameter_of(stage);
-    if (isnan(parameter))
-        return snprintf(text, nbytes, "%s", tempera_stage_name(stage->kind));
-    return snprintf(text, nbytes, "%s %g", tempera_stage_name(stage->kind), parameter);
+    int length = snprintf(text, STAGE_NBYTES, "%s", tempera_stage_name(stage->kind));
+    for (size_t i = 0; (parameter = tempera_describe_parameter((int)stage->kind, i)) != NULL; i++)
+        if (is_number(parameter) && length < STAGE_NBYTES / 2)
+            length += snprintf(text + length, STAGE_NBYTES - (size_t)length, " %g",
+                               number_of(stage, parameter));
+    return length;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -150,10 +129,10 @@ static int stage_text(const struct cli_explained *e, size_t number, char *text, 
 
 void cli_explained_print_stages(const struct cli_explained *e)
 {
-    char text[64];
+    char text[STAGE_NBYTES];
     int width = 0;
     for (size_t s = 0; s <= e->sampler->n_stages; s++) {
-        int length = stage_text(e, s, text, sizeof text);
+        int length = stage_text(e, s, text);
         width = length > width ? length : width;
     }
     printf("%-*s  %8s  %9s  %9s  %9s  %7s\n", width, "stage", "tokens", "removed", "entropy", "KL",
@@ -162,7 +141,7 @@ void cli_explained_print_stages(const struct cli_explained *e)
         const struct tempera_stage_report *report = &e->stages[s];
         char bar[3 * BAR_WIDTH + 4];
         double entropy = report->entropy * bits_of_a_nat;
-        stage_text(e, s, text, sizeof text);
+        stage_text(e, s, text);
         cli_bar(entropy / log2((double)e->n_columns), BAR_WIDTH, bar);
         printf("%-*s  %8llu  %7.3f %%  %9.3f  %9.3f  %7.4g  %s\n", width, text,
                (unsigned long long)report->n_left, 100 * report->mass_removed, entropy,
@@ -182,8 +161,8 @@ static void print_fate(const struct cli_explained *e, const struct tempera_token
         printf("it stays, with %.3f %%\n", 100 * exp((double)token->final_logprob));
         return;
     }
-    char text[64];
-    stage_text(e, (size_t)token->removed_by + 1, text, sizeof text);
+    char text[STAGE_NBYTES];
+    stage_text(e, (size_t)token->removed_by + 1, text);
     if (isinf(token->missed_by))
         printf("it is banned by %s\n", text);
     else
@@ -204,13 +183,17 @@ void cli_explained_print_tokens(const struct cli_explained *e, const struct cli_
 // ------------------------------------------------------------------------------------------------
 // JSON
 
-static json_t *parameter_json(const struct tempera_stage *stage)
+// {"p": 0.95}
+static json_t *parameters_json(const struct tempera_stage *stage)
 {
-    if (stage == NULL)
-        return json_null();
-    bool is_temperature = stage->kind == TEMPERA_STAGE_TEMPERATURE;
-    double parameter = parameter_of(stage);
-    return is_temperature ? cli_json_temperature(parameter) : cli_json_number(parameter);
+    json_t *object = json_object();
+    const struct tempera_parameter_info *parameter;
+    int kind = stage == NULL ? 0 : (int)stage->kind;
+    for (size_t i = 0; (parameter = tempera_describe_parameter(kind, i)) != NULL; i++)
+        if (is_number(parameter))
+            json_object_set_new(object, parameter->name,
+                                cli_json_temperature(number_of(stage, parameter)));
+    return object;
 }
 
 json_t *cli_explained_stages_json(const struct cli_explained *e)
@@ -222,7 +205,7 @@ json_t *cli_explained_stages_json(const struct cli_explained *e)
         json_array_append_new(stages,
                               json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:o}", "stage",
                                         stage == NULL ? "scores" : tempera_stage_name(stage->kind),
-                                        "parameter", parameter_json(stage), "kept",
+                                        "parameters", parameters_json(stage), "kept",
                                         (json_int_t)report->n_left, "mass_removed",
                                         cli_json_number(report->mass_removed), "entropy_bits",
                                         cli_json_number(report->entropy * bits_of_a_nat), "kl_bits",

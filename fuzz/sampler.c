@@ -7,6 +7,7 @@
 #include <tempera/cpu.h>
 #include <tempera/decoding.h>
 #include <tempera/explain.h>
+#include <tempera/stage_info.h>
 
 #include "target.h"
 
@@ -151,12 +152,20 @@ static void take_parameters(struct tempera_stage *stage, size_t s)
     }
 }
 
+static int n_kinds(void)
+{
+    int n = 0;
+    while (tempera_describe_stage(n + 1) != NULL)
+        n++;
+    return n;
+}
+
 static void take_sampler(void)
 {
     size_t n_stages = take_byte() % (MOST_STAGES + 1);
     for (size_t s = 0; s < n_stages; s++) {
         struct tempera_stage *stage = &given.stages[s];
-        *stage = tempera_stage_of((enum tempera_stage_kind)(take_byte() % 26));
+        *stage = tempera_stage_of((enum tempera_stage_kind)(take_byte() % (n_kinds() + 2)));
         take_parameters(stage, s);
         uint8_t keep = take_byte();
         stage->min_keep = keep < 128 ? 0 : keep < 250 ? keep - 127u : take_word();

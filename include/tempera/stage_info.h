@@ -57,9 +57,9 @@ struct tempera_parameter_info {
     double low, high;
     bool low_is_open, high_is_open;
 
-    // A stage is off if every parameter that has such a value has it: presets then leave it out. A
-    // list has it if its count is this. NaN: none. If it isn't in the range, or the stage hasn't
-    // the parameter, only presets know it, as they alone do of ALLOW, which allows nothing if empty.
+    // A stage is off, and presets leave it out, if every parameter that has an off-value has it. A
+    // list's is its count. NaN: none. Presets alone know one that is out of range, or where
+    // stage_offset is 0, or of ALLOW: a stage with an empty list would allow nothing.
     double off;
     bool negative_is_off; // in struct tempera_sampling_params: any negative value is off, too
 

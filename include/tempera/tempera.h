@@ -3,8 +3,9 @@
 // It needs libc and threads only. The small language model's headers (gguf.h, tokenizer.h,
 // model.h, train.h) belong to libtempera-lm and are included by name.
 //
-// Reading order: status.h, matrix.h, softmax.h, loss.h, sampler.h; stage_info.h, explain.h, decoding.h,
-// linear_loss.h, distillation.h, shards.h, calibration.h, parallel.h and cpu.h when needed.
+// Reading order: status.h, matrix.h, softmax.h, loss.h, sampler.h; presets.h, stage_info.h,
+// explain.h, decoding.h, linear_loss.h, distillation.h, shards.h, calibration.h, parallel.h and
+// cpu.h when needed.
 #ifndef TEMPERA_H
 #define TEMPERA_H
 

@@ -7,6 +7,7 @@
 #include "check.h"
 
 #include <tempera/sampler.h>
+#include <tempera/stage_info.h>
 
 // Numbers are the shortest that read back as the same float.
 
@@ -61,135 +62,52 @@ static void put_ids(FILE *to, const int32_t *ids, size_t n)
     putc(']', to);
 }
 
-static void put_parameter(FILE *to, const char *name, float value)
+static void put_biases(FILE *to, const struct tempera_logit_bias *entries, size_t n)
 {
-    fprintf(to, ", \"%s\": ", name);
-    put_number(to, value);
-}
-
-static void put_integer(FILE *to, const char *name, int32_t value)
-{
-    fprintf(to, ", \"%s\": %d", name, value);
-}
-
-static void put_list(FILE *to, const char *name, struct tempera_token_list list)
-{
-    fprintf(to, ", \"%s\": ", name);
-    put_ids(to, list.ids, list.count);
-}
-
-static void put_bias(FILE *to, const struct tempera_stage *stage)
-{
-    fputs(", \"entries\": [", to);
-    for (size_t i = 0; i < stage->u.logit_bias.count; i++) {
-        fprintf(to, "%s{\"token\": %d, \"bias\": ", i > 0 ? ", " : "",
-                stage->u.logit_bias.entries[i].token);
-        put_number(to, stage->u.logit_bias.entries[i].bias);
+    putc('[', to);
+    for (size_t i = 0; i < n; i++) {
+        fprintf(to, "%s{\"token\": %d, \"bias\": ", i > 0 ? ", " : "", entries[i].token);
+        put_number(to, entries[i].bias);
         putc('}', to);
     }
     putc(']', to);
 }
 
-static void put_surprise(FILE *to, const struct tempera_stage *stage)
+static void put_parameter(FILE *to, const struct tempera_parameter_info *parameter,
+                          const struct tempera_stage *stage)
 {
-    put_parameter(to, "tau", stage->u.mirostat.tau);
-    put_parameter(to, "eta", stage->u.mirostat.eta);
+    const void *value = (const char *)stage + parameter->stage_offset;
+    const struct tempera_token_list *list = value;
+    fprintf(to, ", \"%s\": ", parameter->name);
+    switch (parameter->type) {
+    case TEMPERA_PARAMETER_FLOAT:
+        put_number(to, *(const float *)value);
+        break;
+    case TEMPERA_PARAMETER_INT32:
+    case TEMPERA_PARAMETER_WINDOW:
+        fprintf(to, "%d", *(const int32_t *)value);
+        break;
+    case TEMPERA_PARAMETER_FLAG:
+        fputs(*(const int32_t *)value != 0 ? "true" : "false", to);
+        break;
+    case TEMPERA_PARAMETER_TOKENS:
+        put_ids(to, list->ids, list->count);
+        break;
+    case TEMPERA_PARAMETER_BIASES:
+        put_biases(to, stage->u.logit_bias.entries, stage->u.logit_bias.count);
+        break;
+    }
 }
 
 static void put_stage(FILE *to, const struct tempera_stage *stage)
 {
+    const struct tempera_parameter_info *parameter;
     fprintf(to, "{\"stage\": \"%s\"", tempera_stage_name(stage->kind));
-    switch (stage->kind) {
-    case TEMPERA_STAGE_LOGIT_BIAS:
-        put_bias(to, stage);
-        break;
-    case TEMPERA_STAGE_PENALTIES:
-        put_parameter(to, "repetition", stage->u.penalties.repetition);
-        put_parameter(to, "presence", stage->u.penalties.presence);
-        put_parameter(to, "frequency", stage->u.penalties.frequency);
-        put_integer(to, "window", stage->u.penalties.window);
-        if (stage->u.penalties.drawn_only)
-            fputs(", \"drawn_only\": true", to);
-        break;
-    case TEMPERA_STAGE_TEMPERATURE:
-        put_parameter(to, "temperature", stage->u.temperature);
-        break;
-    case TEMPERA_STAGE_TOP_K:
-        put_integer(to, "k", stage->u.top_k);
-        break;
-    case TEMPERA_STAGE_TOP_P:
-        put_parameter(to, "p", stage->u.top_p);
-        break;
-    case TEMPERA_STAGE_MIN_P:
-        put_parameter(to, "p", stage->u.min_p);
-        break;
-    case TEMPERA_STAGE_TYPICAL:
-        put_parameter(to, "p", stage->u.typical);
-        break;
-    case TEMPERA_STAGE_EPSILON:
-        put_parameter(to, "epsilon", stage->u.epsilon);
-        break;
-    case TEMPERA_STAGE_ETA:
-        put_parameter(to, "epsilon", stage->u.eta);
-        break;
-    case TEMPERA_STAGE_TAIL_FREE:
-        put_parameter(to, "z", stage->u.tail_free);
-        break;
-    case TEMPERA_STAGE_TOP_A:
-        put_parameter(to, "a", stage->u.top_a);
-        break;
-    case TEMPERA_STAGE_TOP_N_SIGMA:
-        put_parameter(to, "n", stage->u.top_n_sigma);
-        break;
-    case TEMPERA_STAGE_P_LESS:
-        break;
-    case TEMPERA_STAGE_XTC:
-        put_parameter(to, "probability", stage->u.xtc.probability);
-        put_parameter(to, "threshold", stage->u.xtc.threshold);
-        if (stage->u.xtc.spared.count > 0)
-            put_list(to, "spared", stage->u.xtc.spared);
-        break;
-    case TEMPERA_STAGE_DYNAMIC_TEMPERATURE:
-        put_parameter(to, "low", stage->u.dynamic_temperature.low);
-        put_parameter(to, "high", stage->u.dynamic_temperature.high);
-        put_parameter(to, "exponent", stage->u.dynamic_temperature.exponent);
-        break;
-    case TEMPERA_STAGE_SMOOTHING:
-        put_parameter(to, "factor", stage->u.smoothing.factor);
-        put_parameter(to, "curve", stage->u.smoothing.curve);
-        break;
-    case TEMPERA_STAGE_TOP_H:
-        put_parameter(to, "h", stage->u.top_h);
-        break;
-    case TEMPERA_STAGE_ADAPTIVE_P:
-        put_parameter(to, "target", stage->u.adaptive_p.target);
-        put_parameter(to, "decay", stage->u.adaptive_p.decay);
-        break;
-    case TEMPERA_STAGE_MIROSTAT_1:
-        put_integer(to, "m", stage->u.mirostat.m);
-        put_surprise(to, stage);
-        break;
-    case TEMPERA_STAGE_MIROSTAT_2:
-        put_surprise(to, stage);
-        break;
-    case TEMPERA_STAGE_DRY:
-        put_parameter(to, "multiplier", stage->u.dry.multiplier);
-        put_parameter(to, "base", stage->u.dry.base);
-        put_integer(to, "allowed_length", stage->u.dry.allowed_length);
-        put_integer(to, "window", stage->u.dry.window);
-        put_list(to, "breakers", stage->u.dry.breakers);
-        break;
-    case TEMPERA_STAGE_NO_REPEAT_NGRAM:
-        put_integer(to, "n", stage->u.no_repeat_ngram.n);
-        put_integer(to, "window", stage->u.no_repeat_ngram.window);
-        break;
-    case TEMPERA_STAGE_ALLOW:
-    case TEMPERA_STAGE_BAN:
-        put_list(to, "tokens", stage->u.tokens);
-        break;
-    }
+    for (size_t i = 0; (parameter = tempera_describe_parameter((int)stage->kind, i)) != NULL; i++)
+        if (parameter->stage_offset != 0)
+            put_parameter(to, parameter, stage);
     if (stage->min_keep > 0)
-        put_integer(to, "min_keep", (int32_t)stage->min_keep);
+        fprintf(to, ", \"min_keep\": %u", stage->min_keep);
     putc('}', to);
 }
 

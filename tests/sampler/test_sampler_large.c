@@ -104,7 +104,7 @@ static struct tempera_stage random_stage(size_t n, size_t n_biased, size_t n_lis
     static const float temperatures[] = {0,     0.01f, 0.3f,   0.8f,  1.5f,    7,
                                          1e-3f, 1e6f,  1e-30f, 1e30f, INFINITY};
     static const float sigmas[] = {0, 0.5f, 1, 2, 3, 1e30f};
-    switch (check_random_below(20)) {
+    switch (check_random_below(21)) {
     case 0:
         return tempera_stage_top_k((int32_t)check_random_below(check_random_below(2) ? 200 : n));
     case 1:
@@ -141,6 +141,8 @@ static struct tempera_stage random_stage(size_t n, size_t n_biased, size_t n_lis
                                      : tempera_stage_allow(listed, n_listed);
     case 18:
         return tempera_stage_dynamic_temperature(0.25f, 2, 1);
+    case 19:
+        return random_filter();
     default:
         return tempera_stage_logit_bias(bias, n_biased);
     }

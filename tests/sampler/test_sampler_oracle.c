@@ -86,7 +86,7 @@ static struct tempera_stage random_stage(size_t n, const struct tempera_logit_bi
     static const float repetitions[] = {1, 1.3f, 0.8f, 1e-30f, 1e30f};
     static const float sigmas[] = {0, 0.5f, 1, 1.3f, 2, 3, 1e30f, INFINITY};
     static const float factors[] = {0, 1e-42f, 0.2f, 1, 3, 1e30f};
-    switch (check_random_below(18)) {
+    switch (check_random_below(19)) {
     case 0:
         return tempera_stage_top_k((int32_t)check_random_below(60));
     case 1:
@@ -123,6 +123,8 @@ static struct tempera_stage random_stage(size_t n, const struct tempera_logit_bi
         return tempera_stage_top_h(RANDOM_OF(ps));
     case 15:
         return tempera_stage_smoothing(RANDOM_OF(factors), 1 + 2 * RANDOM_OF(small));
+    case 17:
+        return random_filter();
     default:
         return tempera_stage_logit_bias(bias, n_bias);
     }
@@ -274,6 +276,22 @@ static void filters_on_large_rows(void)
         }
 }
 
+// All that there are, also those that nobody has named above.
+static void every_filter(void)
+{
+    for (int kind = 1; tempera_describe_stage(kind) != NULL; kind++)
+        for (size_t round = 0; is_filter_by_rank_or_mass(kind) && round < check_cases(300);
+             round++) {
+            size_t n = round % 100 == 0 ? 32000 : 1 + check_random_below(200);
+            struct tempera_stage stage =
+                tempera_stage_keeping(random_parameters(kind), random_min_keep());
+            struct tempera_sampler sampler = tempera_sampler_of(&stage, 1);
+            struct tempera_sample_row row = {.sampler = &sampler, .seed = round};
+            fill_row(n, (enum row_kind)(round % N_ROW_KINDS));
+            compare(n, &row, NULL, 0);
+        }
+}
+
 // ------------------------------------------------------------------------------------------------
 // What both versions stand on
 
@@ -353,6 +371,7 @@ int main(int argc, char **argv)
         {"rows that mislead the sample", rows_that_mislead_the_sample},
         {"typical keeps its row", typical_keeps_its_row},
         {"each filter on 32000 scores", filters_on_large_rows},
+        {"every filter", every_filter},
     };
     return CHECK_RUN(tests, argc, argv);
 }

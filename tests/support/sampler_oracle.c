@@ -3,6 +3,8 @@
 
 #include "sampler_masses.h"
 
+#include <tempera/stage_info.h>
+
 #include "base/exp.h"
 #include "kernels/kernels.h"
 #include "sampler/row/row.h"
@@ -216,8 +218,11 @@ static size_t n_that_stay(const struct tempera_stage *stage, size_t n, double T)
     case TEMPERA_STAGE_TAIL_FREE:
         return stage->u.tail_free < 1 ? n_before_tail(n, T, stage->u.tail_free, stage->min_keep)
                                       : n;
-    default:
+    case TEMPERA_STAGE_TOP_P:
+    case TEMPERA_STAGE_TYPICAL:
         break;
+    default:
+        CHECK_EQ_STR(tempera_stage_name(stage->kind), "a filter that is defined here");
     }
     float share = stage->kind == TEMPERA_STAGE_TYPICAL ? stage->u.typical : stage->u.top_p;
     if (share >= 1)
@@ -229,6 +234,42 @@ static size_t n_that_stay(const struct tempera_stage *stage, size_t n, double T)
     while (kept == 0 || sum + slack_mass < target)
         sum += mass_of(entries[kept++].score, max, T);
     return kept;
+}
+
+static bool is_filter_by_rank_or_mass(int kind)
+{
+    unsigned int roles = tempera_describe_stage(kind)->roles;
+    return roles == TEMPERA_ROLE_FILTER && kind != TEMPERA_STAGE_XTC;
+}
+
+// With parameters from all over their ranges.
+__attribute__((unused)) static struct tempera_stage random_parameters(int kind)
+{
+    static const double usual[] = {0, 1e-42, 1e-10, 1e-3, 0.05, 0.5, 0.95, 0.9999999, 1, 3};
+    struct tempera_stage stage = tempera_stage_of((enum tempera_stage_kind)kind);
+    const struct tempera_parameter_info *p;
+    for (size_t i = 0; (p = tempera_describe_parameter(kind, i)) != NULL; i++) {
+        double value = check_random_below(2) ? usual[check_random_below(COUNT_OF(usual))]
+                                             : check_random_between(p->low, fmin(p->high, 3));
+        bool is_float = p->type == TEMPERA_PARAMETER_FLOAT;
+        float number = (float)fmin(fmax(value, p->low), p->high);
+        int32_t integer = (int32_t)fmax(p->low, (double)check_random_below(200));
+        if (p->stage_offset != 0)
+            memcpy((char *)&stage + p->stage_offset, is_float ? (void *)&number : &integer, 4);
+    }
+    return stage;
+}
+
+// Any filter that the library describes and n_that_stay defines: later ones too.
+__attribute__((unused)) static struct tempera_stage random_filter(void)
+{
+    int n = 0;
+    while (tempera_describe_stage(n + 1) != NULL)
+        n++;
+    int kind = 1 + (int)check_random_below((size_t)n);
+    while (!is_filter_by_rank_or_mass(kind))
+        kind = kind % n + 1;
+    return random_parameters(kind);
 }
 
 static float rounded(double score)

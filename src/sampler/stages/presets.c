@@ -51,7 +51,8 @@ struct tempera_sampling_params tempera_sampling_params_llama_cpp(void)
 }
 
 // ------------------------------------------------------------------------------------------------
-// Stages. Only the exact off-values are off, so that a NaN gets into the chain and is refused there.
+// Stages. Only the exact off-values are off, so that a NaN gets into the chain and is refused
+// there.
 
 static size_t nbytes_of(enum tempera_parameter_type type)
 {

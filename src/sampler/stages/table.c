@@ -163,7 +163,7 @@ static const struct tempera_stage_type types[] = {
     }},
     [TEMPERA_STAGE_TAIL_FREE] = {STAGE(tail_free, "tail-free", FILTER), .parameters = {
         {FLOAT("z", tail_free, tail_free), BETWEEN(0, 1), OFF(1), DEFAULT(1),
-         OPTION("tail-free", "Z", "keep up to a fraction Z of the second differences of p")},
+         OPTION("tail-free", "Z", "keep a fraction Z of the second differences of p")},
     }},
     [TEMPERA_STAGE_TOP_A] = {STAGE(top_a, "top-a", FILTER), WHOLE, .parameters = {
         {FLOAT("a", top_a, top_a), BETWEEN(0, 1), OFF(0), DEFAULT(0),
@@ -203,11 +203,11 @@ static const struct tempera_stage_type types[] = {
     [TEMPERA_STAGE_MIROSTAT_1] = {STAGE(mirostat_1, "mirostat-1", FILTER | FEEDS_BACK),
         FEEDBACK(mirostat), .preset = tempera_preset_of_mirostat_1, .parameters = {
         {PRESET_INT("version", mirostat), BETWEEN(0, 2), OFF(0), DEFAULT(0),
-         OPTION("mirostat", "V", "1, 2: keeps the surprise at a mean, instead of filters")},
+         OPTION("mirostat", "V", "1, 2: hold the mean surprise, instead of filters")},
         {FLOAT("tau", mirostat.tau, mirostat_tau), FINITE_FROM(0), NEVER_OFF, DEFAULT(5),
-         OPTION("mirostat-tau", "BITS", "this mean surprise")},
+         OPTION("mirostat-tau", "BITS", "the mean surprise to hold")},
         {FLOAT("eta", mirostat.eta, mirostat_eta), FINITE_FROM(0), NEVER_OFF, DEFAULT(0.1),
-         OPTION("mirostat-eta", "R", "how fast it follows")},
+         OPTION("mirostat-eta", "R", "how fast it is corrected")},
         {INT("m", mirostat.m, mirostat_m), INT_FROM(2), NEVER_OFF, DEFAULT(100),
          OPTION("mirostat-m", "M", "version 1: tokens to measure the row by")},
     }},
@@ -216,8 +216,9 @@ static const struct tempera_stage_type types[] = {
         {FLOAT("tau", mirostat.tau, mirostat_tau), FINITE_FROM(0), NEVER_OFF, DEFAULT(5)},
         {FLOAT("eta", mirostat.eta, mirostat_eta), FINITE_FROM(0), NEVER_OFF, DEFAULT(0.1)},
     }},
-    [TEMPERA_STAGE_DYNAMIC_TEMPERATURE] = {STAGE(dynamic_temperature, "dynamic-temperature", SCORES),
-        WHOLE, .preset = tempera_preset_of_dynamic_temperature,
+    [TEMPERA_STAGE_DYNAMIC_TEMPERATURE] = {
+        STAGE(dynamic_temperature, "dynamic-temperature", SCORES), WHOLE,
+        .preset = tempera_preset_of_dynamic_temperature,
         .complaint = dynamic_temperature_complaint, .parameters = {
         {STAGE_FLOAT("low", dynamic_temperature.low), FINITE_FROM(0), OFF(1)},
         {STAGE_FLOAT("high", dynamic_temperature.high), FINITE_FROM(0), OFF(1)},
@@ -225,11 +226,11 @@ static const struct tempera_stage_type types[] = {
          OPTION("temperature-range", "R", "from T - R to T + R as the entropy grows")},
         {FLOAT("exponent", dynamic_temperature.exponent, temperature_exponent),
          FINITE_FROM(0), NEVER_OFF, DEFAULT(1),
-         OPTION("temperature-exponent", "E", "with its fraction of the maximum to the power E")},
+         OPTION("temperature-exponent", "E", "the entropy, of its maximum, to the power E")},
     }},
     [TEMPERA_STAGE_SMOOTHING] = {STAGE(smoothing, "smoothing", SCORES), .parameters = {
         {FLOAT("factor", smoothing.factor, smoothing_factor), FINITE_FROM(0), OFF(0), DEFAULT(0),
-         OPTION("smoothing", "F", "F times the square of the distance to the top")},
+         OPTION("smoothing", "F", "take F times the square of the distance to the top")},
         {FLOAT("curve", smoothing.curve, smoothing_curve), BETWEEN(1, 3), NEVER_OFF, DEFAULT(1),
          OPTION("smoothing-curve", "C", "1: square, 3: cube, between: both")},
     }},
