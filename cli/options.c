@@ -25,6 +25,8 @@ bool cli_parse_number(const char *text, double *value)
     *value = strtod(text, &end);
     if (errno == ERANGE && isinf(*value))
         *value = *value > 0 ? DBL_MAX : -DBL_MAX;
+    if (errno == ERANGE && *value == 0)
+        *value = copysign(DBL_TRUE_MIN, *value);
     return *end == '\0';
 }
 
@@ -97,6 +99,23 @@ void cli_hint_decimal_comma(const char *command, const char *text, bool likely)
               command, text, whole, text, text + whole + 1);
 }
 
+// A number that the option takes, as a float; otherwise says what is wrong and returns false.
+static bool parse_float(const struct cli_command *command, const struct cli_option *option,
+                        const char *text, float *value)
+{
+    double number;
+    if (!cli_parse_number(text, &number) || !(number >= option->low && number <= option->high) ||
+        !cli_fits_float(number))
+        return range_error(command, option, text);
+    if ((float)number == 0 && number != 0) { // 0 often means something else, such as "off"
+        cli_error("tempera %s: --%s: '%s' is smaller than the smallest 32-bit float, %.2g; use 0",
+                  command->name, option->name, cli_shown(text), (double)FLT_TRUE_MIN);
+        return false;
+    }
+    *value = (float)number;
+    return true;
+}
+
 static bool append_number(const struct cli_command *command, const struct cli_option *option,
                           const char *text)
 {
@@ -104,16 +123,14 @@ static bool append_number(const struct cli_command *command, const struct cli_op
     char *copy = cli_strdup(text);
     bool ok = true;
     for (char *item = copy, *next; ok && item != NULL; item = next) {
-        double number;
+        float number;
         next = strchr(item, ',');
         if (next != NULL)
             *next++ = '\0';
-        if (!cli_parse_number(item, &number) ||
-            !(number >= option->low && number <= option->high) || !cli_fits_float(number)) {
-            ok = range_error(command, option, item);
-        } else {
+        ok = parse_float(command, option, item, &number);
+        if (ok) {
             list->items = cli_realloc(list->items, (list->count + 1) * sizeof *list->items);
-            list->items[list->count++] = (float)number;
+            list->items[list->count++] = number;
         }
     }
     free(copy);
@@ -131,7 +148,6 @@ static void append_text(struct cli_texts *list, const char *text)
 static bool store(const struct cli_command *command, const struct cli_option *option,
                   const char *text)
 {
-    double number;
     uint64_t count;
     switch (option->kind) {
     case CLI_FLAG:
@@ -141,9 +157,9 @@ static bool store(const struct cli_command *command, const struct cli_option *op
         *(int32_t *)option->value = 1;
         return true;
     case CLI_FILE:
-        if (strcmp(text, "-") == 0) {
-            cli_error("tempera %s: --%s needs a file's name: '-' can't stand for it", command->name,
-                      option->name);
+        if (text[0] == '\0' || strcmp(text, "-") == 0) {
+            cli_error("tempera %s: --%s needs the name of a file, not '%s'", command->name,
+                      option->name, text);
             return false;
         }
         *(const char **)option->value = text;
@@ -157,11 +173,7 @@ static bool store(const struct cli_command *command, const struct cli_option *op
     case CLI_NUMBERS:
         return append_number(command, option, text);
     case CLI_NUMBER:
-        if (!cli_parse_number(text, &number) ||
-            !(number >= option->low && number <= option->high) || !cli_fits_float(number))
-            return range_error(command, option, text);
-        *(float *)option->value = (float)number;
-        return true;
+        return parse_float(command, option, text, option->value);
     case CLI_COUNT:
     case CLI_INT32:
         if (!parse_count(text, &count) ||

@@ -13,7 +13,7 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 }; // exit codes
 enum cli_kind {
     CLI_FLAG,    // bool
     CLI_SWITCH,  // int32_t, as CLI_FLAG
-    CLI_FILE,    // const char *, as CLI_TEXT: a file's name, and never '-'
+    CLI_FILE,    // const char *, as CLI_TEXT: a file's name, never empty or '-'
     CLI_TEXT,    // const char *
     CLI_TEXTS,   // struct cli_texts; may be given several times
     CLI_NUMBER,  // float in [low, high]
@@ -70,7 +70,8 @@ void cli_options_free(const struct cli_option *options, size_t n_options,
                       struct cli_texts *positionals);
 
 // A number as a user writes it: decimal, "inf" and "-inf"; nothing before or after it. One too
-// large for a double becomes the largest double, which is still no infinity.
+// large for a double becomes the largest double, which is not an infinity, and one too small the
+// smallest, which is not 0.
 bool cli_parse_number(const char *text, double *value);
 
 // False for a finite number that only an infinite float could stand for.

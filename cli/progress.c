@@ -36,11 +36,10 @@ static bool is_set(const char *variable)
     return value != NULL && value[0] != '\0';
 }
 
-// Asked again for each line: a window can be made smaller.
-static size_t terminal_columns(void)
+size_t cli_terminal_columns(int fd)
 {
     struct winsize size;
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+    if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
         return size.ws_col;
     const char *columns = getenv("COLUMNS");
     long n = columns != NULL ? strtol(columns, NULL, 10) : 0;
@@ -83,7 +82,7 @@ void cli_progress_draw(struct cli_progress *progress, const char *line, bool kep
         fprintf(stderr, "\r\033[K%s\n", line);
     } else {
         // A cursor after the last column may already stand in the next line.
-        size_t columns = terminal_columns();
+        size_t columns = cli_terminal_columns(STDERR_FILENO);
         fprintf(stderr, "\r\033[K%.*s", (int)fitting(line, columns > 1 ? columns - 1 : 1), line);
     }
     progress->stands = progress->redraws && !kept;

@@ -26,6 +26,10 @@ void cli_progress_draw(struct cli_progress *progress, const char *line, bool kep
 void cli_progress_end(struct cli_progress *progress);
 void cli_progress_clear(struct cli_progress *progress);
 
+// Columns of the terminal at a file descriptor, or of COLUMNS if its size isn't known. Asked again
+// for each line: a window can be made smaller.
+size_t cli_terminal_columns(int fd);
+
 // "1m05s", "2h03m".
 void cli_duration(double seconds, char *text, size_t nbytes);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // tempera softmax: scores to probabilities, with bars.
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +10,9 @@
 #include <tempera/softmax.h>
 
 #include "commands.h"
-#include "support.h"
 #include "input.h"
+#include "progress.h"
+#include "support.h"
 #include "text.h"
 
 enum { MOST_BARS = 24, BAR_WIDTH = 40 };
@@ -31,7 +33,7 @@ static bool append_score(struct scores *scores, const char *text, const char *wh
         return false;
     }
     if (!is_number) {
-        cli_error("tempera softmax: '%s' (%s) is no number; give scores such as 2 1 0.1, with "
+        cli_error("tempera softmax: '%s' (%s) is not a number; give scores such as 2 1 0.1, with "
                   "spaces, commas or new lines between",
                   cli_shown(text), where);
         return false;
@@ -100,6 +102,16 @@ static int compare_probs(const void *a, const void *b)
     return *x < *y ? -1 : *x > *y;
 }
 
+// Cells of the longest bar: fewer where a narrow terminal would break the line.
+static size_t bar_width(void)
+{
+    const size_t before = 25; // score and probability; and the last column, which stays empty
+    size_t columns = isatty(STDOUT_FILENO) ? cli_terminal_columns(STDOUT_FILENO) : SIZE_MAX;
+    if (columns >= before + BAR_WIDTH)
+        return BAR_WIDTH;
+    return columns > before ? columns - before : 0;
+}
+
 static void print_bars(const float *scores, const float *probs, size_t count)
 {
     const float **order = cli_realloc(NULL, count * sizeof *order);
@@ -107,11 +119,11 @@ static void print_bars(const float *scores, const float *probs, size_t count)
         order[i] = &probs[i];
     if (count > MOST_BARS)
         qsort(order, count, sizeof *order, compare_probs);
-    size_t shown = count > MOST_BARS ? MOST_BARS : count;
+    size_t shown = count > MOST_BARS ? MOST_BARS : count, width = bar_width();
     for (size_t i = 0; i < shown; i++) {
         char bar[3 * BAR_WIDTH + 4];
         size_t at = (size_t)(order[i] - probs);
-        cli_bar((double)probs[at], BAR_WIDTH, bar);
+        cli_bar((double)probs[at], width, bar);
         printf("  %10.6g  %6.2f %%  %s\n", (double)scores[at], 100 * (double)probs[at], bar);
     }
     if (shown < count)

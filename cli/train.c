@@ -166,11 +166,9 @@ static bool is_read(const struct run *run, const char *path)
 }
 
 // Hours of training must not end at a file that can't be written.
-static bool check_output(const struct run *run, const char *path)
+static bool check_output(const char *path)
 {
     struct tempera_error error = {0};
-    if (is_read(run, path))
-        return false;
     if (tempera_gguf_save_check(path, &error) == TEMPERA_OK)
         return true;
     cli_error("tempera train: %s; choose another -o", error.message);
@@ -180,8 +178,6 @@ static bool check_output(const struct run *run, const char *path)
 // The log is added to, not replaced. One that isn't there yet is made beside the checkpoint.
 static bool check_log(const struct run *run)
 {
-    if (is_read(run, run->log_path))
-        return false;
     int fd = open(run->log_path, O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC);
     int reason = fd < 0 && errno != ENOENT && errno != ENXIO ? errno : 0; // ENXIO: a pipe
     if (fd >= 0)
@@ -652,8 +648,10 @@ static int run_checked(struct run *run)
     run->checkpoint_path = with_ending(run->out, ".state.gguf");
     run->log_path = with_ending(run->out, ".log.jsonl");
     run->name = base_name(run->out);
-    if (!check_output(run, run->out) || !check_output(run, run->checkpoint_path) ||
-        !check_log(run) || (!run->resume && !check_unfinished(run)) || !read_texts(run))
+    if (is_read(run, run->out) || is_read(run, run->checkpoint_path) || is_read(run, run->log_path))
+        return CLI_USAGE;
+    if (!check_output(run->out) || !check_output(run->checkpoint_path) || !check_log(run) ||
+        (!run->resume && !check_unfinished(run)) || !read_texts(run))
         return CLI_FAILED;
     if (run->resume && access(run->checkpoint_path, R_OK) != 0) {
         cli_error("tempera train: no checkpoint '%s' to resume from; leave --resume out to begin",

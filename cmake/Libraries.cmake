@@ -15,10 +15,6 @@ function(tempera_library name)
         # Both libraries need base privately. What it exports lives in libtempera alone.
         list(FILTER sources EXCLUDE REGEX "/base/(matrix|status|version)\\.c$")
     endif()
-    if(NOT sources)
-        file(WRITE ${PROJECT_BINARY_DIR}/empty.c "extern int tempera_empty;\n")
-        set(sources ${PROJECT_BINARY_DIR}/empty.c)
-    endif()
     add_library(${name} ${sources})
     add_library(tempera::${name} ALIAS ${name})
     target_include_directories(${name}

@@ -205,7 +205,7 @@ typedef bool tempera_generate_callback(void *context, const struct tempera_gener
 
 struct tempera_generate_options {
     size_t struct_size;
-    struct tempera_sampler sampler; // default: top-k 40, top-p 0.95, min-p 0.05, temperature 0.8
+    struct tempera_sampler sampler; // default: the chain of tempera_sampling_params_llama_cpp
     uint64_t seed;
     uint32_t stream;
     size_t max_tokens;        // 0: until the end of text or of the context

@@ -4,9 +4,11 @@
 // A step is: a row of scores -> sampler -> token -> bytes -> whole characters -> text without stop
 // strings -> callback. The first row is that of prompt.c, the others are the model's own.
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <tempera/presets.h>
 #include <tempera/softmax.h>
 
 #include "base/arguments.h"
@@ -18,17 +20,23 @@
 #include "model/parameters.h"
 #include "model/prompt.h"
 
+// The default chain. The options point to it, so it lives as long as the program.
+static pthread_once_t default_once = PTHREAD_ONCE_INIT;
+static struct tempera_stage default_stages[TEMPERA_PRESET_STAGES];
+static size_t n_default_stages;
+
+static void make_default_stages(void)
+{
+    struct tempera_sampling_params params = tempera_sampling_params_llama_cpp();
+    n_default_stages = tempera_preset_temperature_last(&params, default_stages);
+}
+
 struct tempera_generate_options tempera_generate_options_default(void)
 {
-    static const struct tempera_stage stages[] = {
-        {.kind = TEMPERA_STAGE_TOP_K, .u.top_k = 40},
-        {.kind = TEMPERA_STAGE_TOP_P, .u.top_p = 0.95f},
-        {.kind = TEMPERA_STAGE_MIN_P, .u.min_p = 0.05f},
-        {.kind = TEMPERA_STAGE_TEMPERATURE, .u.temperature = 0.8f},
-    };
+    pthread_once(&default_once, make_default_stages);
     return (struct tempera_generate_options){
         .struct_size = sizeof(struct tempera_generate_options),
-        .sampler = tempera_sampler_of(stages, sizeof stages / sizeof *stages),
+        .sampler = tempera_sampler_of(default_stages, n_default_stages),
     };
 }
 

@@ -78,7 +78,11 @@ err_has "no checkpoint"
 
 # What can't be written is found before the training, not after it; no text is written over.
 mkdir folder a.state.gguf b.log.jsonl
-for out in "" folder folder/ /dev/full a.gguf b.gguf; do
+run 2 train text.txt -o "" $small
+err_has "--out needs the name of a file, not ''"
+run 2 generate -m ""
+err_has "--model needs the name of a file, not ''"
+for out in folder folder/ /dev/full a.gguf b.gguf; do
     run 1 train text.txt -o "$out" $small
     err_has "can't write"
     err_has "choose another -o"
@@ -90,13 +94,13 @@ for text in text.txt mine.log.jsonl mine.state.gguf; do
     [ $text = text.txt ] || cp text.txt $text
     out=$text
     [ $text = text.txt ] || out=mine.gguf
-    run 1 train $text -o $out $small
+    run 2 train $text -o $out $small
     err_has "'$text': it is a text to train on"
     same $text copy.txt
     [ $text = text.txt ] || rm $text
 done
 cp text.txt held.txt
-run 1 train text.txt --held-out held.txt -o ./held.txt $small
+run 2 train text.txt --held-out held.txt -o ./held.txt $small
 err_has "held-out"
 same held.txt text.txt
 

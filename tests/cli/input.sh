@@ -35,7 +35,7 @@ err_has "can be read once"
 for words in "train text.txt -o -" "generate -m -" "explain -m -" "eval -m - text.txt" "info -m -"; do
     # shellcheck disable=SC2086
     run 2 $words
-    err_has "'-' can't stand for it"
+    err_has "needs the name of a file, not '-'"
 done
 checks=$((checks + 1))
 [ ! -e ./- ] || fail "a file called -"

@@ -60,6 +60,16 @@ done
 run 2 softmax 1 2 -t 1e39
 err_has "not '1e39'"
 run 0 softmax 1 3.40282347e+38
+# A temperature that rounds to 0 would be another one, without a word.
+for small in 1e-50 7e-46 1e-400; do
+    run 2 softmax 1 2 -t $small
+    err_has "--temperature: '$small' is smaller than the smallest 32-bit float, 1.4e-45; use 0"
+done
+run 2 explain -t 1,1e-50
+err_has "use 0"
+run 0 softmax 1 2 -t 1.5e-45
+run 0 softmax 1 2 -t 0
+run 0 softmax 1 1e-400
 run 2 softmax 2 x1
 err_has "'x1'"
 run 2 softmax

@@ -75,6 +75,13 @@ if command -v script >/dev/null; then
     terminal 20 $train
     checks=$((checks + 1))
     grep "^$esc\[Kstep 1/3" out | grep -q loss && fail "$last: there's no room for the loss"
+    for width in 80 65 64 40 26; do # a bar never makes a line that the terminal has to break
+        terminal $width softmax 9 0
+        bar=$(grep -o '█' out | wc -l) # of p = 0.99988, almost the whole width
+        cells=$((width < 65 ? width - 25 : 40))
+        checks=$((checks + 1))
+        [ "$bar" -eq "$cells" ] || fail "$last: a bar of $bar cells, not $cells"
+    done
     terminal 80 eval -m m.gguf text.txt
     out_has "$esc[K0 of "
     out_has " tokens"

@@ -9,8 +9,7 @@
 set -u
 cd "$1" || exit 1
 
-folders="include src cli examples"
-[ -d bench ] && folders="$folders bench"
+folders="include src cli examples bench"
 # shellcheck disable=SC2086 # words
 grep -rE --include='*.[ch]' '^[[:space:]]*#[[:space:]]*include' $folders | awk '
     function refuse(why) { print $0 ": " why; failures++ }

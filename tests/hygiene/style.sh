@@ -17,8 +17,7 @@ forbid() {
     if LC_ALL=C.UTF-8 grep -nE -e "$pattern" "$@" /dev/null; then fail "^ $what"; fi
 }
 
-folders="src include cli examples tests"
-[ -d bench ] && folders="$folders bench"
+folders="src include cli examples tests bench"
 # shellcheck disable=SC2086 # words
 sources=$(find $folders -name '*.[ch]' | sort)
 # shellcheck disable=SC2086
