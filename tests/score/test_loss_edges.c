@@ -83,7 +83,6 @@ static void masked_scores_of_plain_rows(void)
         }
 }
 
-
 // The gradient's factor may be anything finite: beyond what f32 holds well, double takes over.
 static void extreme_factors(void)
 {

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
-// How test_sampler_golden.c writes stages and numbers; the format is described in
-// tests/golden/sampling/README.md.
-#ifndef TEMPERA_TEST_SAMPLER_GOLDEN_JSON_H
-#define TEMPERA_TEST_SAMPLER_GOLDEN_JSON_H
+#include "golden_json.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "check.h"
 
-#include <tempera/sampler.h>
-
 // Numbers are the shortest that read back as the same float.
 
-static void put_number(FILE *to, float x)
+void json_put_number(FILE *to, float x)
 {
     if (isnan(x)) {
         fputs("\"nan\"", to);
@@ -31,18 +30,17 @@ static void put_number(FILE *to, float x)
     }
 }
 
-static void put_numbers(FILE *to, const float *x, size_t n)
+void json_put_numbers(FILE *to, const float *x, size_t n)
 {
     putc('[', to);
     for (size_t i = 0; i < n; i++) {
         fputs(i > 0 ? ", " : "", to);
-        put_number(to, x[i]);
+        json_put_number(to, x[i]);
     }
     putc(']', to);
 }
 
-// A level, in double.
-static void put_level(FILE *to, double x)
+void json_put_level(FILE *to, double x)
 {
     char text[32];
     for (int digits = 1; digits <= 17; digits++) {
@@ -53,7 +51,7 @@ static void put_level(FILE *to, double x)
     fprintf(to, "\"level\": %s", text);
 }
 
-static void put_ids(FILE *to, const int32_t *ids, size_t n)
+void json_put_ids(FILE *to, const int32_t *ids, size_t n)
 {
     putc('[', to);
     for (size_t i = 0; i < n; i++)
@@ -64,7 +62,7 @@ static void put_ids(FILE *to, const int32_t *ids, size_t n)
 static void put_parameter(FILE *to, const char *name, float value)
 {
     fprintf(to, ", \"%s\": ", name);
-    put_number(to, value);
+    json_put_number(to, value);
 }
 
 static void put_integer(FILE *to, const char *name, int32_t value)
@@ -75,7 +73,7 @@ static void put_integer(FILE *to, const char *name, int32_t value)
 static void put_list(FILE *to, const char *name, struct tempera_token_list list)
 {
     fprintf(to, ", \"%s\": ", name);
-    put_ids(to, list.ids, list.count);
+    json_put_ids(to, list.ids, list.count);
 }
 
 static void put_bias(FILE *to, const struct tempera_stage *stage)
@@ -84,7 +82,7 @@ static void put_bias(FILE *to, const struct tempera_stage *stage)
     for (size_t i = 0; i < stage->u.logit_bias.count; i++) {
         fprintf(to, "%s{\"token\": %d, \"bias\": ", i > 0 ? ", " : "",
                 stage->u.logit_bias.entries[i].token);
-        put_number(to, stage->u.logit_bias.entries[i].bias);
+        json_put_number(to, stage->u.logit_bias.entries[i].bias);
         putc('}', to);
     }
     putc(']', to);
@@ -96,7 +94,7 @@ static void put_surprise(FILE *to, const struct tempera_stage *stage)
     put_parameter(to, "eta", stage->u.mirostat.eta);
 }
 
-static void put_stage(FILE *to, const struct tempera_stage *stage)
+void json_put_stage(FILE *to, const struct tempera_stage *stage)
 {
     fprintf(to, "{\"stage\": \"%s\"", tempera_stage_name(stage->kind));
     switch (stage->kind) {
@@ -192,5 +190,3 @@ static void put_stage(FILE *to, const struct tempera_stage *stage)
         put_integer(to, "min_keep", (int32_t)stage->min_keep);
     putc('}', to);
 }
-
-#endif
