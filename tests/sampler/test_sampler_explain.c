@@ -403,13 +403,13 @@ static void bad_arguments(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"chains cut off behind each stage", chains},
-        {"bans and learning", bans_and_learning},
-        {"known numbers", known_numbers},
-        {"edges", edges},
-        {"rows without a token", no_token},
-        {"rows of 16 bits", of_16_bits},
-        {"bad arguments", bad_arguments},
+        {"reports are those of chains cut off after each stage", chains},
+        {"bans and feedback are reported", bans_and_learning},
+        {"known rows give known numbers", known_numbers},
+        {"edge cases are reported", edges},
+        {"rows without a token are reported", no_token},
+        {"rows of 16 bits give the reports of f32", of_16_bits},
+        {"bad arguments are refused", bad_arguments},
     };
     return CHECK_RUN(tests, argc, argv);
 }

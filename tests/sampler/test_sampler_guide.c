@@ -208,9 +208,9 @@ static void bad_arguments(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"formula", formula},
-        {"edges", edges},
-        {"bad arguments", bad_arguments},
+        {"guidance is the formula", formula},
+        {"masked and huge scores are guided", edges},
+        {"bad arguments are refused", bad_arguments},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -196,13 +196,13 @@ static void damaged_heads(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"the block is sound", the_block_is_sound},
-        {"inputs in the scratch", inputs_in_scratch},
-        {"outputs on inputs and on other outputs", outputs_on_others},
-        {"misaligned memory", askew},
-        {"NULL", missing},
-        {"counts, sizes and values that can't be", impossible},
-        {"damaged states", damaged_heads},
+        {"the unchanged block is accepted", the_block_is_sound},
+        {"inputs in the scratch are refused", inputs_in_scratch},
+        {"outputs on inputs or other outputs are refused", outputs_on_others},
+        {"misaligned memory is refused", askew},
+        {"NULL is refused", missing},
+        {"impossible counts, sizes and values are refused", impossible},
+        {"damaged states give a token or a status", damaged_heads},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -266,11 +266,11 @@ static void bad_reports(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"reports against a sorted row", reports},
-        {"banned tokens", banned_tokens},
-        {"extreme temperatures", extreme_temperatures},
-        {"nothing to report", nothing_to_report},
-        {"bad reports", bad_reports},
+        {"reports are those of a sorted row", reports},
+        {"banned tokens have no final logprob", banned_tokens},
+        {"extreme temperatures give numbers", extreme_temperatures},
+        {"what is not asked for is not computed", nothing_to_report},
+        {"bad reports are refused", bad_reports},
     };
     return CHECK_RUN(tests, argc, argv);
 }

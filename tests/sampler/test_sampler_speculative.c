@@ -585,15 +585,15 @@ static void bad_arguments(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"acceptance as a function of its bits", acceptance},
+        {"acceptance is a function of its bits", acceptance},
         {"the result is p, enumerated", the_result_is_p},
-        {"chains", chains},
-        {"nothing drafted", nothing_drafted},
-        {"greedy, and no draft", greedy},
-        {"drafts of 16 bits", drafts_of_16_bits},
-        {"how often pairs come", how_often_pairs_come},
-        {"rows that fail", rows_that_fail},
-        {"bad arguments", bad_arguments},
+        {"filtered chains draw from the filtered distribution", chains},
+        {"without a draft, one token is sampled", nothing_drafted},
+        {"greedy drafts are accepted while they are the maximum", greedy},
+        {"drafts of 16 bits give what f32 drafts give", drafts_of_16_bits},
+        {"pairs come as often as their probability says", how_often_pairs_come},
+        {"rows that fail are reported", rows_that_fail},
+        {"bad arguments are refused", bad_arguments},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -428,7 +428,7 @@ int main(int argc, char **argv)
         {"plans grow with text and time", plans_grow_with_text_and_time},
         {"plans keep what was asked for", plans_keep_what_was_asked_for},
         {"impossible plans are refused", impossible_plans_are_refused},
-        {"struct sizes", struct_sizes},
+        {"other struct sizes are refused", struct_sizes},
     };
     return CHECK_RUN(tests, argc, argv);
 }
