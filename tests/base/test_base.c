@@ -173,15 +173,15 @@ static void memory(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"philox: the published known answers", philox_known_answers},
-        {"f16: all 65536 values there and back", f16_all_values},
-        {"f16: halfway to even", f16_halfway},
-        {"bf16: all values, halfway, overflow", bf16_values},
-        {"exp: below 1 ulp", exp_error},
-        {"exp: order is kept", exp_is_monotone},
-        {"log: below 2 ulp", log_error},
+        {"philox gives the published known answers", philox_known_answers},
+        {"all 65536 f16 values come back", f16_all_values},
+        {"f16 rounds halfway cases to even", f16_halfway},
+        {"bf16 values come back, and round to even", bf16_values},
+        {"exp is within 1 ulp", exp_error},
+        {"exp keeps the order", exp_is_monotone},
+        {"log is within 2 ulp", log_error},
         {"products and sums are not contracted", no_contraction},
-        {"memory: checked, aligned, zeroed", memory},
+        {"memory is checked, aligned and zeroed", memory},
     };
     return CHECK_RUN(tests, argc, argv);
 }

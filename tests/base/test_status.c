@@ -69,9 +69,9 @@ static void version_is_that_of_the_header(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"values_are_pinned", values_are_pinned},
-        {"texts_are_sentences_of_their_own", texts_are_sentences_of_their_own},
-        {"version_is_that_of_the_header", version_is_that_of_the_header},
+        {"values are pinned", values_are_pinned},
+        {"texts are sentences of their own", texts_are_sentences_of_their_own},
+        {"the version is that of the header", version_is_that_of_the_header},
     };
     return CHECK_RUN(tests, argc, argv);
 }

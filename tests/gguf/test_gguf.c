@@ -391,11 +391,11 @@ int main(int argc, char **argv)
         {"a good file has what was put in", good_file_has_what_was_put},
         {"keys are listed in order", keys_are_listed_in_order},
         {"getters refuse what is of another kind", getters_refuse_what_is_of_another_kind},
-        {"numbers must fit", numbers_must_fit},
+        {"getters refuse numbers that do not fit", numbers_must_fit},
         {"tensors are found and read", tensors_are_found_and_read},
         {"what is written is read", what_is_written_is_read},
         {"the writer refuses what no reader takes", writer_refuses_what_no_reader_takes},
-        {"no keys and tensors, and many", none_and_many},
+        {"files may have no keys and tensors, or many", none_and_many},
     };
     return CHECK_RUN(tests, argc, argv);
 }

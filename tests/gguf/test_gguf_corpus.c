@@ -12,6 +12,6 @@ static void corpus(void)
 
 int main(int argc, char **argv)
 {
-    static const struct check_test tests[] = {{"corpus", corpus}};
+    static const struct check_test tests[] = {{"the fuzzer's finds do no harm", corpus}};
     return CHECK_RUN(tests, argc, argv);
 }

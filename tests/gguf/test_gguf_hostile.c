@@ -419,19 +419,19 @@ static void sparse_file(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"cut at every byte", cut_at_every_byte},
-        {"every byte changed", every_byte_changed},
-        {"random damage", random_damage},
-        {"no GGUF at all", no_gguf_at_all},
-        {"counts that no file holds", counts_that_no_file_holds},
-        {"keys that cannot be", keys_that_cannot_be},
-        {"alignments that cannot be", alignments_that_cannot_be},
-        {"shapes that cannot be", shapes_that_cannot_be},
-        {"offsets that cannot be", offsets_that_cannot_be},
-        {"names that cannot be", names_that_cannot_be},
-        {"files that are none", files_that_are_none},
-        {"a file that shrinks while it is open", file_shrinks},
-        {"a file of holes", sparse_file},
+        {"a file cut at any byte is refused", cut_at_every_byte},
+        {"a file with any byte changed opens or is refused", every_byte_changed},
+        {"random damage does no harm", random_damage},
+        {"what is not GGUF is refused", no_gguf_at_all},
+        {"counts that no file holds are refused", counts_that_no_file_holds},
+        {"impossible keys are refused", keys_that_cannot_be},
+        {"impossible alignments are refused", alignments_that_cannot_be},
+        {"impossible shapes are refused", shapes_that_cannot_be},
+        {"impossible offsets are refused", offsets_that_cannot_be},
+        {"impossible names are refused", names_that_cannot_be},
+        {"folders, pipes and missing files are refused", files_that_are_none},
+        {"a file may shrink while it is open", file_shrinks},
+        {"a sparse file of terabytes is refused", sparse_file},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -353,16 +353,16 @@ int main(int argc, char **argv)
     unlink(path);
     unlink(temporary);
     static const struct check_test tests[] = {
-        {"every call fails in turn", every_call_fails_in_turn},
-        {"the kernel says no", the_kernel_says_no},
-        {"places that cannot be written", places_that_cannot_be_written},
+        {"a save that fails at any system call leaves the old file", every_call_fails_in_turn},
+        {"a file over the size limit leaves the old one", the_kernel_says_no},
+        {"places that cannot be written give an error", places_that_cannot_be_written},
         {"rights are respected", rights_are_respected},
-        {"the mode is kept", mode_is_kept},
-        {"a link is followed", link_is_followed},
+        {"a file keeps its mode", mode_is_kept},
+        {"a save follows a link", link_is_followed},
         {"the rest of a killed save is removed", rest_of_a_save},
         {"what else is in the way stays", not_the_rest_of_a_save},
         {"a second writer is sent away", second_writer_is_sent_away},
-        {"killed while saving", killed_while_saving},
+        {"a kill while saving leaves the old file or the new one", killed_while_saving},
     };
     return CHECK_RUN(tests, argc, argv);
 }

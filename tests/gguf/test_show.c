@@ -137,11 +137,11 @@ static void names_in_a_header(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"what is escaped", what_is_escaped},
-        {"texts of every length", every_length},
-        {"paths", paths},
-        {"messages", messages},
-        {"names in a header", names_in_a_header},
+        {"control characters are escaped", what_is_escaped},
+        {"texts are cut between whole characters", every_length},
+        {"paths are escaped and keep their end", paths},
+        {"messages are escaped and cut to fit", messages},
+        {"names of a header are escaped and cut in messages", names_in_a_header},
     };
     return CHECK_RUN(tests, argc, argv);
 }

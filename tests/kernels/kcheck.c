@@ -511,14 +511,14 @@ int main(int argc, char **argv)
     }
     active_at_start = tempera_cpu_active();
     static const struct check_test tests[] = {
-        {"instruction sets by name", names},
-        {"golden bits on every instruction set", golden_bits},
+        {"instruction sets are found by name", names},
+        {"every instruction set gives the golden bits", golden_bits},
         {"results do not depend on the thread count", threads_dont_show},
-        {"any place in memory, no byte beyond", places},
-        {"any batch", batches},
-        {"many short rows", short_rows},
-        {"bounds", bounds},
-        {"softcap", softcap_bound},
+        {"results do not depend on the place in memory, and no byte beyond is touched", places},
+        {"a row's result does not depend on its batch", batches},
+        {"many short rows give what each gives by itself", short_rows},
+        {"softmax and log-softmax are within their bounds", bounds},
+        {"the softcap is within its bound", softcap_bound},
     };
     return CHECK_RUN(tests, argc, argv);
 }

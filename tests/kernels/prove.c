@@ -219,9 +219,9 @@ int main(int argc, char **argv)
     static const struct check_test tests[] = {
         {"the polynomial never falls", the_polynomial_never_falls},
         {"the borders never fall", the_borders_never_fall},
-        {"the error of exp", the_error_of_exp},
+        {"the error of exp is within its bound", the_error_of_exp},
         {"rows never fall", rows_never_fall},
-        {"equal scores", equal_scores},
+        {"equal scores give equal results", equal_scores},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -281,13 +281,13 @@ static int bench(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"shapes, transposes, strides, accumulation", shapes},
-        {"one row", one_row},
-        {"empty products", empty},
-        {"any executor, the same bits", any_executor},
-        {"thin products", thin},
-        {"products that aren't thin", not_thin},
-        {"products at once in several threads", products_at_once},
+        {"products are right for any shape, transpose, stride and accumulation", shapes},
+        {"products of one row are right", one_row},
+        {"empty products are zero, or leave what they add to", empty},
+        {"results do not depend on the executor", any_executor},
+        {"products of few rows are right on every instruction set", thin},
+        {"products of other shapes are left to the library", not_thin},
+        {"serial products can run in several threads at once", products_at_once},
     };
     if (tempera_matmul_start() != TEMPERA_OK) {
         printf("Bail out! the matrix library can't be called from several threads\n");

@@ -187,10 +187,10 @@ int main(int argc, char **argv)
 {
     mallopt(M_MMAP_THRESHOLD, 64 << 10); // so that what is freed counts no longer
     static const struct check_test tests[] = {
-        {"the same bits as it grows", same_bits_as_it_grows},
+        {"growing changes no bit", same_bits_as_it_grows},
 #ifndef SANITIZED
         {"a long context costs nothing", a_long_context_costs_nothing},
-        {"no memory to grow", no_memory_to_grow},
+        {"growing without memory is an error and loses nothing", no_memory_to_grow},
         {"generating costs nothing", generating_costs_nothing},
 #endif
     };

@@ -427,14 +427,14 @@ static void bad_calls(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"bos before the prompt", bos_before_the_prompt},
+        {"a beginning token comes before the prompt", bos_before_the_prompt},
         {"the prompt is kept, wherever it is cut", prompt_is_kept},
         {"a word is completed", word_is_completed},
-        {"seeds, streams, T = 0", seeds_and_zero},
-        {"bytes are kept", bytes_are_kept},
-        {"stop strings", stop_strings},
-        {"ways to end", ends},
-        {"bad calls", bad_calls},
+        {"seed and stream decide the text, and T = 0 needs none", seeds_and_zero},
+        {"bytes that are not UTF-8 are kept", bytes_are_kept},
+        {"stop strings end the text", stop_strings},
+        {"a text ends for the reason it gives", ends},
+        {"bad calls are refused", bad_calls},
     };
     return CHECK_RUN(tests, argc, argv);
 }

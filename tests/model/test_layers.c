@@ -237,7 +237,8 @@ static void attention_backward(const float *in, const float *d_out, float *d_in)
 
 static void rmsnorm(void)
 {
-    check_layer(&(struct layer){"rmsnorm", (NORM_N + 1) * NORM_D, NORM_N * NORM_D, norm_reference,
+    check_layer(&(struct layer){"RMSNorm is the formula, forward and backward",
+                                (NORM_N + 1) * NORM_D, NORM_N * NORM_D, norm_reference,
                                 norm_forward, norm_backward, NORM_D + 8});
 }
 
@@ -249,8 +250,8 @@ static void rope(void)
 
 static void swiglu(void)
 {
-    check_layer(&(struct layer){"swiglu", 2 * GLU_N * GLU_F, GLU_N * GLU_F, glu_reference,
-                                glu_forward, glu_backward, 12});
+    check_layer(&(struct layer){"SwiGLU is the formula, forward and backward", 2 * GLU_N * GLU_F,
+                                GLU_N * GLU_F, glu_reference, glu_forward, glu_backward, 12});
 }
 
 static void attention(void)
@@ -317,12 +318,12 @@ static void embedding(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"rmsnorm", rmsnorm},
-        {"rotary positions", rope},
-        {"swiglu", swiglu},
-        {"attention, grouped", attention},
-        {"attention in pieces and after a past", attention_in_pieces},
-        {"embedding", embedding},
+        {"RMSNorm is the formula, forward and backward", rmsnorm},
+        {"rotary positions are the formula, forward and backward", rope},
+        {"SwiGLU is the formula, forward and backward", swiglu},
+        {"grouped attention is the formula, forward and backward", attention},
+        {"attention in pieces and after a past gives the same", attention_in_pieces},
+        {"embeddings are looked up, and gradients added", embedding},
     };
     if (tempera_matmul_start() != TEMPERA_OK)
         return 1;

@@ -672,19 +672,19 @@ static void struct_sizes(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"bad configs name their field", bad_configs},
+        {"bad configurations are refused by field", bad_configs},
         {"the table covers the block", parameter_table},
-        {"random weights: a function of the seed", random_weights},
-        {"the loss in pieces", loss_in_pieces},
-        {"any executor, the same bits", any_executor},
-        {"bad sequences", bad_sequences},
-        {"missing arguments", missing_arguments},
-        {"struct sizes", struct_sizes},
-        {"decoder: the scores of the whole sequence", decoder_equals_sequence},
-        {"decoder: rewinds, fills up", decoder_rewinds_and_fills},
-        {"files: there and back", round_trip},
-        {"files: every key and tensor dropped or wrong", bad_files},
-        {"files: what would change the scores is refused", foreign_files},
+        {"random weights are a function of the seed", random_weights},
+        {"the loss in pieces is that of the whole", loss_in_pieces},
+        {"results do not depend on the executor", any_executor},
+        {"bad sequences are refused", bad_sequences},
+        {"missing arguments are refused", missing_arguments},
+        {"other struct sizes are refused", struct_sizes},
+        {"a decoder gives the scores of the whole sequence", decoder_equals_sequence},
+        {"a decoder rewinds and fills up", decoder_rewinds_and_fills},
+        {"a saved model comes back", round_trip},
+        {"files with a key or a tensor dropped or wrong are refused", bad_files},
+        {"files with what would change the scores are refused", foreign_files},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -375,12 +375,12 @@ static void no_elements(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"every type of number", every_type_of_number},
-        {"values that don't fit", values_that_do_not_fit},
-        {"long text is cut", long_text},
-        {"variants", variants},
-        {"parts of a model", parts},
-        {"tensors without elements", no_elements},
+        {"keys may be numbers of any type", every_type_of_number},
+        {"values that do not fit are refused", values_that_do_not_fit},
+        {"long texts are cut in messages", long_text},
+        {"keys that change the scores are refused unless switched off", variants},
+        {"parts of a model are refused", parts},
+        {"tensors without elements are refused", no_elements},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -209,8 +209,8 @@ static void denormals(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"rounding modes", rounding_modes},
-        {"flushing denormals", denormals},
+        {"the caller's rounding mode changes no bit", rounding_modes},
+        {"flushing denormals changes no bit", denormals},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -192,8 +192,8 @@ static void untied(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"tied embeddings: logits, loss, gradients, ten steps", tied},
-        {"an output matrix of its own: the same", untied},
+        {"with tied embeddings, logits, loss, gradients and ten steps are PyTorch's", tied},
+        {"with an output matrix of its own, they are too", untied},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -173,9 +173,9 @@ static void numbers_are_left_alone(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"weights that are no numbers", weights_that_are_none},
-        {"arithmetic that overflows", arithmetic_that_overflows},
-        {"one score of many", one_score_of_many},
+        {"weights that are not numbers are named", weights_that_are_none},
+        {"arithmetic that overflows is named", arithmetic_that_overflows},
+        {"one score of many is found", one_score_of_many},
         {"numbers are left alone", numbers_are_left_alone},
     };
     return CHECK_RUN(tests, argc, argv);

@@ -707,11 +707,11 @@ int main(int argc, char **argv)
         {"the second row follows the first token as it was read", second_row},
         {"without a beginning token, the prompt's first one stays", without_bos},
         {"a beginning token takes room", bos_takes_room},
-        {"long words", long_words},
+        {"long words are completed", long_words},
         {"the heaviest columns have the model's own scores", heaviest_columns_are_the_models},
         {"tokens that the tokenizer doesn't know have no share", tokens_without_a_text},
         {"lists beyond the vocabulary are refused", lists_beyond_the_vocabulary},
-        {"prefixes that have no room in the context", full_contexts},
+        {"prefixes that do not fit the context are left out", full_contexts},
         {"a NaN ends the text", not_a_number},
         {"a tokenizer with more tokens than the model is refused", too_many_tokens},
     };

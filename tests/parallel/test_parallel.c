@@ -473,21 +473,21 @@ static void tasks_fork(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"serial_runs_every_task_once", serial_runs_every_task_once},
-        {"executor_without_a_loop_is_serial", executor_without_a_loop_is_serial},
-        {"pool_runs_every_task_once", pool_runs_every_task_once},
-        {"pool_wakes_from_sleep", pool_wakes_from_sleep},
-        {"pool_runs_tasks_at_the_same_time", pool_runs_tasks_at_the_same_time},
-        {"loops_nest", loops_nest},
-        {"single_task_may_use_the_pool", single_task_may_use_the_pool},
-        {"several_threads_share_a_pool", several_threads_share_a_pool},
-        {"callers_executor_is_used", callers_executor_is_used},
-        {"open_and_close_check_arguments", open_and_close_check_arguments},
-        {"close_ends_the_threads", close_ends_the_threads},
-        {"workers_take_no_signals", workers_take_no_signals},
-        {"children_use_pools", children_use_pools},
-        {"fork_during_another_threads_loop", fork_during_another_threads_loop},
-        {"tasks_fork", tasks_fork},
+        {"serial loops run every task once", serial_runs_every_task_once},
+        {"an executor without a loop is serial", executor_without_a_loop_is_serial},
+        {"a pool runs every task once", pool_runs_every_task_once},
+        {"a pool wakes from sleep", pool_wakes_from_sleep},
+        {"a pool runs tasks at the same time", pool_runs_tasks_at_the_same_time},
+        {"loops nest", loops_nest},
+        {"a single task may use the pool", single_task_may_use_the_pool},
+        {"several threads share a pool", several_threads_share_a_pool},
+        {"the caller's executor is used", callers_executor_is_used},
+        {"open and close check their arguments", open_and_close_check_arguments},
+        {"closing ends the threads", close_ends_the_threads},
+        {"workers take no signals", workers_take_no_signals},
+        {"child processes can use pools", children_use_pools},
+        {"a fork during another thread's loop does no harm", fork_during_another_threads_loop},
+        {"tasks may fork", tasks_fork},
     };
     return CHECK_RUN(tests, argc, argv);
 }

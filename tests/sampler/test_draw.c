@@ -204,14 +204,14 @@ static void bits_of_many(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"every border of the masses, one step to either side", borders},
-        {"borders of blocks", blocks},
-        {"exact enumeration", enumeration},
-        {"bits of all zeros and all ones", ends_of_the_bits},
+        {"one step decides at every border of the masses", borders},
+        {"one step decides at the borders of blocks", blocks},
+        {"enumerated bits give exact probabilities", enumeration},
+        {"bits of all zeros and all ones give tokens with mass", ends_of_the_bits},
         {"bits depend on every bit of seed, stream, step and draw",
          bits_depend_on_every_bit_of_their_key},
         {"bits are pinned", bits_are_pinned},
-        {"bits of many tokens, by every table", bits_of_many},
+        {"every instruction set gives many tokens the same bits", bits_of_many},
         {"the tail is reached", tail_is_reached},
     };
     return CHECK_RUN(tests, argc, argv);

@@ -251,12 +251,12 @@ static void masks(void)
 // ------------------------------------------------------------------------------------------------
 // Arguments
 
-// A call with everything in order; a test spoils one thing.
+// A call with everything in order; a test spoils one thing and then calls check_refused.
 struct call {
     struct tempera_matrix logits, probs;
     struct tempera_sample_row rows[2];
     struct tempera_sample_result results[2];
-    void *scratch;
+    void *memory, *scratch;
     size_t nbytes;
     const struct tempera_sample_row *rows_given;
     struct tempera_sample_result *results_given;
@@ -273,14 +273,20 @@ static void open_call(struct call *call)
         call_probs[i] = 77;
     call->logits = tempera_matrix_f32(call_logits, 2, 10);
     call->probs = tempera_matrix_f32(call_probs, 2, 10);
-    call->scratch = new_scratch(&call->logits, &plain_sampler, NULL, &call->nbytes);
+    call->memory = new_scratch(&call->logits, &plain_sampler, NULL, &call->nbytes);
+    call->scratch = call->memory;
     call->rows[0].sampler = call->rows[1].sampler = &plain_sampler;
     call->rows_given = call->rows;
     call->results_given = call->results;
 }
 
-// Both calls return `expected` and write nothing.
-static void close_refused(struct call *call, enum tempera_status expected)
+static void close_call(struct call *call)
+{
+    free(call->memory);
+}
+
+// Both functions return `expected` and write nothing. Then everything is in order again.
+static void check_refused(struct call *call, enum tempera_status expected)
 {
     struct tempera_sample_result untouched[2];
     memset(untouched, 0x55, sizeof untouched);
@@ -293,35 +299,31 @@ static void close_refused(struct call *call, enum tempera_status expected)
     CHECK_MEM(call->results, untouched, sizeof untouched);
     for (size_t i = 0; i < 20; i++)
         CHECK(call_probs[i] == 77);
-    free(call->scratch);
+    close_call(call);
+    open_call(call);
 }
-
-#define REFUSED(expected, spoil)                                                                   \
-    do {                                                                                           \
-        struct call c;                                                                             \
-        open_call(&c);                                                                             \
-        void *scratch = c.scratch;                                                                 \
-        spoil;                                                                                     \
-        close_refused(&c, expected);                                                               \
-        if (scratch != c.scratch)                                                                  \
-            free(scratch);                                                                         \
-    } while (0)
 
 static void bad_matrices(void)
 {
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.logits.data = NULL);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.logits.cols = 0);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.logits.row_stride = 9);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.logits.dtype = (enum tempera_dtype)99);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.logits.rows = SIZE_MAX / 8);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.logits.cols = c.logits.row_stride = (size_t)INT32_MAX + 1);
     struct call c;
     open_call(&c);
+    c.logits.data = NULL;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.logits.cols = 0;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.logits.row_stride = 9;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.logits.dtype = (enum tempera_dtype)99;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.logits.rows = SIZE_MAX / 8;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.logits.cols = c.logits.row_stride = (size_t)INT32_MAX + 1;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
     c.probs.dtype = TEMPERA_BF16;
     CHECK_STATUS(
         tempera_sampler_probs(&c.logits, c.rows, &c.probs, c.results, c.scratch, c.nbytes, NULL),
         TEMPERA_UNSUPPORTED);
-    free(c.scratch);
+    close_call(&c);
     struct tempera_matrix bad[] = {
         tempera_matrix_f32(NULL, 2, 10), tempera_matrix_f32(call_probs, 2, 9),
         tempera_matrix_f32(call_probs, 1, 10), tempera_matrix_f32(call_logits, 2, 10),
@@ -333,35 +335,46 @@ static void bad_matrices(void)
                      TEMPERA_INVALID_ARGUMENT);
         CHECK_STATUS(tempera_sample(NULL, c.rows, c.results, c.scratch, c.nbytes, NULL),
                      TEMPERA_INVALID_ARGUMENT);
-        free(c.scratch);
+        close_call(&c);
     }
     CHECK_EQ_SIZE(tempera_sample_scratch_nbytes(NULL, &plain_sampler, NULL), 0);
 }
 
 static void bad_buffers(void)
 {
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows_given = NULL);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.results_given = NULL);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.scratch = NULL);
-    REFUSED(TEMPERA_BUFFER_TOO_SMALL, c.nbytes--);
-    REFUSED(TEMPERA_BUFFER_TOO_SMALL, c.nbytes = 0);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.results_given = (void *)c.scratch);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.results_given = (void *)c.rows);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.results_given = (void *)call_logits);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.logits.data = c.scratch);
     struct call c;
     open_call(&c);
+    c.rows_given = NULL;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.results_given = NULL;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.scratch = NULL;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.nbytes--;
+    check_refused(&c, TEMPERA_BUFFER_TOO_SMALL);
+    c.nbytes = 0;
+    check_refused(&c, TEMPERA_BUFFER_TOO_SMALL);
+    c.results_given = (void *)c.scratch;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.results_given = (void *)c.rows;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.results_given = (void *)call_logits;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.logits.data = c.scratch;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
     CHECK_STATUS(
         tempera_sample(&c.logits, c.rows, c.results, (char *)c.scratch + 32, c.nbytes, NULL),
         TEMPERA_INVALID_ARGUMENT);
     CHECK_STATUS(tempera_sampler_probs(&c.logits, c.rows, &c.probs, (void *)call_probs, c.scratch,
                                        c.nbytes, NULL),
                  TEMPERA_INVALID_ARGUMENT);
-    free(c.scratch);
+    close_call(&c);
 }
 
 static void bad_rows(void)
 {
+    struct call c;
+    open_call(&c);
     const struct tempera_logit_bias outside = {10, 1};
     struct tempera_stage stage = tempera_stage_logit_bias(&outside, 1);
     struct tempera_sampler biased = tempera_sampler_of(&stage, 1);
@@ -369,13 +382,21 @@ static void bad_rows(void)
     odd.draw = (enum tempera_draw)2;
     small.struct_size--;
     missing.n_stages = 1;
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].sampler = NULL);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].sampler = &small);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].sampler = &missing);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].sampler = &odd);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].reserved = 1);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].want = 4);
-    REFUSED(TEMPERA_TOKEN_OUT_OF_RANGE, c.rows[1].sampler = &biased);
+    c.rows[1].sampler = NULL;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.rows[1].sampler = &small;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.rows[1].sampler = &missing;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.rows[1].sampler = &odd;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.rows[1].reserved = 1;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.rows[1].want = 4;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.rows[1].sampler = &biased;
+    check_refused(&c, TEMPERA_TOKEN_OUT_OF_RANGE);
+    close_call(&c);
 }
 
 static void no_rows(void)
@@ -387,10 +408,14 @@ static void no_rows(void)
 
 static void check_stage_refused(struct tempera_stage stage, const char *what)
 {
+    struct call c;
+    open_call(&c);
     struct tempera_stage stages[] = {tempera_stage_top_k(4), stage};
     struct tempera_sampler sampler = tempera_sampler_of(stages, 2);
     check_complaint(stage, what);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, c.rows[1].sampler = &sampler);
+    c.rows[1].sampler = &sampler;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    close_call(&c);
 }
 
 static void bad_stages(void)
@@ -457,7 +482,11 @@ static void bad_stages(void)
     CHECK_STATUS(tempera_sampler_check(&sampler, &error), TEMPERA_UNSUPPORTED);
     CHECK_STATUS(error.status, TEMPERA_UNSUPPORTED);
     CHECK(strstr(error.message, "stage 0") != NULL && strstr(error.message, "kind") != NULL);
-    REFUSED(TEMPERA_UNSUPPORTED, c.rows[1].sampler = &sampler);
+    struct call c;
+    open_call(&c);
+    c.rows[1].sampler = &sampler;
+    check_refused(&c, TEMPERA_UNSUPPORTED);
+    close_call(&c);
     CHECK_STATUS(tempera_sampler_check(&plain_sampler, &error), TEMPERA_OK);
     CHECK_STATUS(error.status, TEMPERA_OK);
     CHECK_EQ_STR(error.message, "");
@@ -657,22 +686,22 @@ int main(int argc, char **argv)
     static const struct check_test tests[] = {
         {"ties go to the lowest ids", ties_go_to_the_lowest_ids},
         {"stages act in their order", stages_act_in_their_order},
-        {"T = 0", temperature_0},
-        {"T tiny, huge, inf", extreme_temperatures},
-        {"large scores", large_scores},
-        {"rows with a NaN", nan_rows},
-        {"nothing allowed", nothing_allowed},
-        {"scores of +inf", infinite_scores},
-        {"masks", masks},
-        {"bad matrices", bad_matrices},
-        {"bad buffers", bad_buffers},
-        {"bad rows", bad_rows},
-        {"no rows", no_rows},
-        {"bad stages", bad_stages},
-        {"names of stages", names_of_stages},
-        {"batches: a row by itself or among others", batches},
-        {"floating-point modes", floating_point_modes},
-        {"golden tokens", golden_tokens},
+        {"T = 0 keeps the maximum", temperature_0},
+        {"tiny, huge and infinite T give what their limits say", extreme_temperatures},
+        {"large scores do not overflow", large_scores},
+        {"rows with a NaN are refused", nan_rows},
+        {"rows with nothing allowed have a status of their own", nothing_allowed},
+        {"scores of +inf share the probability", infinite_scores},
+        {"masked tokens count as absent", masks},
+        {"bad matrices are refused", bad_matrices},
+        {"bad buffers are refused", bad_buffers},
+        {"bad rows are refused", bad_rows},
+        {"no rows are fine", no_rows},
+        {"bad stages are refused by name", bad_stages},
+        {"every stage has a name", names_of_stages},
+        {"a row's result does not depend on its batch", batches},
+        {"the caller's floating-point modes change no bit", floating_point_modes},
+        {"tokens are pinned", golden_tokens},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -223,11 +223,11 @@ static void bad_arguments(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"steps against all continuations sorted", steps},
-        {"rows that fail", rows_that_fail},
-        {"a search of full width", whole_search},
-        {"scores of lengths", scores_of_lengths},
-        {"bad arguments", bad_arguments},
+        {"a step keeps the best of all continuations", steps},
+        {"rows that fail are reported", rows_that_fail},
+        {"a search of full width finds the best of all sequences", whole_search},
+        {"length penalties are the formula", scores_of_lengths},
+        {"bad arguments are refused", bad_arguments},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -139,8 +139,8 @@ static void floating_point_modes(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"every instruction set", every_instruction_set},
-        {"floating-point modes", floating_point_modes},
+        {"every instruction set gives the same bits", every_instruction_set},
+        {"the caller's floating-point modes change no bit", floating_point_modes},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -323,15 +323,31 @@ static void reports(void)
 
 // ------------------------------------------------------------------------------------------------
 
-#define REFUSED(...)                                                                               \
-    do {                                                                                           \
-        struct tempera_sample_row row = good;                                                      \
-        struct tempera_branch two[] = {{2, NULL}, {4, NULL}};                                      \
-        row.branches = two;                                                                        \
-        __VA_ARGS__;                                                                               \
-        CHECK_STATUS(tempera_sample(&logits, &row, &result, scratch, nbytes, NULL),                \
-                     TEMPERA_INVALID_ARGUMENT);                                                    \
-    } while (0)
+// A call with everything in order; a test spoils one thing and then calls check_refused.
+struct call {
+    const struct tempera_matrix *logits;
+    struct tempera_sample_row good, row;
+    struct tempera_branch branches[2];
+    void *scratch;
+    size_t nbytes;
+};
+
+static void restore_call(struct call *c)
+{
+    c->branches[0] = (struct tempera_branch){2, NULL};
+    c->branches[1] = (struct tempera_branch){4, NULL};
+    c->row = c->good;
+    c->row.branches = c->branches;
+}
+
+// Then everything is in order again.
+static void check_refused(struct call *c)
+{
+    struct tempera_sample_result result;
+    CHECK_STATUS(tempera_sample(c->logits, &c->row, &result, c->scratch, c->nbytes, NULL),
+                 TEMPERA_INVALID_ARGUMENT);
+    restore_call(c);
+}
 
 static void bad_rows(void)
 {
@@ -346,25 +362,43 @@ static void bad_rows(void)
     struct tempera_matrix logits = tempera_matrix_f32(scores, 1, 4);
     struct tempera_sample_row good = {.sampler = &sampler, .tokens = columns, .n_branches = 2};
     struct tempera_sample_result result;
-    size_t nbytes, n_tokens;
-    void *scratch = new_scratch(&logits, &sampler, NULL, &nbytes);
-    REFUSED(row.tokens = NULL);
-    REFUSED(row.branches = NULL);
-    REFUSED(row.n_branches = 0); // one branch, whose tokens then don't ascend
-    REFUSED(row.n_branches = SIZE_MAX);
-    REFUSED(two[1].end = 3);
-    REFUSED(two[1].end = 5);
-    REFUSED(two[0].end = 4; two[1].end = 3);
-    REFUSED(row.tokens = negative);
-    REFUSED(row.tokens = twice);
-    REFUSED(two[1].state = forgetful);
-    REFUSED(two[1].state = (void *)((char *)forgetful + 4));
+    struct call c = {.logits = &logits, .good = good};
+    size_t n_tokens;
+    void *scratch = c.scratch = new_scratch(&logits, &sampler, NULL, &c.nbytes);
+    restore_call(&c);
+    c.row.tokens = NULL;
+    check_refused(&c);
+    c.row.branches = NULL;
+    check_refused(&c);
+    // one branch, whose tokens then don't ascend
+    c.row.n_branches = 0;
+    check_refused(&c);
+    c.row.n_branches = SIZE_MAX;
+    check_refused(&c);
+    c.branches[1].end = 3;
+    check_refused(&c);
+    c.branches[1].end = 5;
+    check_refused(&c);
+    c.branches[0].end = 4;
+    c.branches[1].end = 3;
+    check_refused(&c);
+    c.row.tokens = negative;
+    check_refused(&c);
+    c.row.tokens = twice;
+    check_refused(&c);
+    c.branches[1].state = forgetful;
+    check_refused(&c);
+    c.branches[1].state = (void *)((char *)forgetful + 4);
+    check_refused(&c);
     memcpy(scratch, sound, sound->nbytes);
-    REFUSED(two[1].state = scratch);
-    REFUSED(row.branches = scratch);
-    REFUSED(row.tokens = scratch);
+    c.branches[1].state = scratch;
+    check_refused(&c);
+    c.row.branches = scratch;
+    check_refused(&c);
+    c.row.tokens = scratch;
+    check_refused(&c);
     CHECK_STATUS(tempera_speculative_verify(&logits, &good, NULL, NULL, 0, NULL, &result, &n_tokens,
-                                            scratch, nbytes),
+                                            scratch, c.nbytes),
                  TEMPERA_INVALID_ARGUMENT);
     free(scratch);
     free(forgetful);

@@ -574,7 +574,7 @@ static void logprobs_of_the_tail_are_right(void)
 
 // ------------------------------------------------------------------------------------------------
 // Seeds. vllm-project/vllm#51226 (a seeded request changes with its neighbours in the batch) is
-// tests/sampler/test_sampler.c: "batches".
+// tests/sampler/test_sampler.c: "a row's result does not depend on its batch".
 
 // ggml-org/llama.cpp#8593, #6955, abetlen/llama-cpp-python#1809: the seed shown is not the one
 // used, is ignored, or has values that mean something else.
@@ -599,7 +599,7 @@ int main(int argc, char **argv)
         {"forbidden tokens are never drawn", forbidden_tokens_are_never_drawn},
         {"running sums do not saturate", running_sums_do_not_saturate},
         {"top-p near 1 ends within the row", top_p_near_1_ends_within_the_row},
-        {"ties on the border of the nucleus", ties_on_the_border_of_the_nucleus},
+        {"ties on the border of the nucleus are cut by id", ties_on_the_border_of_the_nucleus},
         {"top-k of 1 is greedy", top_k_1_is_greedy},
         {"the token that reaches top-p stays", the_token_that_reaches_top_p_stays},
         {"the order is the caller's", the_order_is_the_callers},
@@ -608,8 +608,8 @@ int main(int argc, char **argv)
         {"tiny T and top-p give numbers", tiny_temperature_and_top_p_give_numbers},
         {"T = 0 is greedy", temperature_0_is_greedy},
         {"probabilities are probabilities", probabilities_are_probabilities},
-        {"typical behind bans", typical_behind_bans},
-        {"dynamic temperature without entropy", dynamic_temperature_without_entropy},
+        {"typical after bans looks at what is left", typical_behind_bans},
+        {"dynamic temperature without entropy gives numbers", dynamic_temperature_without_entropy},
         {"all masked is a status", all_masked_is_a_status},
         {"scores are taken from their maximum", scores_are_taken_from_their_maximum},
         {"top-p below 1/n keeps one", top_p_below_1_over_n_keeps_one},

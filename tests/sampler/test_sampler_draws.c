@@ -411,18 +411,18 @@ static void bad_arguments(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"noise as a function of its bits", noise_of_all_bits},
-        {"all luck that three tokens can have", enumeration},
-        {"winners and their order against a sorted race", winners},
-        {"filters don't change the winner", filters_do_not_change_the_winner},
-        {"how often tokens win", how_often_tokens_win},
-        {"how often pairs come", how_often_pairs_come},
-        {"fewer than k", fewer_than_k},
-        {"many draws", many_draws},
-        {"levels of many draws", levels_of_many},
-        {"how often many draw", how_often_many_draw},
-        {"many of nothing", many_of_nothing},
-        {"bad arguments", bad_arguments},
+        {"noise rises with its bits", noise_of_all_bits},
+        {"enumerated bits of three tokens give exact probabilities", enumeration},
+        {"winners and their order are those of a sorted Gumbel race", winners},
+        {"filters do not change the winner among what they keep", filters_do_not_change_the_winner},
+        {"tokens win as often as their probability says", how_often_tokens_win},
+        {"pairs come as often as their probability says", how_often_pairs_come},
+        {"where fewer than k tokens are left, all are drawn", fewer_than_k},
+        {"many draws are those of one draw each", many_draws},
+        {"many draws report the feedback of each", levels_of_many},
+        {"many draws have the row's distribution", how_often_many_draw},
+        {"many draws of nothing report why", many_of_nothing},
+        {"bad arguments are refused", bad_arguments},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -305,89 +305,111 @@ static void of_16_bits(void)
     free(scratch);
 }
 
-static void check_refused(enum tempera_status expected, const struct tempera_matrix *logits,
-                          const struct tempera_sample_row *row,
-                          const struct tempera_explanation *to,
-                          struct tempera_sample_result *result, size_t scratch_lacks)
+// A call with everything in order; a test spoils one thing and then calls check_refused.
+struct call {
+    struct tempera_matrix logits;
+    struct tempera_sample_row row;
+    struct tempera_explanation to;
+    struct tempera_sample_result *result;
+    size_t scratch_lacks; // bytes
+    const struct call *good;
+};
+
+// Then everything is in order again.
+static void check_refused(struct call *c, enum tempera_status expected)
 {
     static unsigned char untouched[sizeof stages];
     memset(untouched, 0x55, sizeof untouched);
     memset(stages, 0x55, sizeof stages);
     memset(tokens, 0x55, sizeof tokens);
     size_t nbytes = 4096 * 8;
-    if (scratch_lacks > 0)
-        nbytes = tempera_explain_scratch_nbytes(logits, row->sampler) - scratch_lacks;
+    if (c->scratch_lacks > 0)
+        nbytes = tempera_explain_scratch_nbytes(&c->logits, c->row.sampler) - c->scratch_lacks;
     void *scratch = aligned_alloc(64, 4096 * 8);
-    CHECK_STATUS(tempera_explain(logits, row, to, result, scratch, nbytes), expected);
+    CHECK_STATUS(tempera_explain(&c->logits, &c->row, &c->to, c->result, scratch, nbytes),
+                 expected);
     CHECK_MEM(stages, untouched, sizeof stages);
     CHECK_MEM(tokens, untouched, sizeof stages);
     free(scratch);
+    *c = *c->good;
 }
 
 static void bad_arguments(void)
 {
     static const struct tempera_stage chain = {.kind = TEMPERA_STAGE_TOP_K};
     const struct tempera_sampler sampler = tempera_sampler_of(&chain, 1);
-    const struct tempera_sample_row good_row = {.sampler = &sampler};
-    const struct tempera_matrix good_logits = tempera_matrix_f32(z, 1, 10);
-    const struct tempera_explanation good = {sizeof good, stages, 2, ids, tokens, 3};
-    struct tempera_sample_result good_result, *result;
-    memset(&good_result, 0x55, sizeof good_result);
+    struct tempera_sample_result result, untouched;
+    const struct call good = {.logits = tempera_matrix_f32(z, 1, 10),
+                              .row = {.sampler = &sampler},
+                              .to = {sizeof good.to, stages, 2, ids, tokens, 3},
+                              .result = &result,
+                              .good = &good};
+    struct call c = good;
+    memset(&result, 0x55, sizeof result);
+    memset(&untouched, 0x55, sizeof untouched);
     ids[0] = ids[1] = ids[2] = 1;
-#define REFUSED(expected, lacks, spoil)                                                            \
-    do {                                                                                           \
-        struct tempera_matrix logits = good_logits;                                                \
-        struct tempera_sample_row row = good_row;                                                  \
-        struct tempera_explanation to = good;                                                      \
-        result = &good_result;                                                                     \
-        spoil;                                                                                     \
-        check_refused(expected, &logits, &row, &to, result, lacks);                                \
-        CHECK(good_result.n_kept == UINT64_C(0x5555555555555555));                                 \
-    } while (0)
-    REFUSED(TEMPERA_INVALID_ARGUMENT, 0, logits.rows = 2);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, 0, logits.rows = 0);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, 0, logits.data = NULL);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, 0, row.sampler = NULL);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, 0, row.reserved = 1);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, 0, result = NULL);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, 0, to.struct_size--);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, 0, to.n_stages = 1);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, 0, to.n_stages = 3);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, 0, to.stages = NULL);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, 0, to.token_ids = NULL);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, 0, to.tokens = NULL);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, 0, to.n_tokens = SIZE_MAX / 4);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, 0, to.stages = (void *)tokens);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, 0, to.stages = (void *)z);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, 0, to.tokens = (void *)ids);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, 0, result = (void *)&to);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, 0, result = (void *)stages);
-    REFUSED(TEMPERA_BUFFER_TOO_SMALL, 1, (void)0);
+    c.logits.rows = 2;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.logits.rows = 0;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.logits.data = NULL;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.row.sampler = NULL;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.row.reserved = 1;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.result = NULL;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.to.struct_size--;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.to.n_stages = 1;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.to.n_stages = 3;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.to.stages = NULL;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.to.token_ids = NULL;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.to.tokens = NULL;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.to.n_tokens = SIZE_MAX / 4;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.to.stages = (void *)tokens;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.to.stages = (void *)z;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.to.tokens = (void *)ids;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.result = (void *)&c.to;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.result = (void *)stages;
+    check_refused(&c, TEMPERA_INVALID_ARGUMENT);
+    c.scratch_lacks = 1;
+    check_refused(&c, TEMPERA_BUFFER_TOO_SMALL);
     ids[2] = 10;
-    REFUSED(TEMPERA_TOKEN_OUT_OF_RANGE, 0, (void)0);
-    struct tempera_matrix logits = good_logits;
+    check_refused(&c, TEMPERA_TOKEN_OUT_OF_RANGE);
+    CHECK_MEM(&result, &untouched, sizeof result);
     CHECK_EQ_SIZE(tempera_explain_scratch_nbytes(NULL, &sampler), 0);
-    CHECK_EQ_SIZE(tempera_explain_scratch_nbytes(&logits, NULL), 0);
-    logits.rows = 0;
-    CHECK_EQ_SIZE(tempera_explain_scratch_nbytes(&logits, &sampler), 0);
-    CHECK_STATUS(tempera_explain(NULL, &good_row, &good, &good_result, NULL, 0),
+    CHECK_EQ_SIZE(tempera_explain_scratch_nbytes(&c.logits, NULL), 0);
+    CHECK_STATUS(tempera_explain(NULL, &c.row, &c.to, &result, NULL, 0), TEMPERA_INVALID_ARGUMENT);
+    CHECK_STATUS(tempera_explain(&c.logits, NULL, &c.to, &result, NULL, 0),
                  TEMPERA_INVALID_ARGUMENT);
-    CHECK_STATUS(tempera_explain(&good_logits, NULL, &good, &good_result, NULL, 0),
+    CHECK_STATUS(tempera_explain(&c.logits, &c.row, NULL, &result, NULL, 0),
                  TEMPERA_INVALID_ARGUMENT);
-    CHECK_STATUS(tempera_explain(&good_logits, &good_row, NULL, &good_result, NULL, 0),
-                 TEMPERA_INVALID_ARGUMENT);
+    c.logits.rows = 0;
+    CHECK_EQ_SIZE(tempera_explain_scratch_nbytes(&c.logits, &sampler), 0);
 }
 
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"chains cut off behind each stage", chains},
-        {"bans and learning", bans_and_learning},
-        {"known numbers", known_numbers},
-        {"edges", edges},
-        {"rows without a token", no_token},
-        {"rows of 16 bits", of_16_bits},
-        {"bad arguments", bad_arguments},
+        {"reports are those of chains cut off after each stage", chains},
+        {"bans and feedback are reported", bans_and_learning},
+        {"known rows give known numbers", known_numbers},
+        {"edge cases are reported", edges},
+        {"rows without a token are reported", no_token},
+        {"rows of 16 bits give the reports of f32", of_16_bits},
+        {"bad arguments are refused", bad_arguments},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -341,16 +341,16 @@ static void smoothing(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"top-k, top-p, min-p", borders_of_ranks},
-        {"thresholds", borders_of_thresholds},
-        {"typical", borders_of_typical},
-        {"top-H", borders_of_top_h},
-        {"tail-free", borders_of_tail_free},
-        {"XTC", borders_of_xtc},
-        {"coins of XTC", coins_of_xtc},
-        {"min_keep", min_keep},
-        {"dynamic temperature", dynamic_temperature},
-        {"smoothing", smoothing},
+        {"top-k, top-p and min-p cut at their borders", borders_of_ranks},
+        {"thresholds cut at their borders", borders_of_thresholds},
+        {"typical cuts at its borders", borders_of_typical},
+        {"top-H cuts at its borders", borders_of_top_h},
+        {"tail-free cuts at its borders", borders_of_tail_free},
+        {"XTC cuts at its borders", borders_of_xtc},
+        {"XTC's coins fall as often as they should", coins_of_xtc},
+        {"min_keep keeps the most likely", min_keep},
+        {"dynamic temperature is the formula", dynamic_temperature},
+        {"smoothing is the formula", smoothing},
     };
     return CHECK_RUN(tests, argc, argv);
 }

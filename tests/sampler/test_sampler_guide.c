@@ -170,6 +170,12 @@ static void edges(void)
     CHECK(isfinite(tempera_bf16_to_f32(half[1])));
 }
 
+static void check_refused(const struct tempera_matrix *a, const struct tempera_matrix *b,
+                          float scale, const struct tempera_matrix *to, enum tempera_status *status)
+{
+    CHECK_STATUS(tempera_guide(a, b, scale, to, status, NULL), TEMPERA_INVALID_ARGUMENT);
+}
+
 static void bad_arguments(void)
 {
     struct tempera_matrix a = tempera_matrix_f32(c, 2, 10), b = tempera_matrix_f32(u, 2, 10);
@@ -178,24 +184,22 @@ static void bad_arguments(void)
     struct tempera_matrix to = tempera_matrix_f32(out, 2, 10), bad;
     memset(out, 0x55, sizeof out);
     memset(untouched, 0x55, sizeof untouched);
-#define REFUSED(a_, b_, scale, to_, status_)                                                       \
-    CHECK_STATUS(tempera_guide(a_, b_, scale, to_, status_, NULL), TEMPERA_INVALID_ARGUMENT)
-    REFUSED(NULL, &b, 1, &to, status);
-    REFUSED(&a, NULL, 1, &to, status);
-    REFUSED(&a, &b, 1, NULL, status);
-    REFUSED(&a, &b, NAN, &to, status);
-    REFUSED(&a, &b, INFINITY, &to, status);
+    check_refused(NULL, &b, 1, &to, status);
+    check_refused(&a, NULL, 1, &to, status);
+    check_refused(&a, &b, 1, NULL, status);
+    check_refused(&a, &b, NAN, &to, status);
+    check_refused(&a, &b, INFINITY, &to, status);
     bad = tempera_matrix_f32(c, 1, 10);
-    REFUSED(&bad, &b, 1, &to, status);
+    check_refused(&bad, &b, 1, &to, status);
     bad = tempera_matrix_f32(u, 2, 9);
-    REFUSED(&a, &bad, 1, &to, status);
+    check_refused(&a, &bad, 1, &to, status);
     bad = tempera_matrix_f32(c + 1, 2, 10); // half over an input
-    REFUSED(&a, &b, 1, &bad, status);
+    check_refused(&a, &b, 1, &bad, status);
     bad = tempera_matrix_f32(u + 3, 2, 10);
-    REFUSED(&a, &b, 1, &bad, status);
-    REFUSED(&a, &b, 1, &to, (void *)out);
-    REFUSED(&a, &b, 1, &to, (void *)c);
-    REFUSED(&a, &b, 1, &to, (void *)u);
+    check_refused(&a, &b, 1, &bad, status);
+    check_refused(&a, &b, 1, &to, (void *)out);
+    check_refused(&a, &b, 1, &to, (void *)c);
+    check_refused(&a, &b, 1, &to, (void *)u);
     CHECK_MEM(out, untouched, sizeof out);
     a.rows = b.rows = to.rows = 0;
     CHECK_STATUS(tempera_guide(&a, &b, 1, &to, status, NULL), TEMPERA_OK);
@@ -204,9 +208,9 @@ static void bad_arguments(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"formula", formula},
-        {"edges", edges},
-        {"bad arguments", bad_arguments},
+        {"guidance is the formula", formula},
+        {"masked and huge scores are guided", edges},
+        {"bad arguments are refused", bad_arguments},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -191,9 +191,9 @@ static void scratch_of_16_bits(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"f16", f16},
-        {"bf16", bf16},
-        {"scratch", scratch_of_16_bits},
+        {"f16 rows give what f32 rows give", f16},
+        {"bf16 rows give what f32 rows give", bf16},
+        {"rows of 16 bits need the scratch that is asked for", scratch_of_16_bits},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -255,9 +255,9 @@ static void tokens_beyond_the_vocabulary(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"allow and ban", lists},
-        {"n-grams", ngrams},
-        {"DRY", dry},
+        {"allow and ban keep what they say", lists},
+        {"repeated n-grams are banned", ngrams},
+        {"DRY is the formula", dry},
         {"bad parameters are refused", bad_parameters},
         {"tokens beyond the vocabulary are refused", tokens_beyond_the_vocabulary},
     };

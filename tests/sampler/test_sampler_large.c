@@ -274,9 +274,9 @@ static void huge_rows(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"typical keeps more than it guesses", typical_keeps_more},
-        {"random chains on large rows", random_chains},
-        {"huge rows", huge_rows},
+        {"min_keep of typical may reach below the estimate", typical_keeps_more},
+        {"random chains on large rows agree with the oracle", random_chains},
+        {"rows that f32 cannot hold agree with the oracle", huge_rows},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -291,12 +291,12 @@ static void bad_parameters(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"mirostat 2", mirostat_2},
-        {"mirostat 1", mirostat_1},
-        {"adaptive-p", adaptive_p},
-        {"behind other stages", behind_other_stages},
-        {"in the long run", in_the_long_run},
-        {"rows of several samplers", rows_of_several_samplers},
+        {"mirostat 2 is the formula", mirostat_2},
+        {"mirostat 1 is the formula", mirostat_1},
+        {"adaptive-p is the formula", adaptive_p},
+        {"feedback stages work after other stages", behind_other_stages},
+        {"feedback reaches its target in the long run", in_the_long_run},
+        {"rows of several samplers keep feedback apart", rows_of_several_samplers},
         {"bad parameters are refused", bad_parameters},
     };
     return CHECK_RUN(tests, argc, argv);

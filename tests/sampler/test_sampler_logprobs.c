@@ -200,7 +200,13 @@ static void nothing_to_report(void)
           named[1].final == -INFINITY);
 }
 
-static void check_refused(enum tempera_status expected, struct tempera_logprobs *report)
+static const int32_t good_ids[2] = {9, 3};
+
+static const struct tempera_logprobs good_report = {
+    sizeof good_report, good_ids, 2, named, 3, TEMPERA_LOGPROB_ORDER_RAW, top, 55};
+
+// A test spoils one thing in a good report and calls this. Then the report is good again.
+static void check_refused(struct tempera_logprobs *report, enum tempera_status expected)
 {
     struct tempera_sampler sampler = tempera_sampler_of(NULL, 0);
     struct tempera_sample_row rows[2] = {{.sampler = &sampler},
@@ -217,47 +223,54 @@ static void check_refused(enum tempera_status expected, struct tempera_logprobs 
     CHECK_MEM(results, untouched, sizeof results);
     CHECK_MEM(named, untouched, 64);
     CHECK_MEM(top, untouched, 64);
+    CHECK_EQ_SIZE(report->n_top, 55);
     free(scratch);
+    *report = good_report;
 }
 
 static void bad_reports(void)
 {
-    static int32_t ids[2] = {9, 3}, outside[2] = {0, 10}, negative[1] = {-1};
+    static const int32_t outside[2] = {0, 10}, negative[1] = {-1};
     fill(20, 0);
-    const struct tempera_logprobs good = {sizeof good, ids, 2, named, 3, 0, top, 55};
-#define REFUSED(expected, spoil)                                                                   \
-    do {                                                                                           \
-        struct tempera_logprobs report = good;                                                     \
-        spoil;                                                                                     \
-        check_refused(expected, &report);                                                          \
-        CHECK_EQ_SIZE(report.n_top, 55);                                                           \
-    } while (0)
-    REFUSED(TEMPERA_INVALID_ARGUMENT, report.struct_size--);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, report.ids = NULL);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, report.named = NULL);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, report.top = NULL);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, report.order = (enum tempera_logprob_order)2);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, report.max_top = SIZE_MAX / 8);
-    REFUSED(TEMPERA_TOKEN_OUT_OF_RANGE, report.ids = outside);
-    REFUSED(TEMPERA_TOKEN_OUT_OF_RANGE, (report.ids = negative, report.n_ids = 1));
-    REFUSED(TEMPERA_INVALID_ARGUMENT, report.top = named + 1);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, report.named = (void *)ids);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, report.top = (void *)&report);
-    REFUSED(TEMPERA_INVALID_ARGUMENT, report.top = (void *)z);
-    struct tempera_logprobs fine = good;
+    struct tempera_logprobs report = good_report;
+    report.struct_size--;
+    check_refused(&report, TEMPERA_INVALID_ARGUMENT);
+    report.ids = NULL;
+    check_refused(&report, TEMPERA_INVALID_ARGUMENT);
+    report.named = NULL;
+    check_refused(&report, TEMPERA_INVALID_ARGUMENT);
+    report.top = NULL;
+    check_refused(&report, TEMPERA_INVALID_ARGUMENT);
+    report.order = (enum tempera_logprob_order)2;
+    check_refused(&report, TEMPERA_INVALID_ARGUMENT);
+    report.max_top = SIZE_MAX / 8;
+    check_refused(&report, TEMPERA_INVALID_ARGUMENT);
+    report.ids = outside;
+    check_refused(&report, TEMPERA_TOKEN_OUT_OF_RANGE);
+    report.ids = negative;
+    report.n_ids = 1;
+    check_refused(&report, TEMPERA_TOKEN_OUT_OF_RANGE);
+    report.top = named + 1;
+    check_refused(&report, TEMPERA_INVALID_ARGUMENT);
+    report.named = (void *)(uintptr_t)good_ids;
+    check_refused(&report, TEMPERA_INVALID_ARGUMENT);
+    report.top = (void *)&report;
+    check_refused(&report, TEMPERA_INVALID_ARGUMENT);
+    report.top = (void *)z;
+    check_refused(&report, TEMPERA_INVALID_ARGUMENT);
     struct tempera_sampler sampler = tempera_sampler_of(NULL, 0);
-    struct tempera_sample_row row = {.sampler = &sampler, .logprobs = &fine};
+    struct tempera_sample_row row = {.sampler = &sampler, .logprobs = &report};
     CHECK_STATUS(sample_row(z, 10, &row).status, TEMPERA_OK);
 }
 
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"reports against a sorted row", reports},
-        {"banned tokens", banned_tokens},
-        {"extreme temperatures", extreme_temperatures},
-        {"nothing to report", nothing_to_report},
-        {"bad reports", bad_reports},
+        {"reports are those of a sorted row", reports},
+        {"banned tokens have no final logprob", banned_tokens},
+        {"extreme temperatures give numbers", extreme_temperatures},
+        {"what is not asked for is not computed", nothing_to_report},
+        {"bad reports are refused", bad_reports},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -456,9 +456,9 @@ static void large_vocabularies(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"8000 texts of 1 to 12 tokens", small_vocabularies},
-        {"2000 texts of 1 to 80 tokens", larger_vocabularies},
-        {"60 texts of 1000 to 5000 tokens", large_vocabularies},
+        {"8000 texts over 1 to 12 tokens agree with the oracle", small_vocabularies},
+        {"2000 texts over 1 to 80 tokens agree with the oracle", larger_vocabularies},
+        {"60 texts over 1000 to 5000 tokens agree with the oracle", large_vocabularies},
     };
     return CHECK_RUN(tests, argc, argv);
 }

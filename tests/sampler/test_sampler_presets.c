@@ -395,13 +395,13 @@ static void golden_tokens(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"defaults", defaults},
-        {"orders", orders},
+        {"the default parameters make no stage", defaults},
+        {"presets put stages in their order", orders},
         {"mirostat takes the place of all filters", mirostats},
-        {"temperatures", temperatures},
+        {"temperatures and their ranges become the right stages", temperatures},
         {"nothing is passed over", nothing_is_passed_over},
         {"the orders differ", orders_differ},
-        {"golden tokens", golden_tokens},
+        {"tokens of presets are pinned", golden_tokens},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -126,9 +126,9 @@ static void rows_that_defeat_the_pivots(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"rows with ties", rows_with_ties},
-        {"ends of the floats", ends_of_the_floats},
-        {"rows that defeat the pivots", rows_that_defeat_the_pivots},
+        {"rows with ties are partitioned exactly", rows_with_ties},
+        {"the smallest and largest floats are partitioned exactly", ends_of_the_floats},
+        {"rows that defeat the pivots are partitioned exactly", rows_that_defeat_the_pivots},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -444,21 +444,30 @@ static void rows_that_fail(void)
     free(s.state);
 }
 
-// A call with everything in order; a test spoils one thing.
+// A call with everything in order; a test spoils one thing and then calls check_refused.
 struct call {
     struct tempera_matrix logits, probs;
     struct tempera_sampler_state *state;
-    const struct tempera_matrix *probs_given;
+    const struct tempera_sampler *sampler; // of all rows
     const struct tempera_sample_row *rows_given;
     struct tempera_sample_result *results_given;
     const int32_t *drafted_given;
     size_t n_drafted, *n_given, nbytes;
     void *scratch;
+    const struct call *good;
 };
 
 static size_t n_counted;
 
-static void check_refused(enum tempera_status expected, struct call *c)
+static void open_call(struct call *c, const struct call *good)
+{
+    *c = *good;
+    for (size_t row = 0; row < 3; row++)
+        rows[row] = (struct tempera_sample_row){.sampler = good->sampler};
+}
+
+// Then everything is in order again.
+static void check_refused(struct call *c, enum tempera_status expected)
 {
     struct tempera_sample_result untouched[3];
     memset(results, 0x55, sizeof results);
@@ -466,12 +475,13 @@ static void check_refused(enum tempera_status expected, struct call *c)
     n_counted = 55;
     uint64_t step = c->state == NULL ? 0 : c->state->step;
     CHECK_STATUS(tempera_speculative_verify(&c->logits, c->rows_given, c->state, c->drafted_given,
-                                            c->n_drafted, c->probs_given, c->results_given,
-                                            c->n_given, c->scratch, c->nbytes),
+                                            c->n_drafted, &c->probs, c->results_given, c->n_given,
+                                            c->scratch, c->nbytes),
                  expected);
     CHECK_MEM(results, untouched, sizeof untouched);
     CHECK_EQ_SIZE(n_counted, 55);
     CHECK(c->state == NULL || c->state->step == step);
+    open_call(c, c->good);
 }
 
 static void bad_arguments(void)
@@ -489,59 +499,84 @@ static void bad_arguments(void)
     for (size_t i = 0; i < 2 * N; i++)
         good_q[i] = 0.1f;
     const enum tempera_status bad = TEMPERA_INVALID_ARGUMENT;
-#define REFUSED(expected, spoil)                                                                   \
-    do {                                                                                           \
-        struct call c = {tempera_matrix_f32(good_z, 3, N),                                         \
-                         tempera_matrix_f32(good_q, 2, N),                                         \
-                         good_state,                                                               \
-                         &c.probs,                                                                 \
-                         rows,                                                                     \
-                         results,                                                                  \
-                         good_drafted,                                                             \
-                         2,                                                                        \
-                         &n_counted,                                                               \
-                         nbytes,                                                                   \
-                         scratch};                                                                 \
-        for (size_t row = 0; row < 3; row++)                                                       \
-            rows[row] = (struct tempera_sample_row){.sampler = &sampler};                          \
-        spoil;                                                                                     \
-        check_refused(expected, &c);                                                               \
-    } while (0)
-    REFUSED(bad, c.logits.rows = 2);
-    REFUSED(bad, c.logits.data = NULL);
-    REFUSED(bad, c.n_drafted = 1);
-    REFUSED(bad, c.n_drafted = SIZE_MAX);
-    REFUSED(bad, c.rows_given = NULL);
-    REFUSED(bad, c.results_given = NULL);
-    REFUSED(bad, c.drafted_given = NULL);
-    REFUSED(bad, c.n_given = NULL);
-    REFUSED(bad, c.scratch = NULL);
-    REFUSED(TEMPERA_BUFFER_TOO_SMALL, c.nbytes--);
-    REFUSED(bad, rows[1].sampler = &other);
-    REFUSED(bad, rows[1].seed = 1);
-    REFUSED(bad, rows[2].stream = 1);
-    REFUSED(bad, rows[0].state = good_state);
-    REFUSED(bad, rows[0].sampler = NULL);
-    REFUSED(bad, rows[1].reserved = 1);
-    REFUSED(bad, rows[0].sampler = rows[1].sampler = rows[2].sampler = &wide); // remembers less
-    REFUSED(bad, c.probs.rows = 1);
-    REFUSED(bad, c.probs.cols = N - 1);
-    REFUSED(bad, c.probs.data = NULL);
-    REFUSED(TEMPERA_TOKEN_OUT_OF_RANGE, c.drafted_given = outside);
-    REFUSED(TEMPERA_TOKEN_OUT_OF_RANGE, c.drafted_given = negative);
-    REFUSED(bad, c.n_given = (void *)results);
-    REFUSED(bad, c.results_given = (void *)good_q);
-    REFUSED(bad, c.results_given = (void *)good_z);
-    REFUSED(bad, c.results_given = (void *)good_state);
-    REFUSED(bad, c.probs.data = scratch);
-    REFUSED(bad, c.state = memcpy(scratch, good_state, good_state->nbytes));
+    const struct call good = {.logits = tempera_matrix_f32(good_z, 3, N),
+                              .probs = tempera_matrix_f32(good_q, 2, N),
+                              .state = good_state,
+                              .sampler = &sampler,
+                              .rows_given = rows,
+                              .results_given = results,
+                              .drafted_given = good_drafted,
+                              .n_drafted = 2,
+                              .n_given = &n_counted,
+                              .nbytes = nbytes,
+                              .scratch = scratch,
+                              .good = &good};
+    struct call c;
+    open_call(&c, &good);
+    c.logits.rows = 2;
+    check_refused(&c, bad);
+    c.logits.data = NULL;
+    check_refused(&c, bad);
+    c.n_drafted = 1;
+    check_refused(&c, bad);
+    c.n_drafted = SIZE_MAX;
+    check_refused(&c, bad);
+    c.rows_given = NULL;
+    check_refused(&c, bad);
+    c.results_given = NULL;
+    check_refused(&c, bad);
+    c.drafted_given = NULL;
+    check_refused(&c, bad);
+    c.n_given = NULL;
+    check_refused(&c, bad);
+    c.scratch = NULL;
+    check_refused(&c, bad);
+    c.nbytes--;
+    check_refused(&c, TEMPERA_BUFFER_TOO_SMALL);
+    rows[1].sampler = &other;
+    check_refused(&c, bad);
+    rows[1].seed = 1;
+    check_refused(&c, bad);
+    rows[2].stream = 1;
+    check_refused(&c, bad);
+    rows[0].state = good_state;
+    check_refused(&c, bad);
+    rows[0].sampler = NULL;
+    check_refused(&c, bad);
+    rows[1].reserved = 1;
+    check_refused(&c, bad);
+    // a state that remembers less than the sampler needs
+    rows[0].sampler = rows[1].sampler = rows[2].sampler = &wide;
+    check_refused(&c, bad);
+    c.probs.rows = 1;
+    check_refused(&c, bad);
+    c.probs.cols = N - 1;
+    check_refused(&c, bad);
+    c.probs.data = NULL;
+    check_refused(&c, bad);
+    c.drafted_given = outside;
+    check_refused(&c, TEMPERA_TOKEN_OUT_OF_RANGE);
+    c.drafted_given = negative;
+    check_refused(&c, TEMPERA_TOKEN_OUT_OF_RANGE);
+    c.n_given = (void *)results;
+    check_refused(&c, bad);
+    c.results_given = (void *)good_q;
+    check_refused(&c, bad);
+    c.results_given = (void *)good_z;
+    check_refused(&c, bad);
+    c.results_given = (void *)good_state;
+    check_refused(&c, bad);
+    c.probs.data = scratch;
+    check_refused(&c, bad);
+    c.state = memcpy(scratch, good_state, good_state->nbytes);
+    check_refused(&c, bad);
     good_state->version++;
-    REFUSED(TEMPERA_STATE_MISMATCH, (void)0);
+    check_refused(&c, TEMPERA_STATE_MISMATCH);
     good_state->version--;
     const float wrong[] = {NAN, -0.1f, -0x1p-149f, 1.0000001f, INFINITY};
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
         good_q[2 * N - 1] = wrong[i];
-        REFUSED(bad, (void)0);
+        check_refused(&c, bad);
     }
     free(good_state);
     free(scratch);
@@ -550,15 +585,15 @@ static void bad_arguments(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"acceptance as a function of its bits", acceptance},
+        {"acceptance is a function of its bits", acceptance},
         {"the result is p, enumerated", the_result_is_p},
-        {"chains", chains},
-        {"nothing drafted", nothing_drafted},
-        {"greedy, and no draft", greedy},
-        {"drafts of 16 bits", drafts_of_16_bits},
-        {"how often pairs come", how_often_pairs_come},
-        {"rows that fail", rows_that_fail},
-        {"bad arguments", bad_arguments},
+        {"filtered chains draw from the filtered distribution", chains},
+        {"without a draft, one token is sampled", nothing_drafted},
+        {"greedy drafts are accepted while they are the maximum", greedy},
+        {"drafts of 16 bits give what f32 drafts give", drafts_of_16_bits},
+        {"pairs come as often as their probability says", how_often_pairs_come},
+        {"rows that fail are reported", rows_that_fail},
+        {"bad arguments are refused", bad_arguments},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -6,7 +6,7 @@
 //     test_sampler_stage_info --document
 //
 // prints what it has to say. That the values reach the right members is in test_sampler_presets.c.
-#include "test_sampler_setup.h"
+#include "sampler_setup.h"
 
 #include <float.h>
 
@@ -596,5 +596,5 @@ int main(int argc, char **argv)
     };
     if (argc == 2 && strcmp(argv[1], "--document") == 0)
         return print_document();
-    return CHECK_RUN(tests);
+    return CHECK_RUN(tests, argc, argv);
 }

@@ -224,9 +224,9 @@ int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"chi-square is right", chi_square_is_right},
-        {"every stage", every_stage},
-        {"presets", presets},
-        {"under a mask", masked},
+        {"every stage draws from its distribution", every_stage},
+        {"presets draw from their distributions", presets},
+        {"masked rows draw from their distribution", masked},
         {"successive draws are independent", successive_draws},
         {"a small difference is seen", a_small_difference_is_seen},
     };

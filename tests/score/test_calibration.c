@@ -513,20 +513,20 @@ static void solve_bits(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"sums of loss, slope and curvature", sums_are_the_definitions},
+        {"sums of loss, slope and curvature are the definitions", sums_are_the_definitions},
         {"the fitted temperature is the best", fits_the_best},
         {"the fit scales with the scores", fit_scales},
-        {"borders of the range, flat losses, no rows", borders},
-        {"valleys at 1e-25 and 1e25", far_valley},
-        {"masked targets, NaN, infinite scores", bad_rows},
-        {"chunk by chunk", chunks},
-        {"arguments of the fit", fit_arguments},
-        {"the fit's bits", fit_bits},
+        {"borders of the range, flat losses and no rows give what is documented", borders},
+        {"valleys at 1e-25 and 1e25 are found", far_valley},
+        {"rows with masked targets, NaN or infinite scores have a status", bad_rows},
+        {"sums chunk by chunk are those of all rows", chunks},
+        {"bad arguments of the fit are refused", fit_arguments},
+        {"the fit's bits do not depend on threads, kernels or modes", fit_bits},
         {"entropy, perplexity and top share are reached", solves},
-        {"limits: ties, all even, masks, NaN", solve_borders},
-        {"arguments of the solution", solve_arguments},
-        {"softmax agrees", softmax_agrees},
-        {"the solution's bits", solve_bits},
+        {"ties, equal scores, masks and NaN give what is documented", solve_borders},
+        {"bad arguments of the solution are refused", solve_arguments},
+        {"softmax at the solution reaches the goal", softmax_agrees},
+        {"the solution's bits do not depend on threads, kernels or modes", solve_bits},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -504,20 +504,20 @@ static void types(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"the definition: betas, temperatures, near and far", definition},
-        {"long rows, scores of +-80 and +-1e4", long_and_extreme},
-        {"equal rows: exactly 0", equal_rows},
-        {"rows that nearly agree: no cancellation, never negative", near_rows},
-        {"rows that differ in one bit", neighbouring_rows},
-        {"finite differences", finite_differences},
-        {"masks in one, in the other, in both", masks},
-        {"infinite scores", infinite_scores},
-        {"NaN", nan_rows},
-        {"what f32 can't hold", wide_rows},
-        {"reductions and ignored rows", reductions},
-        {"bad arguments and overlaps", bad_arguments},
-        {"the same bits: places, executors, tables, modes", same_bits},
-        {"f16 and bf16", types},
+        {"distillation is the definition", definition},
+        {"long rows and scores of +-80 and +-1e4 are the definition", long_and_extreme},
+        {"equal rows give exactly 0", equal_rows},
+        {"rows that nearly agree lose no digits and never give less than 0", near_rows},
+        {"rows that differ in one bit lose no digits", neighbouring_rows},
+        {"gradients are finite differences", finite_differences},
+        {"masks in teacher, student or both are the definition", masks},
+        {"scores of +inf share the probability", infinite_scores},
+        {"rows with a NaN have a status", nan_rows},
+        {"rows that f32 cannot hold are the definition", wide_rows},
+        {"reductions leave out ignored rows", reductions},
+        {"bad arguments and overlaps are refused", bad_arguments},
+        {"bits do not depend on places, executors, kernels or modes", same_bits},
+        {"f16 and bf16 rows give what f32 rows give", types},
     };
     return CHECK_RUN(tests, argc, argv);
 }

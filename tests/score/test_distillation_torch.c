@@ -109,6 +109,6 @@ static void as_pytorch(void)
 
 int main(int argc, char **argv)
 {
-    static const struct check_test tests[] = {{"as PyTorch", as_pytorch}};
+    static const struct check_test tests[] = {{"losses and gradients are PyTorch's", as_pytorch}};
     return CHECK_RUN(tests, argc, argv);
 }

@@ -411,18 +411,18 @@ static void callers_rounding(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"the definition: reductions, temperatures, targets", definition},
-        {"scores of +-1e4 and +-80", extreme_scores},
-        {"finite differences", finite_differences},
+        {"the loss is the definition", definition},
+        {"scores of +-1e4 and +-80 are the definition", extreme_scores},
+        {"gradients are finite differences", finite_differences},
         {"classes equal soft targets", classes_equal_soft},
-        {"ignored rows", ignored_rows},
-        {"all rows ignored: 0, not NaN", all_rows_ignored},
-        {"a target out of range: nothing is written", target_out_of_range},
-        {"masked targets, infinite scores, NaN", masked_and_infinite},
-        {"bad arguments", bad_arguments},
-        {"overlaps", overlaps},
-        {"in place, any executor: the same bits", in_place_and_executors},
-        {"the caller's rounding mode", callers_rounding},
+        {"ignored rows do not count", ignored_rows},
+        {"where all rows are ignored the loss is 0", all_rows_ignored},
+        {"a target out of range is refused and nothing written", target_out_of_range},
+        {"masked targets, infinite scores and NaN have a status", masked_and_infinite},
+        {"bad arguments are refused", bad_arguments},
+        {"overlaps are refused", overlaps},
+        {"bits do not depend on the place or the executor", in_place_and_executors},
+        {"the caller's rounding mode changes no bit", callers_rounding},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -160,14 +160,16 @@ int main(int argc, char **argv)
     static const struct check_test tests[] = {
         {"pytorch#116349, #75181: all targets ignored, mean: 0, not NaN", all_ignored},
         {"all targets without weight, mean: 0, not NaN or inf", no_weight},
-        {"pytorch#73205: smoothing counts ignored rows", smoothing_counts_no_ignored_row},
-        {"pytorch#69339, #72056: weights, smoothing, ignore_index", weights_smoothing_and_ignore},
-        {"pytorch#12670: a target out of range", target_out_of_range},
-        {"Paddle#21165, deeplearning4j#785, NNlib.jl#68: log of an underflow", log_of_an_underflow},
-        {"ggml: a masked class with label 0", masked_class_without_target},
-        {"llm.c: scores below -10000", scores_below_minus_ten_thousand},
-        {"ggml: the loss depends on the number of threads", loss_by_thread_count},
-        {"EasyR1#30: small gradients left out", small_gradients_are_there},
+        {"pytorch#73205: smoothing does not count ignored rows", smoothing_counts_no_ignored_row},
+        {"pytorch#69339, #72056: weights, smoothing and ignore_index go together",
+         weights_smoothing_and_ignore},
+        {"pytorch#12670: a target out of range is refused", target_out_of_range},
+        {"Paddle#21165, deeplearning4j#785, NNlib.jl#68: no logarithm of an underflow",
+         log_of_an_underflow},
+        {"ggml: a masked class with label 0 adds nothing", masked_class_without_target},
+        {"llm.c: scores below -10000 count", scores_below_minus_ten_thousand},
+        {"ggml: the loss does not depend on the thread count", loss_by_thread_count},
+        {"EasyR1#30: small gradients are not left out", small_gradients_are_there},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -83,7 +83,6 @@ static void masked_scores_of_plain_rows(void)
         }
 }
 
-
 // The gradient's factor may be anything finite: beyond what f32 holds well, double takes over.
 static void extreme_factors(void)
 {
@@ -482,25 +481,26 @@ static void overlaps(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"smoothing and masked scores", smoothing_and_masks},
-        {"masked scores under large factors", masked_scores_under_large_factors},
-        {"masked scores of plain rows", masked_scores_of_plain_rows},
-        {"any finite gradient scale", extreme_factors},
-        {"scores of +inf", infinite_scores},
-        {"softcap of infinite scores", softcap_of_infinite_scores},
-        {"softcap at a small temperature", softcap_at_a_small_temperature},
-        {"focal near certainty", focal_near_certainty},
-        {"focal beyond an ulp of one", focal_beyond_an_ulp_of_one},
-        {"a masked class without weight", masked_class_without_weight},
-        {"NaN and infinity in soft targets", soft_targets},
-        {"edges in 16 bits", edges_of_halves},
-        {"NaN in the last column of the last block", nan_in_the_last_column_and_block},
-        {"correct rows", correct_rows},
-        {"strides, every type", strides},
-        {"structs of the first version", old_structs},
-        {"options out of range", refused_options},
-        {"the argmax of soft targets", argmax_of_soft_targets},
-        {"overlaps", overlaps},
+        {"smoothing over a masked score is reported unless that has no weight",
+         smoothing_and_masks},
+        {"masked scores have no gradient under large factors", masked_scores_under_large_factors},
+        {"masked scores of plain rows have no gradient", masked_scores_of_plain_rows},
+        {"any finite gradient scale is multiplied in", extreme_factors},
+        {"scores of +inf share the probability", infinite_scores},
+        {"the softcap of an infinite score is the cap", softcap_of_infinite_scores},
+        {"a softcap at a small temperature gives numbers", softcap_at_a_small_temperature},
+        {"focal loss near certainty loses no digits", focal_near_certainty},
+        {"focal loss beyond an ulp of one is exact", focal_beyond_an_ulp_of_one},
+        {"a masked class without weight counts nothing", masked_class_without_weight},
+        {"NaN and infinity in soft targets are reported", soft_targets},
+        {"edge cases in 16 bits are those of f32", edges_of_halves},
+        {"a NaN in the last column of the last block is seen", nan_in_the_last_column_and_block},
+        {"of equal scores the first counts as the prediction", correct_rows},
+        {"strides of every type are kept to", strides},
+        {"structs of the first version are taken", old_structs},
+        {"options out of range are refused", refused_options},
+        {"the argmax of soft targets is the first maximum", argmax_of_soft_targets},
+        {"overlaps are refused", overlaps},
     };
     return CHECK_RUN(tests, argc, argv);
 }

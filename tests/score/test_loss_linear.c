@@ -383,15 +383,15 @@ int main(int argc, char **argv)
         most_nbytes = 36 * vocab * sizeof(float);
     }
     static const struct check_test tests[] = {
-        {"the same as in three calls", same_as_apart},
-        {"any scratch", any_scratch},
-        {"threads don't show", threads_dont_show},
-        {"no gradient", no_gradient},
-        {"a failing product", a_failing_product},
-        {"a bad row", a_bad_row},
-        {"scratch", scratch_sizes},
-        {"refusals write nothing", refusals},
-        {"no rows", no_rows},
+        {"one call gives what three calls give", same_as_apart},
+        {"results do not depend on the scratch's size", any_scratch},
+        {"results do not depend on the thread count", threads_dont_show},
+        {"the loss can be had without a gradient", no_gradient},
+        {"a failing product ends the call with its status", a_failing_product},
+        {"a bad row is reported", a_bad_row},
+        {"the scratch is as large as asked for", scratch_sizes},
+        {"a refused call writes nothing", refusals},
+        {"no rows are fine", no_rows},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -210,8 +210,8 @@ static void rows_of_halves(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"rows of several pieces and blocks", long_rows},
-        {"rows of 16 bits, bit by bit", rows_of_halves},
+        {"rows of several pieces and blocks are the definition", long_rows},
+        {"rows of 16 bits have the bits of f32", rows_of_halves},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -502,12 +502,13 @@ static void masked_columns(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"every set of options: the formula, and finite differences", formula_and_differences},
-        {"in place, apart, 16 bits: the same bits", places_and_types},
-        {"1, 2, 3, 7 threads: the same bits", threads},
-        {"scores of +-1e4 and +-80, one-hot rows", extreme_scores},
-        {"rows in double", rows_in_double},
-        {"masked columns are as if not there", masked_columns},
+        {"every set of options is the formula, and its gradient finite differences",
+         formula_and_differences},
+        {"bits do not depend on the place or the type", places_and_types},
+        {"results do not depend on the thread count", threads},
+        {"scores of +-1e4 and +-80 and one-hot rows are the formula", extreme_scores},
+        {"rows in double are the formula", rows_in_double},
+        {"masked columns count as absent", masked_columns},
     };
     return CHECK_RUN(tests, argc, argv);
 }

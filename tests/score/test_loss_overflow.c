@@ -374,15 +374,15 @@ static void backward(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"cross-entropy", cross_entropy},
-        {"gradients beyond the floats", beyond_the_floats},
-        {"shards", shards},
-        {"masked columns of shards", masked_columns_of_shards},
-        {"shards whose statistics can't be", shards_of_impossible_statistics},
-        {"the linear layer", linear_loss},
-        {"distillation", distillation},
-        {"softmax", softmax},
-        {"the softmax's backward pass", backward},
+        {"cross-entropy gives no NaN and no false infinity", cross_entropy},
+        {"gradients beyond the floats are infinite", beyond_the_floats},
+        {"shards give no NaN and no false infinity", shards},
+        {"masked columns of shards have no gradient", masked_columns_of_shards},
+        {"impossible statistics of shards are refused", shards_of_impossible_statistics},
+        {"the linear layer gives no NaN and no false infinity", linear_loss},
+        {"distillation gives no NaN and no false infinity", distillation},
+        {"softmax gives no NaN", softmax},
+        {"the softmax's backward pass gives no NaN", backward},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -147,7 +147,7 @@ static void equal_to_pytorch(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"equal to PyTorch", equal_to_pytorch},
+        {"losses and gradients are PyTorch's", equal_to_pytorch},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -367,12 +367,12 @@ static void same_bits(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"1, 2, 3 and 5 shards: the definition", definition},
-        {"1, 2, 3 and 5 shards: the uncut vocabulary", as_one_vocabulary},
-        {"merging in any order", any_order},
-        {"masks, infinite scores, NaN, ignored rows", edges},
-        {"bad arguments and overlaps", bad_arguments},
-        {"the same bits: places, executors, tables, modes, types", same_bits},
+        {"1, 2, 3 and 5 shards give the definition", definition},
+        {"1, 2, 3 and 5 shards give what the uncut vocabulary gives", as_one_vocabulary},
+        {"shards may be merged in any order", any_order},
+        {"masks, infinite scores, NaN and ignored rows have their status", edges},
+        {"bad arguments and overlaps are refused", bad_arguments},
+        {"bits do not depend on places, executors, kernels, modes or types", same_bits},
     };
     return CHECK_RUN(tests, argc, argv);
 }

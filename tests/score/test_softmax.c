@@ -719,22 +719,22 @@ static void backward_edges(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"bounds: every size to 130, nine temperatures", bounds_small},
-        {"bounds: vocabularies", bounds_large},
-        {"the worked example of the README", worked_example},
+        {"every size to 130 at nine temperatures is within the bounds", bounds_small},
+        {"vocabularies are within the bounds", bounds_large},
+        {"the worked example of the README is right", worked_example},
         {"equal scores give the correctly rounded 1/k", equal_scores},
-        {"edges", edges},
+        {"special values give what is documented", edges},
         {"bad arguments leave the outputs alone", bad_arguments},
-        {"strides, in place, side by side", strides},
-        {"masks", masks},
-        {"long rows with options, apart and in place", long_rows},
-        {"long rows of 16 bits, apart and in place", long_halves},
-        {"rows of 16 bits, of any length and at any address", rows_of_halves},
-        {"a status for each row", row_statuses},
-        {"any executor, the same bits", any_executor},
-        {"the caller's modes", callers_modes},
-        {"backward: the definition", backward_definition},
-        {"backward: edges", backward_edges},
+        {"strides, in place and side by side give the same", strides},
+        {"masked scores count as absent", masks},
+        {"long rows with options give the same apart and in place", long_rows},
+        {"long rows of 16 bits give the same apart and in place", long_halves},
+        {"rows of 16 bits of any length and address are f32's, rounded", rows_of_halves},
+        {"each row has a status", row_statuses},
+        {"results do not depend on the executor", any_executor},
+        {"the caller's floating-point modes change no bit", callers_modes},
+        {"the backward pass is the definition", backward_definition},
+        {"the backward pass of special values is as documented", backward_edges},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -102,8 +102,8 @@ static void large_matrices(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"every table's rows", large_results},
-        {"a matrix of 32 MiB", large_matrices},
+        {"large results of every instruction set are the same", large_results},
+        {"a matrix of 32 MiB is right, apart and in place", large_matrices},
     };
     return CHECK_RUN(tests, argc, argv);
 }

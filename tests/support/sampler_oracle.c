@@ -236,14 +236,13 @@ static size_t n_that_stay(const struct tempera_stage *stage, size_t n, double T)
     return kept;
 }
 
-static bool is_filter_by_rank_or_mass(int kind)
+bool is_filter_by_rank_or_mass(int kind)
 {
     unsigned int roles = tempera_describe_stage(kind)->roles;
     return roles == TEMPERA_ROLE_FILTER && kind != TEMPERA_STAGE_XTC;
 }
 
-// With parameters from all over their ranges.
-__attribute__((unused)) static struct tempera_stage random_parameters(int kind)
+struct tempera_stage random_parameters(int kind)
 {
     static const double usual[] = {0, 1e-42, 1e-10, 1e-3, 0.05, 0.5, 0.95, 0.9999999, 1, 3};
     struct tempera_stage stage = tempera_stage_of((enum tempera_stage_kind)kind);
@@ -260,8 +259,7 @@ __attribute__((unused)) static struct tempera_stage random_parameters(int kind)
     return stage;
 }
 
-// Any filter that the library describes and n_that_stay defines: later ones too.
-__attribute__((unused)) static struct tempera_stage random_filter(void)
+struct tempera_stage random_filter(void)
 {
     int n = 0;
     while (tempera_describe_stage(n + 1) != NULL)

@@ -19,4 +19,13 @@ tempera_u128 ceil_product(float P, tempera_u128 W);
 void check_against_oracle(const float *z, size_t n, const struct tempera_sample_row *row,
                           const int32_t *history, size_t n_history, float *probs);
 
+// A kind of the library's table that is a filter and nothing else, and draws nothing.
+bool is_filter_by_rank_or_mass(int kind);
+
+// A stage with parameters from all over their ranges.
+struct tempera_stage random_parameters(int kind);
+
+// Any such filter of the library's table: later ones too.
+struct tempera_stage random_filter(void);
+
 #endif

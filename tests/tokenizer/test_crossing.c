@@ -336,10 +336,10 @@ int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"crossings within words and white space are those of all longer texts", words_and_spaces},
-        {"English endings", english_endings},
-        {"after tokens that stay", after_tokens_that_stay},
-        {"texts and tokens that end within a character", within_characters},
-        {"what is settled ends before the last word", settled_places},
+        {"crossings within English endings are those of all longer texts", english_endings},
+        {"crossings after tokens that stay are those of all longer texts", after_tokens_that_stay},
+        {"crossings within characters are those of all longer texts", within_characters},
+        {"the settled text ends before the last word", settled_places},
         {"words before the settled place stay, whatever follows", settled_words_stay},
     };
     return CHECK_RUN(tests, argc, argv);

@@ -536,20 +536,20 @@ int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"words are those of GPT-2", words_are_those_of_gpt2},
-        {"classes of whole blocks", classes_of_blocks},
-        {"merges by hand", merges_by_hand},
+        {"whole blocks of characters have their class", classes_of_blocks},
+        {"merges are those found by hand", merges_by_hand},
         {"ties go to the smaller pair", ties_go_to_the_smaller_pair},
         {"overlaps are taken from the left", overlaps_are_taken_from_the_left},
         {"learning equals the plain method", learning_equals_the_plain_method},
         {"learning is deterministic", learning_is_deterministic},
-        {"too little text", too_little_text},
+        {"too little text is refused", too_little_text},
         {"ids of bytes are bytes", ids_of_bytes_are_bytes},
         {"ids of learned bytes are GPT-2's", ids_of_learned_bytes_are_gpt2s},
         {"ids of small texts", ids_of_small_texts},
         {"random texts come back", random_texts_come_back},
         {"long words are merged as short ones", long_words_are_merged_as_short_ones},
-        {"one word of a megabyte", one_word_of_a_megabyte},
-        {"buffers and arguments", buffers_and_arguments},
+        {"one word of a megabyte is encoded in time", one_word_of_a_megabyte},
+        {"small buffers and bad arguments are refused", buffers_and_arguments},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -216,8 +216,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof text; i++)
         text[i] = check_random_below(6) == 0 ? ' ' : (char)('a' + check_random_below(10));
     static const struct check_test tests[] = {
-        {"learning", learning},
-        {"files and long words", files_and_long_words},
+        {"training survives the failure of any allocation", learning},
+        {"loading and encoding survive the failure of any allocation", files_and_long_words},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -433,14 +433,14 @@ int main(int argc, char **argv)
     static const struct check_test tests[] = {
         {"tokenizers come back", tokenizers_come_back},
         {"good parts are read", good_parts_are_read},
-        {"other kinds", other_kinds},
-        {"bos before every prompt", adding_bos},
-        {"other types of numbers", other_types},
-        {"tokens that contradict", tokens_that_contradict},
-        {"types that contradict", types_that_contradict},
-        {"ids that contradict", ids_that_contradict},
-        {"merges that contradict", merges_that_contradict},
-        {"types of keys", types_of_keys},
+        {"other kinds of tokenizer are refused", other_kinds},
+        {"the beginning token is added as the file says", adding_bos},
+        {"numbers of other types are read", other_types},
+        {"contradictory tokens are refused", tokens_that_contradict},
+        {"contradictory token types are refused", types_that_contradict},
+        {"contradictory ids are refused", ids_that_contradict},
+        {"contradictory merges are refused", merges_that_contradict},
+        {"keys of the wrong type are refused", types_of_keys},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -162,8 +162,8 @@ int main(int argc, char **argv)
         {"every character comes back", every_character_comes_back},
         {"nothing else is a character", nothing_else_is_a_character},
         {"characters come whole", characters_come_whole},
-        {"pieces of any size", pieces_of_any_size},
-        {"a damaged state", damaged_state},
+        {"pieces of any size give the same characters", pieces_of_any_size},
+        {"a damaged state does no harm", damaged_state},
     };
     return CHECK_RUN(tests, argc, argv);
 }

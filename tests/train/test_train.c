@@ -580,7 +580,7 @@ static void a_rhyme_is_learnt_by_heart(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"threads never show in the bits", threads_never_show_in_the_bits},
+        {"bits do not depend on the thread count", threads_never_show_in_the_bits},
         {"the seed of the data shows", the_seed_of_the_data_shows},
         {"a report has the numbers", a_report_has_the_numbers},
         {"clipping scales to the norm", clipping_scales_to_the_norm},
@@ -596,7 +596,7 @@ int main(int argc, char **argv)
         {"a window taken unasked has an end", a_window_taken_unasked_has_an_end},
         {"evaluation says how far it is", evaluation_says_how_far_it_is},
         {"bad evaluations are refused", bad_evaluations_are_refused},
-        {"a rhyme is learnt by heart", a_rhyme_is_learnt_by_heart},
+        {"a rhyme is learned by heart", a_rhyme_is_learnt_by_heart},
     };
     return CHECK_RUN(tests, argc, argv);
 }

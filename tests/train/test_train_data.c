@@ -316,7 +316,7 @@ int main(int argc, char **argv)
         {"a step depends on seed and number alone", a_step_depends_on_seed_and_number_alone},
         {"the shortest text is seen from every offset",
          the_shortest_text_is_seen_from_every_offset},
-        {"documents end in a token that is learnt", documents_end_in_a_token},
+        {"documents end in a token that is learned", documents_end_in_a_token},
         {"documents are encoded apart", documents_are_encoded_apart},
     };
     return CHECK_RUN(tests, argc, argv);

@@ -524,7 +524,7 @@ int main(int argc, char **argv)
         {"a stopped run goes on with the same bits", a_stopped_run_goes_on_with_the_same_bits},
         {"the log is cut back", the_log_is_cut_back},
         {"more steps can be asked for", more_steps_can_be_asked_for},
-        {"killed at any moment", killed_at_any_moment},
+        {"a run killed at any moment can be resumed", killed_at_any_moment},
         {"states of other runs are refused", states_of_other_runs_are_refused},
         {"states of other shapes are refused", states_of_other_shapes_are_refused},
         {"other files are refused", other_files_are_refused},

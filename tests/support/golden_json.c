@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// How test_sampler_golden.c writes stages and numbers; the format is described in
-// tests/golden/sampling/README.md.
-#ifndef TEMPERA_TEST_SAMPLER_GOLDEN_JSON_H
-#define TEMPERA_TEST_SAMPLER_GOLDEN_JSON_H
+#include "golden_json.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "check.h"
 
@@ -11,7 +12,7 @@
 
 // Numbers are the shortest that read back as the same float.
 
-static void put_number(FILE *to, float x)
+void json_put_number(FILE *to, float x)
 {
     if (isnan(x)) {
         fputs("\"nan\"", to);
@@ -32,18 +33,17 @@ static void put_number(FILE *to, float x)
     }
 }
 
-static void put_numbers(FILE *to, const float *x, size_t n)
+void json_put_numbers(FILE *to, const float *x, size_t n)
 {
     putc('[', to);
     for (size_t i = 0; i < n; i++) {
         fputs(i > 0 ? ", " : "", to);
-        put_number(to, x[i]);
+        json_put_number(to, x[i]);
     }
     putc(']', to);
 }
 
-// A level, in double.
-static void put_level(FILE *to, double x)
+void json_put_level(FILE *to, double x)
 {
     char text[32];
     for (int digits = 1; digits <= 17; digits++) {
@@ -54,7 +54,7 @@ static void put_level(FILE *to, double x)
     fprintf(to, "\"level\": %s", text);
 }
 
-static void put_ids(FILE *to, const int32_t *ids, size_t n)
+void json_put_ids(FILE *to, const int32_t *ids, size_t n)
 {
     putc('[', to);
     for (size_t i = 0; i < n; i++)
@@ -67,7 +67,7 @@ static void put_biases(FILE *to, const struct tempera_logit_bias *entries, size_
     putc('[', to);
     for (size_t i = 0; i < n; i++) {
         fprintf(to, "%s{\"token\": %d, \"bias\": ", i > 0 ? ", " : "", entries[i].token);
-        put_number(to, entries[i].bias);
+        json_put_number(to, entries[i].bias);
         putc('}', to);
     }
     putc(']', to);
@@ -81,7 +81,7 @@ static void put_parameter(FILE *to, const struct tempera_parameter_info *paramet
     fprintf(to, ", \"%s\": ", parameter->name);
     switch (parameter->type) {
     case TEMPERA_PARAMETER_FLOAT:
-        put_number(to, *(const float *)value);
+        json_put_number(to, *(const float *)value);
         break;
     case TEMPERA_PARAMETER_INT32:
     case TEMPERA_PARAMETER_WINDOW:
@@ -91,7 +91,7 @@ static void put_parameter(FILE *to, const struct tempera_parameter_info *paramet
         fputs(*(const int32_t *)value != 0 ? "true" : "false", to);
         break;
     case TEMPERA_PARAMETER_TOKENS:
-        put_ids(to, list->ids, list->count);
+        json_put_ids(to, list->ids, list->count);
         break;
     case TEMPERA_PARAMETER_BIASES:
         put_biases(to, stage->u.logit_bias.entries, stage->u.logit_bias.count);
@@ -99,7 +99,7 @@ static void put_parameter(FILE *to, const struct tempera_parameter_info *paramet
     }
 }
 
-static void put_stage(FILE *to, const struct tempera_stage *stage)
+void json_put_stage(FILE *to, const struct tempera_stage *stage)
 {
     const struct tempera_parameter_info *parameter;
     fprintf(to, "{\"stage\": \"%s\"", tempera_stage_name(stage->kind));
@@ -110,5 +110,3 @@ static void put_stage(FILE *to, const struct tempera_stage *stage)
         fprintf(to, ", \"min_keep\": %u", stage->min_keep);
     putc('}', to);
 }
-
-#endif
