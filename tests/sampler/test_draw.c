@@ -3,7 +3,8 @@
 // either side, all of a small total, and tokens so rare that floats never reach them.
 #include "check.h"
 
-#include "sampler/row/row.h"
+#include "sampler/row/draw.h"
+#include "sampler/row/masses.h"
 
 static const tempera_u128 all_bits = ~(tempera_u128)0;
 

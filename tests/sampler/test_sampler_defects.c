@@ -6,7 +6,7 @@
 #include <tempera/softmax.h>
 
 #include "base/half.h"
-#include "sampler/row/row.h"
+#include "sampler/row/draw.h"
 
 enum { WIDE = 128256 };
 

@@ -6,7 +6,8 @@
 
 #include <tempera/decoding.h>
 
-#include "sampler/row/row.h"
+#include "sampler/row/draw.h"
+#include "sampler/row/gumbel.h"
 #include "sampler_masses.h"
 
 enum { MOST = 300 };

@@ -4,7 +4,9 @@
 #include "sampler_masses.h"
 #include "sampler_oracle.h"
 
-#include "sampler/row/row.h"
+#include <tempera/stage_info.h>
+
+#include "sampler/row/mass_fraction.h"
 
 static float z[ORACLE_MAX_TOKENS], probs[ORACLE_MAX_TOKENS];
 
@@ -354,7 +356,7 @@ static void nucleus_weights_are_exact(void)
         W &= ~(tempera_u128)0 << check_random_below(40); // so that some products are whole
         tempera_u128 target = ceil_product(P, W), slack = W / (1 << 24);
         target = target > slack ? target - slack : 1;
-        CHECK(tempera_nucleus_weight(P, W) == target);
+        CHECK(tempera_nucleus_mass(P, W) == target);
     }
 }
 

@@ -7,7 +7,7 @@
 #include "sampler_setup.h"
 
 #include "base/exp.h"
-#include "sampler/row/row.h"
+#include "sampler/row/u128.h"
 
 #define LN2 0x1.62e42fefa39efp-1
 

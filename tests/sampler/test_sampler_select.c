@@ -3,7 +3,12 @@
 // with many ties, on rows that defeat the choice of pivots, and at the ends of the floats.
 #include "check.h"
 
-#include "sampler/row/row.h"
+#include "sampler/row/candidates.h"
+#include "sampler/row/masses.h"
+#include "sampler/row/partition.h"
+#include "sampler/row/ranking.h"
+#include "sampler/row/score_key.h"
+#include "sampler/row/scratch.h"
 
 enum { MOST = 5000 };
 
@@ -20,8 +25,8 @@ static int by_key(const void *a, const void *b)
 static uint64_t weight_of(const struct tempera_ranking *ranking, float score)
 {
     uint64_t weight = 1;
-    if (!ranking->counts)
-        tempera_scale_masses(ranking->scale, &score, 1, &weight);
+    if (!ranking->by_count)
+        tempera_masses_compute(ranking->scale, &score, 1, &weight);
     return weight;
 }
 
@@ -42,10 +47,10 @@ static void compare(const struct tempera_ranking *ranking, size_t n, tempera_u12
     uint64_t key = tempera_ranking_key(ranking, sorted[first]);
     while (end < n && tempera_ranking_key(ranking, sorted[end]) == key)
         end++;
-    struct tempera_prefix_end found = tempera_find_end(ranking, scores, n, least, room);
+    struct tempera_prefix_end found = tempera_find_prefix_end(ranking, scores, n, least, room);
     CHECK_EQ_U64(found.key, key);
     CHECK_EQ_SIZE(found.n, end - first);
-    CHECK(found.above == above);
+    CHECK(found.weight_above == above);
     for (size_t i = 0; i < found.n; i++)
         CHECK_EQ_U64(tempera_ranking_key(ranking, found.scores[i]), key);
 }
@@ -57,12 +62,12 @@ static void compare_all(size_t n, double T)
     for (size_t i = 0; i < n; i++)
         c.max = scores[i] > c.max ? scores[i] : c.max;
     c.max += 0.0f;
-    const struct tempera_scale scale = tempera_scale_of(&c);
+    const struct tempera_mass_scale scale = tempera_mass_scale_of(&c);
     for (int kind = 0; kind < 4; kind++) {
         struct tempera_ranking ranking = {.scale = &scale};
         if (kind % 2 == 1)
             ranking = tempera_ranking_by_distance(&scale, check_random_between(0, 3));
-        ranking.counts = kind >= 2;
+        ranking.by_count = kind >= 2;
         tempera_u128 all = tempera_weight_of(&ranking, scores, n);
         compare(&ranking, n, 1);
         compare(&ranking, n, all);

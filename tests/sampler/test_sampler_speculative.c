@@ -7,7 +7,9 @@
 
 #include <tempera/decoding.h>
 
+#include "base/half.h"
 #include "sampler/calls/speculative.h"
+#include "sampler/row/draw.h"
 
 enum { MOST = 64, MOST_DRAFTED = 6 };
 
@@ -25,16 +27,16 @@ static uint64_t half_of_all(void)
 // One position
 
 // How many of the 2^64 values of r are accepted: those below a border.
-static long double share_accepted(const struct tempera_shares *shares, uint64_t w, uint64_t v)
+static long double share_accepted(const struct tempera_speculation *shares, uint64_t w, uint64_t v)
 {
-    if (tempera_is_accepted(shares, w, v, UINT64_MAX))
+    if (tempera_speculation_accepts(shares, w, v, UINT64_MAX))
         return 1;
     uint64_t border = 0;
     for (uint64_t bit = half_of_all(); bit > 0; bit >>= 1)
-        if (tempera_is_accepted(shares, w, v, border + bit - 1))
+        if (tempera_speculation_accepts(shares, w, v, border + bit - 1))
             border += bit;
-    CHECK(!tempera_is_accepted(shares, w, v, border));
-    CHECK(border == 0 || tempera_is_accepted(shares, w, v, border - 1));
+    CHECK(!tempera_speculation_accepts(shares, w, v, border));
+    CHECK(border == 0 || tempera_speculation_accepts(shares, w, v, border - 1));
     return ldexpl((long double)border, -64);
 }
 
@@ -46,17 +48,18 @@ static void acceptance(void)
         tempera_u128 V = (((tempera_u128)check_random() << 18) >> check_random_below(32)) | 1;
         if (round % 3 == 0)
             V = (tempera_u128)1 << 51;
-        struct tempera_shares shares = tempera_shares_of(W, V);
+        struct tempera_speculation shares = tempera_speculation_of(W, V);
         uint64_t w = (check_random() >> 12) >> check_random_below(20);
         uint64_t v = (check_random() >> 12) >> check_random_below(20);
         long double ratio = ((long double)w / (long double)W) / ((long double)v / (long double)V);
         CHECK(fabsl(share_accepted(&shares, w, v) - fminl(ratio, 1)) <= 0x1p-57L);
-        CHECK(!tempera_is_accepted(&shares, 0, v, 0));
-        CHECK(tempera_is_accepted(&shares, 1, 0, UINT64_MAX));
+        CHECK(!tempera_speculation_accepts(&shares, 0, v, 0));
+        CHECK(tempera_speculation_accepts(&shares, 1, 0, UINT64_MAX));
     }
     // Equal shares are always accepted.
-    struct tempera_shares equal = tempera_shares_of((tempera_u128)1 << 70, (tempera_u128)1 << 51);
-    CHECK(tempera_is_accepted(&equal, (uint64_t)1 << 51, (uint64_t)1 << 32, UINT64_MAX));
+    struct tempera_speculation equal =
+        tempera_speculation_of((tempera_u128)1 << 70, (tempera_u128)1 << 51);
+    CHECK(tempera_speculation_accepts(&equal, (uint64_t)1 << 51, (uint64_t)1 << 32, UINT64_MAX));
 }
 
 // The chance of each token: that it is drafted and accepted, or drawn instead of another.
@@ -74,14 +77,14 @@ static void enumerate(size_t n, const uint64_t *w, const struct tempera_draft *d
         V += tempera_draft_mass(draft, (int32_t)i);
         chance[i] = 0;
     }
-    struct tempera_shares shares = tempera_shares_of(W, V);
+    struct tempera_speculation shares = tempera_speculation_of(W, V);
     long double rejected = 0, total = 0;
     for (size_t i = 0; i < n; i++) {
         long double share = share_accepted(&shares, w[i], tempera_draft_mass(draft, ids[i]));
         chance[i] += drafted_with[i] * share;
         rejected += drafted_with[i] * (1 - share);
     }
-    tempera_take_residuals(&shares, draft, &c);
+    tempera_speculation_take_residuals(&shares, draft, &c);
     for (size_t i = 0; i < n; i++)
         total += (long double)masses[i];
     for (size_t i = 0; i < n; i++)

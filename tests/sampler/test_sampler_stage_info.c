@@ -9,6 +9,7 @@
 #include "sampler_setup.h"
 
 #include <float.h>
+#include <stdarg.h>
 
 #include <tempera/stage_info.h>
 

@@ -7,7 +7,8 @@
 
 #include "base/exp.h"
 #include "kernels/kernels.h"
-#include "sampler/row/row.h"
+#include "sampler/row/draw.h"
+#include "sampler/row/mass_fraction.h"
 
 // A row's candidates, in the order that the stage at hand needs, and in the end by id, with their
 // masses.

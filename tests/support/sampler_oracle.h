@@ -7,7 +7,7 @@
 
 #include "sampler_setup.h"
 
-#include "sampler/row/row.h"
+#include "sampler/row/draw.h"
 
 enum { ORACLE_MAX_TOKENS = 262144 };
 

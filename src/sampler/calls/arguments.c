@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: MIT
-// What all calls of the sampler check before they write anything.
-#include "sampler/row/chain.h"
+#include "sampler/calls/arguments.h"
 
-#include "base/memory.h"
+#include <stdint.h>
+
+#include "base/arguments.h"
 #include "base/matrix.h"
+#include "base/memory.h"
+#include "sampler/calls/chain.h"
+#include "sampler/calls/state.h"
+#include "sampler/row/scratch.h"
+#include "sampler/stages/stages.h"
 
 // ------------------------------------------------------------------------------------------------
 // Rows
@@ -44,7 +50,8 @@ static enum tempera_status check_branches(const struct tempera_sample_row *row, 
     for (size_t b = 0; b < row->n_branches; b++) {
         TEMPERA_CHECK(row->branches[b].end >= begin && row->branches[b].end <= cols,
                       TEMPERA_INVALID_ARGUMENT);
-        enum tempera_status status = tempera_history_check(row->branches[b].state, row->sampler);
+        enum tempera_status status =
+            tempera_state_fits_windows(row->branches[b].state, row->sampler);
         TEMPERA_CHECK(status == TEMPERA_OK, status);
         begin = row->branches[b].end;
     }
@@ -74,7 +81,7 @@ static enum tempera_status check_row(const struct tempera_sample_row *row, size_
                                      ? tempera_sampler_check_vocab(row->sampler, cols)
                                      : tempera_sampler_check(row->sampler, NULL);
     if (status == TEMPERA_OK)
-        status = tempera_state_check(row->state, row->sampler);
+        status = tempera_state_fits_sampler(row->state, row->sampler);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     TEMPERA_CHECK((row->want & ~wants) == 0 && row->reserved == 0 &&
                       (uintptr_t)row->mask % sizeof *row->mask == 0 &&

@@ -4,13 +4,19 @@
 #include <tempera/decoding.h>
 
 #include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
 
+#include "base/arguments.h"
 #include "base/exp.h"
 #include "base/fpenv.h"
-#include "base/memory.h"
-#include "sampler/row/top_n.h"
-#include "score/softmax/row_reduction.h"
 #include "base/matrix.h"
+#include "base/memory.h"
+#include "kernels/kernels.h"
+#include "sampler/row/top_n.h"
+#include "sampler/row/u128.h"
+#include "score/softmax/row_reduction.h"
 
 _Static_assert(sizeof(struct tempera_beam) == sizeof(tempera_u128), "a beam has room for its key");
 
@@ -19,7 +25,7 @@ struct beam_step {
     const struct tempera_matrix *logits;
     const double *logprobs;
     const uint32_t *const *masks;
-    struct tempera_top_n best;
+    struct tempera_top_n top;
     double least; // what a logprob has to exceed to be among the best
 };
 
@@ -53,11 +59,11 @@ static void offer(struct beam_step *step, size_t parent, size_t token, double lo
 {
     if (!(logprob > step->least))
         return;
-    struct tempera_top_n *best = &step->best;
+    struct tempera_top_n *top = &step->top;
     struct tempera_beam beam = {logprob, (int32_t)token, (uint32_t)parent};
-    tempera_top_n_offer(best, key_of(beam));
-    if (best->count == best->capacity)
-        step->least = beam_of(tempera_top_n_key(best, 0)).logprob;
+    tempera_top_n_offer(top, key_of(beam));
+    if (top->count == top->capacity)
+        step->least = beam_of(tempera_top_n_key(top, 0)).logprob;
 }
 
 static enum tempera_status offer_row(struct beam_step *step, size_t r)
@@ -93,9 +99,9 @@ __attribute__((noinline)) static enum tempera_status do_step(struct beam_step *s
         enum tempera_status status = offer_row(step, r);
         worst = status > worst ? status : worst;
     }
-    tempera_top_n_sort(&step->best);
-    for (size_t i = 0; i < step->best.count; i++)
-        beams[i] = beam_of(tempera_top_n_key(&step->best, i));
+    tempera_top_n_sort(&step->top);
+    for (size_t i = 0; i < step->top.count; i++)
+        beams[i] = beam_of(tempera_top_n_key(&step->top, i));
     return worst;
 }
 
@@ -149,14 +155,14 @@ enum tempera_status tempera_beam_step(const struct tempera_matrix *logits, const
     struct beam_step step = {.logits = logits,
                              .logprobs = logprobs,
                              .masks = masks,
-                             .best = {(char *)beams, sizeof *beams, width, 0},
+                             .top = {(char *)beams, sizeof *beams, width, 0},
                              .least = width > 0 ? -INFINITY : INFINITY};
     enum tempera_status status = check(&step, beams, width, n_found);
     TEMPERA_CHECK(status == TEMPERA_OK, status);
     struct tempera_fpenv env = tempera_fpenv_enter();
     status = do_step(&step, beams);
     tempera_fpenv_leave(env);
-    *n_found = step.best.count;
+    *n_found = step.top.count;
     return status;
 }
 

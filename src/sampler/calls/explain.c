@@ -3,13 +3,24 @@
 #include <tempera/explain.h>
 
 #include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
+#include "base/arguments.h"
 #include "base/fpenv.h"
-#include "base/memory.h"
-#include "kernels/kernels.h"
-#include "sampler/row/chain.h"
 #include "base/matrix.h"
+#include "kernels/kernels.h"
+#include "sampler/calls/arguments.h"
+#include "sampler/calls/chain.h"
+#include "sampler/calls/logprobs.h"
+#include "sampler/calls/result.h"
+#include "sampler/row/candidates.h"
+#include "sampler/row/columns.h"
+#include "sampler/row/masses.h"
+#include "sampler/row/scratch.h"
+#include "sampler/row/u128.h"
+#include "sampler/stages/stages.h"
 
 // The candidates before a stage.
 struct snapshot {
@@ -24,8 +35,8 @@ struct explained {
     struct tempera_chain chain;
     const struct tempera_explanation *to;
     struct snapshot before;
-    float *raw;                 // the row as given, as f32, -inf where masked
-    double raw_max, raw_lambda; // of the row before any stage
+    float *raw;                  // the row as given, as f32, -inf where masked
+    double raw_max, raw_nll_max; // of the row before any stage
 };
 
 // Of the snapshot and the row as given.
@@ -64,7 +75,7 @@ static void take_snapshot(struct explained *e)
 }
 
 // How far a token lay below the maximum before any stage. Scores of +inf are all there is then.
-static double raw_depth(const struct explained *e, int32_t id)
+static double raw_gap(const struct explained *e, int32_t id)
 {
     float z = e->raw[id];
     double x = z == INFINITY ? 0 : e->raw_max - (double)z;
@@ -79,7 +90,7 @@ static double divergence(struct explained *e, double nll_max)
     double lanes[16] = {0};
     for (size_t i = 0; i < c->n; i++) {
         double ln_p = -(tempera_gap(c->scores[i], c->max, inverse_T) + nll_max);
-        double ln_raw = -(raw_depth(e, c->ids[i]) + e->raw_lambda);
+        double ln_raw = -(raw_gap(e, c->ids[i]) + e->raw_nll_max);
         lanes[c->ids[i] % 16] += (double)c->masses[i] / W * (ln_p - ln_raw);
     }
     double sum = tempera_sum_lanes(lanes);
@@ -176,8 +187,8 @@ static void follow_token(const struct explained *e, size_t s, struct tempera_tok
 
 static void end_token(struct explained *e, struct tempera_token_report *token)
 {
-    size_t place = tempera_candidates_find(&e->chain.c, token->column);
-    token->final_logprob = tempera_chain_logprob(&e->chain, place);
+    size_t index = tempera_candidates_find(&e->chain.c, token->column);
+    token->final_logprob = tempera_chain_final_logprob(&e->chain, index);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -234,7 +245,7 @@ __attribute__((noinline)) static void explain_row(struct explained *e,
     const struct tempera_row_source *source = &chain->source;
     source->kernels->convert.prepare(&source->how, source->z, 0, source->n, e->raw);
     e->raw_max = (double)chain->c.max;
-    e->raw_lambda = tempera_candidates_nll_max(&chain->c);
+    e->raw_nll_max = tempera_candidates_nll_max(&chain->c);
     to->stages[0] = report_now(e);
     for (size_t i = 0; i < to->n_tokens; i++) {
         to->tokens[i].column = to->token_ids[i];
@@ -249,7 +260,7 @@ __attribute__((noinline)) static void explain_row(struct explained *e,
     }
     for (size_t i = 0; i < to->n_tokens; i++)
         end_token(e, &to->tokens[i]);
-    *result = tempera_chain_result(chain, tempera_chain_token(chain));
+    *result = tempera_chain_result(chain, tempera_chain_draw(chain));
     tempera_chain_report(chain);
 }
 

@@ -4,10 +4,15 @@
 
 #include <math.h>
 
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arguments.h"
 #include "base/half.h"
-#include "score/softmax/row_reduction.h"
 #include "base/matrix.h"
+#include "kernels/kernels.h"
 #include "parallel/row_loop.h"
+#include "score/softmax/row_reduction.h"
 
 // A call, as its rows see it.
 struct guide_job {

@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: MIT
 // A batch of rows, each to a token or a distribution, on the caller's threads. Read next: chain.c.
-#include <stdatomic.h>
+#include <tempera/sampler.h>
 
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arguments.h"
 #include "base/fpenv.h"
-#include "base/memory.h"
-#include "sampler/row/chain.h"
 #include "base/matrix.h"
+#include "base/memory.h"
+#include "sampler/calls/arguments.h"
+#include "sampler/calls/chain.h"
+#include "sampler/calls/logprobs.h"
+#include "sampler/calls/result.h"
+#include "sampler/row/candidates.h"
+#include "sampler/row/masses.h"
+#include "sampler/stages/stages.h"
 
 // A call, as its rows see it.
 struct sample_job {
@@ -67,7 +78,7 @@ static struct tempera_sample_result sample_row(const struct sample_job *job, siz
         tempera_report_without_token(row, status);
         return tempera_result_without_token(row, status);
     }
-    struct tempera_sample_result result = tempera_chain_result(&chain, tempera_chain_token(&chain));
+    struct tempera_sample_result result = tempera_chain_result(&chain, tempera_chain_draw(&chain));
     tempera_chain_report(&chain);
     if (probs != NULL)
         write_probs(&chain.c, probs);

@@ -2,10 +2,18 @@
 // Several draws from one row, with replacement and without.
 #include <tempera/decoding.h>
 
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arguments.h"
 #include "base/fpenv.h"
+#include "sampler/calls/arguments.h"
+#include "sampler/calls/chain.h"
+#include "sampler/calls/logprobs.h"
+#include "sampler/calls/result.h"
+#include "sampler/row/draw.h"
+#include "sampler/row/gumbel.h"
 #include "sampler/row/top_n.h"
-#include "sampler/row/chain.h"
-#include "base/matrix.h"
 
 // What both calls check. n: results.
 static enum tempera_status check(const struct tempera_matrix *logits,
@@ -52,11 +60,12 @@ draw_many(const struct tempera_matrix *logits, const struct tempera_sample_row *
             results[i] = tempera_result_without_token(row, status);
         return status;
     }
-    struct tempera_sums sums = tempera_chain_sums(&chain);
+    struct tempera_block_sums sums = tempera_chain_block_sums(&chain);
     for (size_t i = 0; i < n_draws; i++) {
         uint32_t draw = TEMPERA_DRAW_TOKEN + (uint32_t)i;
-        size_t place = tempera_sums_draw(&sums, tempera_candidates_random_bits(&chain.c, draw));
-        results[i] = tempera_chain_result(&chain, place);
+        size_t index =
+            tempera_block_sums_draw(&sums, tempera_candidates_random_bits(&chain.c, draw));
+        results[i] = tempera_chain_result(&chain, index);
     }
     tempera_chain_report(&chain);
     return status;
@@ -88,17 +97,17 @@ draw_distinct(const struct tempera_matrix *logits, const struct tempera_sample_r
               struct tempera_sample_result *results, size_t *n_drawn, void *scratch)
 {
     struct tempera_chain chain;
-    struct tempera_top_n best = {(char *)results, sizeof *results, k, 0};
+    struct tempera_top_n top = {(char *)results, sizeof *results, k, 0};
     enum tempera_status status = begin(&chain, logits, row, scratch);
     if (status == TEMPERA_OK)
-        tempera_gumbel_top_n(&chain.c, &best);
-    for (size_t i = 0; i < best.count; i++) {
-        int32_t id = tempera_id_of_key(tempera_top_n_key(&best, i));
+        tempera_gumbel_top_n(&chain.c, &top);
+    for (size_t i = 0; i < top.count; i++) {
+        int32_t id = tempera_id_of_key(tempera_top_n_key(&top, i));
         results[i] = tempera_chain_result(&chain, tempera_candidates_find(&chain.c, id));
     }
     if (status == TEMPERA_OK)
         tempera_chain_report(&chain);
-    *n_drawn = best.count;
+    *n_drawn = top.count;
     return status;
 }
 

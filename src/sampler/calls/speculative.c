@@ -4,9 +4,19 @@
 
 #include <tempera/decoding.h>
 
+#include <stddef.h>
+
+#include "base/arguments.h"
 #include "base/fpenv.h"
-#include "sampler/row/chain.h"
+#include "base/half.h"
 #include "base/matrix.h"
+#include "sampler/calls/arguments.h"
+#include "sampler/calls/chain.h"
+#include "sampler/calls/logprobs.h"
+#include "sampler/calls/result.h"
+#include "sampler/calls/state.h"
+#include "sampler/row/draw.h"
+#include "sampler/row/masses.h"
 
 // A call, as its positions see it.
 struct verification {
@@ -51,7 +61,7 @@ static tempera_u128 draft_total(const struct tempera_draft *draft, size_t vocab)
     return total;
 }
 
-// The highest 60 bits of x > 0; it is those times 2^*exponent, but for what lies below.
+// The highest 60 bits of x > 0: x is about those times 2^*exponent.
 static uint64_t highest_bits(tempera_u128 x, int *exponent)
 {
     for (*exponent = 0; x >> 60 != 0; x >>= 1)
@@ -61,49 +71,51 @@ static uint64_t highest_bits(tempera_u128 x, int *exponent)
     return (uint64_t)x;
 }
 
-struct tempera_shares tempera_shares_of(tempera_u128 W, tempera_u128 V)
+struct tempera_speculation tempera_speculation_of(tempera_u128 W, tempera_u128 V)
 {
     int W_exponent, V_exponent;
-    struct tempera_shares shares = {.W = highest_bits(W, &W_exponent),
-                                    .V = highest_bits(V, &V_exponent)};
+    struct tempera_speculation speculation = {.target_mass = highest_bits(W, &W_exponent),
+                                              .draft_mass = highest_bits(V, &V_exponent)};
     if (W_exponent > V_exponent)
-        shares.down_ours = W_exponent - V_exponent;
+        speculation.target_shift = W_exponent - V_exponent;
     else
-        shares.down_drafted = V_exponent - W_exponent;
-    return shares;
+        speculation.draft_shift = V_exponent - W_exponent;
+    return speculation;
 }
 
-// Both below 2^112.
-static tempera_u128 ours(const struct tempera_shares *shares, uint64_t w)
+// w V and v W, both below 2^112.
+static tempera_u128 target_product(const struct tempera_speculation *speculation, uint64_t w)
 {
-    return (tempera_u128)w * shares->V >> shares->down_ours;
+    return (tempera_u128)w * speculation->draft_mass >> speculation->target_shift;
 }
 
-static tempera_u128 drafted(const struct tempera_shares *shares, uint64_t v)
+static tempera_u128 draft_product(const struct tempera_speculation *speculation, uint64_t v)
 {
-    return (tempera_u128)v * shares->W >> shares->down_drafted;
+    return (tempera_u128)v * speculation->target_mass >> speculation->draft_shift;
 }
 
-// floor(r drafted / 2^64) < ours, the product in two halves.
-bool tempera_is_accepted(const struct tempera_shares *shares, uint64_t w, uint64_t v, uint64_t r)
+// floor(r v W / 2^64) < w V, the product in two halves.
+bool tempera_speculation_accepts(const struct tempera_speculation *speculation, uint64_t w,
+                                 uint64_t v, uint64_t r)
 {
-    tempera_u128 product = drafted(shares, v);
+    tempera_u128 product = draft_product(speculation, v);
     tempera_u128 low = (tempera_u128)r * (uint64_t)product;
-    return r * (product >> 64) + (low >> 64) < ours(shares, w);
+    return r * (product >> 64) + (low >> 64) < target_product(speculation, w);
 }
 
-static tempera_u128 residual(const struct tempera_shares *shares, uint64_t w, uint64_t v)
+static tempera_u128 residual(const struct tempera_speculation *speculation, uint64_t w, uint64_t v)
 {
-    tempera_u128 a = ours(shares, w), b = drafted(shares, v);
+    tempera_u128 a = target_product(speculation, w), b = draft_product(speculation, v);
     return a > b ? a - b : 0;
 }
 
-bool tempera_take_residuals(const struct tempera_shares *shares, const struct tempera_draft *draft,
-                            struct tempera_candidates *c)
+bool tempera_speculation_take_residuals(const struct tempera_speculation *speculation,
+                                        const struct tempera_draft *draft,
+                                        struct tempera_candidates *c)
 {
     tempera_u128 largest = 0;
     for (size_t i = 0; i < c->n; i++) {
-        tempera_u128 u = residual(shares, c->masses[i], tempera_draft_mass(draft, c->ids[i]));
+        tempera_u128 u = residual(speculation, c->masses[i], tempera_draft_mass(draft, c->ids[i]));
         largest = u > largest ? u : largest;
     }
     if (largest == 0)
@@ -112,7 +124,7 @@ bool tempera_take_residuals(const struct tempera_shares *shares, const struct te
     while (largest >> shift >> 52 != 0)
         shift++;
     for (size_t i = 0; i < c->n; i++) {
-        tempera_u128 u = residual(shares, c->masses[i], tempera_draft_mass(draft, c->ids[i]));
+        tempera_u128 u = residual(speculation, c->masses[i], tempera_draft_mass(draft, c->ids[i]));
         c->masses[i] = (uint64_t)(u >> shift);
     }
     return true;
@@ -131,17 +143,18 @@ static struct tempera_draft draft_at(const struct verification *v, size_t i)
     return draft;
 }
 
-static bool accepts(struct tempera_chain *chain, const struct tempera_shares *shares,
-                    const struct tempera_draft *draft, size_t place)
+static bool accepts(struct tempera_chain *chain, const struct tempera_speculation *speculation,
+                    const struct tempera_draft *draft, size_t index)
 {
     struct tempera_candidates *c = &chain->c;
     uint64_t r = (uint64_t)tempera_candidates_random_bits(c, TEMPERA_DRAW_ACCEPT);
-    return place != SIZE_MAX && tempera_is_accepted(shares, c->masses[place],
-                                                    tempera_draft_mass(draft, draft->token), r);
+    return index != SIZE_MAX &&
+           tempera_speculation_accepts(speculation, c->masses[index],
+                                       tempera_draft_mass(draft, draft->token), r);
 }
 
-// The place of the token at a position with a draft; *accepted says whether it is the drafted one.
-// With nothing left of p - q, or no draft at all, it is drawn from p.
+// The index of the token at a position with a draft; *accepted: it is the drafted one. If p - q is
+// 0 everywhere, or there was no draft, the token is drawn from p.
 static size_t verify(const struct verification *v, size_t i, struct tempera_chain *chain,
                      bool *accepted)
 {
@@ -151,12 +164,12 @@ static size_t verify(const struct verification *v, size_t i, struct tempera_chai
     tempera_u128 W = tempera_candidates_fill_masses(c);
     tempera_u128 V = draft_total(&draft, v->logits->cols);
     if (V > 0) {
-        struct tempera_shares shares = tempera_shares_of(W, V);
-        size_t place = tempera_candidates_find(c, draft.token);
-        *accepted = accepts(chain, &shares, &draft, place);
+        struct tempera_speculation speculation = tempera_speculation_of(W, V);
+        size_t index = tempera_candidates_find(c, draft.token);
+        *accepted = accepts(chain, &speculation, &draft, index);
         if (*accepted)
-            return place;
-        tempera_take_residuals(&shares, &draft, c);
+            return index;
+        tempera_speculation_take_residuals(&speculation, &draft, c);
     }
     tempera_u128 bits = tempera_candidates_random_bits(c, TEMPERA_DRAW_RESIDUAL);
     return tempera_draw_index(c->masses, c->n, bits);
@@ -177,8 +190,8 @@ static enum tempera_status do_position(const struct verification *v, size_t i, b
         return status;
     }
     *goes_on = false;
-    size_t place = i < v->n_drafted ? verify(v, i, &chain, goes_on) : tempera_chain_token(&chain);
-    v->results[i] = tempera_chain_result(&chain, place);
+    size_t index = i < v->n_drafted ? verify(v, i, &chain, goes_on) : tempera_chain_draw(&chain);
+    v->results[i] = tempera_chain_result(&chain, index);
     tempera_chain_report(&chain);
     return v->state == NULL ? TEMPERA_OK
                             : tempera_sampler_accept(v->state, v->results[i].token, &v->results[i]);
@@ -247,7 +260,7 @@ static enum tempera_status check_rows(const struct verification *v)
                       TEMPERA_INVALID_ARGUMENT);
     }
     enum tempera_status status = tempera_sampler_check(first->sampler, NULL);
-    return status == TEMPERA_OK ? tempera_state_check(v->state, first->sampler) : status;
+    return status == TEMPERA_OK ? tempera_state_fits_sampler(v->state, first->sampler) : status;
 }
 
 static enum tempera_status check(const struct verification *v, size_t scratch_nbytes)

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The candidates of a row: whole at first, gathered once a stage removes some.
+#include "sampler/row/candidates.h"
+
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
-#include "sampler/row/row.h"
+#include "sampler/row/score_key.h"
 
 enum { BLOCK = TEMPERA_MAXIMA_BLOCK };
 
@@ -22,7 +24,7 @@ static size_t first_patch(const struct tempera_candidates *c, size_t block)
     return c->n_patches == 0 ? 0 : c->first_patch[block];
 }
 
-// A block with its patches: in buffer, if there are any.
+// A block with its patches applied: in the buffer if it has any.
 static const float *block_of(const struct tempera_candidates *c, size_t block, float buffer[BLOCK])
 {
     const float *scores = c->whole + block * BLOCK;
@@ -71,8 +73,8 @@ void tempera_candidates_gather_from(struct tempera_candidates *c, float floor, s
     c->n = kept;
 }
 
-// Puts the patches into a copy of the row. One that is a copy already has none.
-static void make_own(struct tempera_candidates *c)
+// Copies the row, unless it is a copy, and applies the patches to it.
+static void apply_patches(struct tempera_candidates *c)
 {
     memcpy(c->own, c->whole, c->n_whole * sizeof *c->own);
     c->whole = c->own;
@@ -81,13 +83,13 @@ static void make_own(struct tempera_candidates *c)
     c->n_patches = 0;
 }
 
-struct tempera_scores tempera_candidates_scores(struct tempera_candidates *c)
+struct tempera_score_array tempera_candidates_scores(struct tempera_candidates *c)
 {
     if (c->whole == NULL)
-        return (struct tempera_scores){c->scores, c->n};
+        return (struct tempera_score_array){c->scores, c->n};
     if (c->n_patches > 0)
-        make_own(c);
-    return (struct tempera_scores){c->whole, c->n_whole};
+        apply_patches(c);
+    return (struct tempera_score_array){c->whole, c->n_whole};
 }
 
 void tempera_candidates_gather(struct tempera_candidates *c)
@@ -97,12 +99,12 @@ void tempera_candidates_gather(struct tempera_candidates *c)
 }
 
 // ------------------------------------------------------------------------------------------------
-// The beginning
+// Starting
 
-// Walks the mask word by word: a grammar allows few tokens of many, and what it doesn't allow is
-// not read.
-static size_t take_masked(const struct tempera_candidates *c, const float *z, const uint32_t *mask,
-                          size_t n)
+// Goes through the mask word by word: a grammar allows few tokens of many, and the scores of the
+// others are not read.
+static size_t gather_allowed(const struct tempera_candidates *c, const float *z,
+                             const uint32_t *mask, size_t n)
 {
     size_t kept = 0;
     for (size_t first = 0; first < n; first += 32) {
@@ -129,7 +131,7 @@ static size_t count_allowed(const uint32_t *mask, size_t n)
     return count;
 }
 
-// Where there are NaNs, infinities or nothing at all among scores z[n].
+// With NaNs or infinities among scores z[n], or n = 0.
 static enum tempera_status begin_with_special(struct tempera_candidates *c, const float *z,
                                               size_t n)
 {
@@ -163,7 +165,7 @@ static enum tempera_status begin_gathered(struct tempera_candidates *c, const fl
                                           const uint32_t *mask, size_t n)
 {
     bool is_finite = false;
-    c->n = take_masked(c, z, mask, n);
+    c->n = gather_allowed(c, z, mask, n);
     if (c->n > 0)
         c->max =
             tempera_kernels_active()->sampler.block_maxima(c->scores, c->n, c->maxima, &is_finite);
@@ -210,15 +212,15 @@ size_t tempera_candidates_find(const struct tempera_candidates *c, int32_t id)
     return low < c->n && c->ids[low] == id ? low : SIZE_MAX;
 }
 
-float tempera_candidates_score(const struct tempera_candidates *c, size_t place)
+float tempera_candidates_score(const struct tempera_candidates *c, size_t index)
 {
     if (c->whole == NULL)
-        return c->scores[place];
-    const struct tempera_patch *patch = find_patch(c, place);
-    return patch != NULL ? patch->score : c->whole[place];
+        return c->scores[index];
+    const struct tempera_patch *patch = find_patch(c, index);
+    return patch != NULL ? patch->score : c->whole[index];
 }
 
-// Where the score goes.
+// Into the copy of the row, or a patch.
 static void change_whole(struct tempera_candidates *c, size_t id, float score)
 {
     struct tempera_patch *patch = find_patch(c, id);
@@ -227,29 +229,29 @@ static void change_whole(struct tempera_candidates *c, size_t id, float score)
         return;
     }
     if (c->n_patches == TEMPERA_PATCHES)
-        make_own(c);
+        apply_patches(c);
     if (c->whole == c->own)
         c->own[id] = score;
     else
         add_patch(c, id, score);
 }
 
-// The block is looked through only if its maximum may have fallen.
-void tempera_candidates_change(struct tempera_candidates *c, size_t place, float score)
+// The maximum of the block is looked for again only if it may have fallen.
+void tempera_candidates_change(struct tempera_candidates *c, size_t index, float score)
 {
     if (c->whole == NULL) {
-        c->scores[place] = score;
+        c->scores[index] = score;
         return;
     }
-    float before = tempera_candidates_score(c, place), *max = &c->maxima[place / BLOCK];
+    float before = tempera_candidates_score(c, index), *max = &c->maxima[index / BLOCK];
     c->n -= score == -INFINITY;
-    change_whole(c, place, score);
+    change_whole(c, index, score);
     if (score >= *max) {
         *max = score;
     } else if (before == *max) {
         float buffer[BLOCK];
         bool has_nan;
-        size_t block = place / BLOCK;
+        size_t block = index / BLOCK;
         *max = tempera_kernels_active()->pieces.max(block_of(c, block, buffer),
                                                     block_length(c, block), &has_nan);
     }
@@ -275,23 +277,23 @@ void tempera_candidates_refresh(struct tempera_candidates *c)
 }
 
 // ------------------------------------------------------------------------------------------------
-// Keeping
+// Many candidates
 
 void tempera_candidates_keep_from(struct tempera_candidates *c, float score)
 {
     if (c->whole != NULL)
         tempera_candidates_gather_from(c, score, SIZE_MAX);
     else
-        tempera_candidates_keep_within(c, score, INFINITY);
+        tempera_candidates_keep_interval(c, score, INFINITY);
 }
 
-// True if no candidate of a whole row lies below `floor`. The first blocks, or the first scores,
-// tell of most rows that one does.
+// True if no candidate of a whole row lies below `floor`. In most rows one of the first blocks, or
+// of the first scores, does.
 static bool all_reach(const struct tempera_candidates *c, float floor)
 {
     enum { PIECE = 4096 };
     size_t blocks = tempera_candidates_n_blocks(c);
-    float *below = c->scores; // which no one needs
+    float *below = c->scores; // free as long as the row is whole
     if (c->n_patches > 0)
         return false;
     for (size_t b = 0; b < blocks; b++)
@@ -311,8 +313,8 @@ void tempera_candidates_drop_below(struct tempera_candidates *c, float score)
         tempera_candidates_keep_from(c, score);
 }
 
-size_t tempera_candidates_place_behind(const struct tempera_candidates *c, float score,
-                                       size_t n_ties)
+size_t tempera_candidates_index_after_ties(const struct tempera_candidates *c, float score,
+                                           size_t n_ties)
 {
     size_t at = 0, seen = 0;
     while (at < c->n) { // by blocks: counting a whole one needs no branch
@@ -329,19 +331,20 @@ size_t tempera_candidates_place_behind(const struct tempera_candidates *c, float
     return at;
 }
 
-// A kernel may write a vector beyond what it keeps, so that the 16 candidates around the cut are
-// done one by one.
+// A kernel may write a whole vector after what it keeps, so the 16 candidates around the cut are
+// copied one by one.
 void tempera_candidates_keep_ties(struct tempera_candidates *c, float score, size_t n_ties)
 {
     const struct tempera_kernels *kernels = tempera_kernels_active();
     const struct tempera_candidates all = *c;
-    size_t cut = tempera_candidates_place_behind(c, score, n_ties), i = cut / 16 * 16;
+    size_t cut = tempera_candidates_index_after_ties(c, score, n_ties), i = cut / 16 * 16;
     size_t end = all.n - i < 16 ? all.n : i + 16;
     size_t kept =
         kernels->sampler.gather(all.scores, all.ids, i, 0, score, INFINITY, all.scores, all.ids);
     for (; i < end; i++) {
         float s = all.scores[i];
-        tempera_candidates_move(all, i, kept);
+        all.ids[kept] = all.ids[i];
+        all.scores[kept] = s;
         kept += s > score || (s == score && i < cut);
     }
     c->n = kept + kernels->sampler.gather(all.scores + end, all.ids + end, all.n - end, 0,
@@ -349,7 +352,7 @@ void tempera_candidates_keep_ties(struct tempera_candidates *c, float score, siz
                                           all.ids + kept);
 }
 
-void tempera_candidates_keep_within(struct tempera_candidates *c, float low, float high)
+void tempera_candidates_keep_interval(struct tempera_candidates *c, float low, float high)
 {
     c->n = tempera_kernels_active()->sampler.gather(c->scores, c->ids, c->n, 0, low, high,
                                                     c->scores, c->ids);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The draw. Masses are integers, so their sums are exact and the answer does not depend on the
-// order or the number of threads that summed them. A total is below 2^82, so of 2^128 equal bits
-// every token has its share to a relative error of at most 2^-46.
+// Masses are integers, so their sums are exact: the result does not depend on the order of
+// summation or on the number of threads. A total is below 2^82, so with 128 random bits the
+// probability of each token is exact to a relative error of 2^-46.
+#include "sampler/row/draw.h"
+
 #include "base/philox.h"
-#include "sampler/row/row.h"
 
 enum { SUM = TEMPERA_MASSES_PER_SUM };
 
@@ -30,7 +31,7 @@ tempera_u128 tempera_candidates_random_bits(const struct tempera_candidates *c, 
     return tempera_draw_bits(c->row->seed, c->row->stream, c->step, draw);
 }
 
-// floor(a b / 2^128), by schoolbook on 64-bit halves.
+// floor(a b / 2^128), from products of 64-bit halves.
 static tempera_u128 multiply_high(tempera_u128 a, tempera_u128 b)
 {
     uint64_t a_low = (uint64_t)a, a_high = (uint64_t)(a >> 64);
@@ -55,30 +56,31 @@ size_t tempera_draw_index(const uint64_t *masses, size_t n, tempera_u128 bits)
     return index_in(masses, multiply_high(bits, tempera_masses_total(masses, n)));
 }
 
-static size_t length_from(struct tempera_scores scores, size_t first)
+static size_t length_from(struct tempera_score_array scores, size_t first)
 {
     return scores.n - first < SUM ? scores.n - first : SUM;
 }
 
-struct tempera_sums tempera_candidates_sums(struct tempera_candidates *c)
+struct tempera_block_sums tempera_candidates_block_sums(struct tempera_candidates *c)
 {
-    struct tempera_sums s = {tempera_candidates_scores(c), tempera_scale_of(c), c->masses, 0};
+    struct tempera_block_sums s = {tempera_candidates_scores(c), tempera_mass_scale_of(c),
+                                   c->masses, 0};
     for (size_t i = 0; i < s.scores.n; i += SUM)
-        s.W += s.sums[i / SUM] =
-            tempera_scale_sum(&s.scale, s.scores.z + i, length_from(s.scores, i));
+        s.mass += s.sums[i / SUM] =
+            tempera_scores_mass(&s.scale, s.scores.z + i, length_from(s.scores, i));
     return s;
 }
 
-// The block that reaches the target, and of that one the masses themselves.
-size_t tempera_sums_draw(const struct tempera_sums *s, tempera_u128 bits)
+// Finds the block that the target lies in by the sums, then the index in it by its masses.
+size_t tempera_block_sums_draw(const struct tempera_block_sums *s, tempera_u128 bits)
 {
-    tempera_u128 target = multiply_high(bits, s->W);
+    tempera_u128 target = multiply_high(bits, s->mass);
     size_t first = 0;
     for (size_t i = 0; target >= s->sums[i]; i++) {
         target -= s->sums[i];
         first += SUM;
     }
     uint64_t masses[SUM];
-    tempera_scale_masses(&s->scale, s->scores.z + first, length_from(s->scores, first), masses);
+    tempera_masses_compute(&s->scale, s->scores.z + first, length_from(s->scores, first), masses);
     return first + index_in(masses, target);
 }

@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: MIT
-// Scores by their bits, eleven at a time: three passes, whatever the row.
-#include "sampler/row/row.h"
+// Sorts scores by their bits, eleven at a time: three passes, whatever the row.
+#include "sampler/row/radix_sort.h"
+
+#include <stdint.h>
+
+#include "sampler/row/score_key.h"
+#include "sampler/row/scratch.h"
 
 enum { DIGIT = 11, VALUES = 1 << DIGIT };
 
-// From keys[n] to out[n], by one digit, those with equal ones in their order.
+// From keys[n] to out[n], by one digit; those with equal digits keep their order.
 static void sort_by_digit(const uint32_t *keys, size_t n, unsigned shift, uint32_t *out)
 {
-    size_t places[VALUES] = {0}, place = 0;
+    size_t offsets[VALUES] = {0}, offset = 0;
     for (size_t i = 0; i < n; i++)
-        places[keys[i] >> shift & (VALUES - 1)]++;
+        offsets[keys[i] >> shift & (VALUES - 1)]++;
     for (size_t v = 0; v < VALUES; v++) {
-        size_t count = places[v];
-        places[v] = place;
-        place += count;
+        size_t count = offsets[v];
+        offsets[v] = offset;
+        offset += count;
     }
     for (size_t i = 0; i < n; i++)
-        out[places[keys[i] >> shift & (VALUES - 1)]++] = keys[i];
+        out[offsets[keys[i] >> shift & (VALUES - 1)]++] = keys[i];
 }
 
 const float *tempera_sorted_scores(const float *scores, size_t n, void *scratch)

@@ -3,12 +3,16 @@
 // what else the types of parameters say about a stage: tokens that it names, its window.
 #include <math.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/arguments.h"
 #include "base/fpenv.h"
-#include "sampler/row/row.h"
+#include "sampler/stages/stages.h"
+#include "sampler/stages/token_lists.h"
 
 // ------------------------------------------------------------------------------------------------
 // Values
@@ -44,14 +48,6 @@ static const void *value_of(const struct tempera_stage *stage,
                             const struct tempera_parameter_info *parameter)
 {
     return (const char *)stage + parameter->stage_offset;
-}
-
-int32_t tempera_highest_token(const struct tempera_token_list *list)
-{
-    int32_t highest = -1;
-    for (size_t i = 0; i < list->count; i++)
-        highest = list->ids[i] > highest ? list->ids[i] : highest;
-    return highest;
 }
 
 int32_t tempera_stage_highest_token(const struct tempera_stage *stage)

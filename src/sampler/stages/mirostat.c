@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: MIT
-// Mirostat: a filter that is set after every token so that the surprise, -log2 p, of what is drawn
-// comes to tau bits on average. What it has learned is the level mu, a surprise too.
+// Mirostat: a filter adjusted after every token so that the surprise, -log2 p, of the tokens drawn
+// averages tau bits. The feedback is mu, the largest surprise to be allowed.
 #include <math.h>
+#include <stddef.h>
 
 #include "base/exp.h"
-#include "sampler/row/row.h"
+#include "kernels/kernels.h"
+#include "sampler/row/candidates.h"
+#include "sampler/row/masses.h"
+#include "sampler/row/partition.h"
+#include "sampler/row/prefix.h"
+#include "sampler/row/radix_sort.h"
+#include "sampler/row/ranking.h"
+#include "sampler/row/score_key.h"
+#include "sampler/stages/stages.h"
+#include "sampler/stages/thresholds.h"
 
 #define LN2 0x1.62e42fefa39efp-1
 
@@ -18,26 +28,26 @@ double tempera_next_feedback_mirostat(const struct tempera_candidates *c,
                                       const struct tempera_drawn *drawn)
 {
     double bits = drawn->surprise / LN2, tau = (double)stage->u.mirostat.tau;
-    return tempera_row_feedback(c->row) - (double)stage->u.mirostat.eta * (bits - tau);
+    return c->feedback - (double)stage->u.mirostat.eta * (bits - tau);
 }
 
 // -log2 p_i <= mu.
 void tempera_apply_mirostat_2(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
-    double nll_max = tempera_candidates_nll_max(c), mu = tempera_row_feedback(c->row);
-    tempera_keep_within(c, stage, (nll_max - mu * LN2) - TEMPERA_LOG_SLACK);
+    double nll_max = tempera_candidates_nll_max(c), mu = c->feedback;
+    tempera_keep_above_threshold(c, stage, (nll_max - mu * LN2) - TEMPERA_LOG_SLACK);
 }
 
 // ------------------------------------------------------------------------------------------------
 // Mirostat 1
 
-// The exponent s of Zipf's law, p of rank r being about r^-s, by least squares from the first j of
-// the order, of which there are more than one. Only those are sorted, without the ties at the last.
+// The exponent s of Zipf's law, p about r^-s for rank r, by least squares from the first j > 1 of
+// the order. Only these are sorted, without the ties with the last one.
 static double zipf_exponent(struct tempera_candidates *c, size_t j)
 {
-    const struct tempera_ranking by_score = {.counts = true};
-    float *scratch = (float *)(void *)c->masses;
-    float last = tempera_find_end(&by_score, c->scores, c->n, j, scratch).scores[0];
+    const struct tempera_ranking by_score = {.by_count = true};
+    float *scratch = tempera_candidates_float_scratch(c);
+    float last = tempera_find_prefix_end(&by_score, c->scores, c->n, j, scratch).scores[0];
     size_t n_above = tempera_kernels_active()->sampler.gather(
         c->scores, NULL, c->n, 0, tempera_score_after(last), INFINITY, c->own, NULL);
     const float *sorted = tempera_sorted_scores(c->own, n_above, scratch);
@@ -66,7 +76,7 @@ static double log_of_sum(double ln_n, double e)
     return tempera_log(rest) - tempera_log(size);
 }
 
-// How many tokens, were they Zipf's, have a surprise of at most mu: the k with
+// How many tokens would have a surprise of at most mu under Zipf's law: the k with
 // k^s = e 2^mu / (1 - n^-e), e = s - 1.
 static size_t n_unsurprising(size_t n, double s, double mu)
 {
@@ -83,6 +93,6 @@ void tempera_apply_mirostat_1(struct tempera_candidates *c, const struct tempera
     if (n < 2)
         return;
     double s = zipf_exponent(c, m < n ? m : n);
-    size_t k = s > 0 ? n_unsurprising(n, s, tempera_row_feedback(c->row)) : n;
+    size_t k = s > 0 ? n_unsurprising(n, s, c->feedback) : n;
     tempera_candidates_keep_first(c, k > stage->min_keep ? k : stage->min_keep);
 }

@@ -3,6 +3,10 @@
 // off, is said by the table.
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 #include <tempera/presets.h>
 

@@ -3,18 +3,18 @@
 #ifndef TEMPERA_SAMPLER_STAGES_STAGES_H
 #define TEMPERA_SAMPLER_STAGES_STAGES_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include <tempera/stage_info.h>
 
 #include "sampler/row/candidates.h"
 
-// Taken off the logarithm of a threshold. Covers the rounding of a parameter to f32: the float 0.1f
-// is above 0.1, and without it epsilon = 0.1 would remove ten equal tokens.
-#define TEMPERA_LOG_SLACK 0x1p-22
-
-// What feedback stages learn from: the place of a candidate, and its -ln p in the distribution that
+// What feedback stages learn from: the index of a candidate, and its -ln p in the distribution that
 // was drawn from.
 struct tempera_drawn {
-    size_t place;
+    size_t index;
     double surprise;
 };
 
@@ -114,11 +114,5 @@ bool tempera_preset_of_mirostat_1(const struct tempera_sampling_params *params,
                                   struct tempera_stage *stage);
 bool tempera_preset_of_mirostat_2(const struct tempera_sampling_params *params,
                                   struct tempera_stage *stage);
-
-// The highest token of a list, -1 if it is empty.
-int32_t tempera_highest_token(const struct tempera_token_list *list);
-
-// Keeps m - z_i <= -T min(l, 0), and as many as the stage wants at least.
-void tempera_keep_within(struct tempera_candidates *c, const struct tempera_stage *stage, double l);
 
 #endif

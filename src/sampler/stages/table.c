@@ -3,8 +3,12 @@
 // and how a command line spells them; below it the orders of the presets. Checks (check.c), presets
 // (presets.c), the command's options and texts, and tests are all made from it.
 #include <math.h>
+#include <stddef.h>
+#include <stdint.h>
 
-#include "sampler/row/row.h"
+#include "sampler/row/history.h"
+#include "sampler/stages/stages.h"
+#include "sampler/stages/token_lists.h"
 
 // ------------------------------------------------------------------------------------------------
 // Words of the table
@@ -92,7 +96,7 @@ static const char *dynamic_temperature_complaint(const struct tempera_stage *sta
                : "low must not be above high";
 }
 
-// For what tempera_state_matches finds.
+// For what tempera_history_matches finds.
 static size_t no_repeat_ngram_scratch(const struct tempera_stage *stage, size_t vocab)
 {
     (void)vocab;

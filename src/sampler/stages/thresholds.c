@@ -1,26 +1,33 @@
 // SPDX-License-Identifier: MIT
-// Filters that keep what has at least some probability. The comparison is made in scores, where
-// masses have no rounding: p_i >= theta is z_i - m >= T ln(theta / p_max).
+// Filters that keep what has at least some probability. They compare scores, where masses have no
+// rounding: p_i >= theta is z_i - m >= T ln(theta / p_max).
 #include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "base/exp.h"
 #include "kernels/kernels.h"
-#include "sampler/row/row.h"
+#include "sampler/row/candidates.h"
+#include "sampler/row/masses.h"
+#include "sampler/row/prefix.h"
+#include "sampler/row/score_key.h"
+#include "sampler/stages/stages.h"
+#include "sampler/stages/thresholds.h"
 
 static size_t count_from(struct tempera_candidates *c, float score)
 {
-    struct tempera_scores scores = tempera_candidates_scores(c);
+    struct tempera_score_array scores = tempera_candidates_scores(c);
     size_t count = 0;
     for (size_t i = 0; i < scores.n; i++)
         count += scores.z[i] >= score;
     return count;
 }
 
-// Keeps the scores that a condition holds for, which holds for the maximum, and for every score
-// above one for which it does. So there is a lowest one; below and bound are doubles, but scores
-// are floats.
+// Keeps the scores for which a condition holds. It has to hold for the maximum, and for every score
+// above one for which it does, so there is a lowest one, found by bisection over all floats.
 static void keep_while(struct tempera_candidates *c, const struct tempera_stage *stage,
-                       bool (*holds)(double below, double bound), double bound)
+                       bool (*holds)(double difference, double bound), double bound)
 {
     // It holds for high, not for low.
     uint32_t low = tempera_score_key(-INFINITY), high = tempera_score_key(c->max);
@@ -38,26 +45,27 @@ static void keep_while(struct tempera_candidates *c, const struct tempera_stage 
         tempera_candidates_drop_below(c, score);
 }
 
-static bool is_near(double below, double bound)
+static bool is_within(double difference, double bound)
 {
-    return below <= bound;
+    return difference <= bound;
 }
 
-static bool is_near_in_squares(double below, double bound)
+static bool square_is_within(double difference, double bound)
 {
-    return below * below <= bound;
+    return difference * difference <= bound;
 }
 
-void tempera_keep_within(struct tempera_candidates *c, const struct tempera_stage *stage, double l)
+void tempera_keep_above_threshold(struct tempera_candidates *c, const struct tempera_stage *stage,
+                                  double log_ratio)
 {
-    keep_while(c, stage, is_near, l < 0 ? -(c->temperature * l) : 0);
+    keep_while(c, stage, is_within, log_ratio < 0 ? -(c->temperature * log_ratio) : 0);
 }
 
 // p_i >= min_p p_max.
 void tempera_apply_min_p(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     if (stage->u.min_p > 0)
-        tempera_keep_within(c, stage, tempera_log((double)stage->u.min_p));
+        tempera_keep_above_threshold(c, stage, tempera_log((double)stage->u.min_p));
 }
 
 // p_i >= epsilon.
@@ -66,8 +74,8 @@ void tempera_apply_epsilon(struct tempera_candidates *c, const struct tempera_st
     if (stage->u.epsilon == 0)
         return;
     double nll_max = tempera_candidates_nll_max(c);
-    tempera_keep_within(c, stage,
-                        (tempera_log((double)stage->u.epsilon) + nll_max) - TEMPERA_LOG_SLACK);
+    tempera_keep_above_threshold(
+        c, stage, (tempera_log((double)stage->u.epsilon) + nll_max) - TEMPERA_LOG_SLACK);
 }
 
 // p_i >= min(epsilon, sqrt(epsilon) exp(-H)).
@@ -79,7 +87,7 @@ void tempera_apply_eta(struct tempera_candidates *c, const struct tempera_stage 
     double nll_max = moments.nll_max, entropy = nll_max + moments.mean_gap;
     double ln_epsilon = tempera_log((double)stage->u.eta), relative = ln_epsilon / 2 - entropy;
     double ln_eta = relative < ln_epsilon ? relative : ln_epsilon;
-    tempera_keep_within(c, stage, (ln_eta + nll_max) - TEMPERA_LOG_SLACK);
+    tempera_keep_above_threshold(c, stage, (ln_eta + nll_max) - TEMPERA_LOG_SLACK);
 }
 
 // p_i >= a p_max^2.
@@ -88,23 +96,24 @@ void tempera_apply_top_a(struct tempera_candidates *c, const struct tempera_stag
     if (stage->u.top_a == 0)
         return;
     double nll_max = tempera_candidates_nll_max(c);
-    tempera_keep_within(c, stage,
-                        (tempera_log((double)stage->u.top_a) - nll_max) - TEMPERA_LOG_SLACK);
+    tempera_keep_above_threshold(
+        c, stage, (tempera_log((double)stage->u.top_a) - nll_max) - TEMPERA_LOG_SLACK);
 }
 
 // p_i >= sum of p^2. That is at most p_max, and equal to it where all p are equal.
 void tempera_apply_p_less(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
-    tempera_keep_within(c, stage, tempera_log(tempera_candidates_squares(c)) - TEMPERA_LOG_SLACK);
+    tempera_keep_above_threshold(
+        c, stage, tempera_log(tempera_candidates_sum_of_squares(c)) - TEMPERA_LOG_SLACK);
 }
 
-// The variance of the scores. Sums of distances from the maximum, in the lanes of the kernels: a
-// token's lane follows from its id, so that what was removed or banned changes no order.
+// The variance of the scores, from differences to the maximum, summed in the lanes of the kernels:
+// a token's lane follows from its id, so removing tokens doesn't change the order of the others.
 static double variance(struct tempera_candidates *c)
 {
     double sums[16] = {0}, squares[16] = {0};
     if (c->whole != NULL) {
-        struct tempera_scores scores = tempera_candidates_scores(c);
+        struct tempera_score_array scores = tempera_candidates_scores(c);
         tempera_kernels_active()->sampler.deviation(scores.z, scores.n, c->max, sums, squares);
     }
     for (size_t i = 0; c->whole == NULL && i < c->n; i++) {
@@ -124,5 +133,5 @@ void tempera_apply_top_n_sigma(struct tempera_candidates *c, const struct temper
     if (stage->u.top_n_sigma == INFINITY)
         return;
     double s = (double)stage->u.top_n_sigma;
-    keep_while(c, stage, is_near_in_squares, s * s * variance(c));
+    keep_while(c, stage, square_is_within, s * s * variance(c));
 }

@@ -1,54 +1,69 @@
 // SPDX-License-Identifier: MIT
-// Top-H: the longest prefix of the order whose share of the entropy, the sum of -p ln p, is at most
-// h of the whole. With depths x and lambda = -ln p_max that is a sum of p (x + lambda), so two sums
-// of integers say what a prefix has. Where it ends is found by parting, as in select.c; each step
-// is a kernel's pass over the scores among which the end still lies.
-#include <float.h>
+// Top-H: the longest prefix of the order whose part of the entropy, the sum of -p ln p, is at most
+// a fraction h of the whole. -ln p is gap + nll_max, so the entropy of a prefix follows from two
+// sums of integers.
 #include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
 
-#include "sampler/row/row.h"
+#include "sampler/row/candidates.h"
+#include "sampler/row/masses.h"
+#include "sampler/row/partition.h"
+#include "sampler/row/ranking.h"
+#include "sampler/stages/stages.h"
 
-// Candidates, and what they add up to.
-struct part {
+struct prefix {
     size_t count;
-    struct tempera_gap_sums sums;
+    struct tempera_mass_gap_sums sums;
 };
 
-static struct part joined(struct part a, struct part b)
+// A prefix, lengthened by n equal scores or by others with these sums.
+static struct prefix lengthened(struct prefix prefix, size_t count,
+                                struct tempera_mass_gap_sums sums, size_t n)
 {
-    return (struct part){a.count + b.count, {a.sums.W + b.sums.W, a.sums.V + b.sums.V}};
+    prefix.count += n * count;
+    prefix.sums.mass += n * sums.mass;
+    prefix.sums.mass_gap += n * sums.mass_gap;
+    return prefix;
 }
 
-static struct part ties_of(struct part one, size_t n)
-{
-    return (struct part){n * one.count, {n * one.sums.W, n * one.sums.V}};
-}
-
-static struct part part_of(const struct tempera_scale *scale, const float *scores, size_t n)
-{
-    return (struct part){n, tempera_scale_gaps(scale, scores, n)};
-}
-
-// How much of the entropy may stay, and how many candidates do whatever they have of it.
-struct budget {
-    double nll_max, most;
-    size_t least;
+struct search {
+    const struct tempera_mass_scale *scale;
+    double nll_max, most; // entropy times total mass that a prefix may have
+    size_t least;         // a prefix of so many candidates may have any
+    struct prefix above;  // the longest prefix so far
 };
 
-static bool is_within(struct part part, const struct budget *budget)
+static double entropy_of(struct tempera_mass_gap_sums sums, double nll_max)
 {
-    double entropy = (double)part.sums.V + budget->nll_max * (double)part.sums.W;
-    return entropy <= budget->most || part.count <= budget->least;
+    return (double)sums.mass_gap + nll_max * (double)sums.mass;
 }
 
-// The most of n_ties, each `one`, that can stay with what is above them.
-static size_t ties_within(struct part above, struct part one, size_t n_ties,
-                          const struct budget *budget)
+static bool is_allowed(const struct search *search, struct prefix prefix)
 {
+    return entropy_of(prefix.sums, search->nll_max) <= search->most ||
+           prefix.count <= search->least;
+}
+
+static bool ends_within(void *context, const float *scores, size_t n)
+{
+    struct search *search = context;
+    struct prefix longer =
+        lengthened(search->above, n, tempera_scores_mass_gaps(search->scale, scores, n), 1);
+    if (!is_allowed(search, longer))
+        return true;
+    search->above = longer;
+    return false;
+}
+
+// How many of n_ties equal scores can stay.
+static size_t ties_allowed(const struct search *search, float score, size_t n_ties)
+{
+    struct tempera_mass_gap_sums one = tempera_scores_mass_gaps(search->scale, &score, 1);
     size_t low = 0, high = n_ties;
     while (low < high) {
         size_t middle = high - (high - low) / 2;
-        if (is_within(joined(above, ties_of(one, middle)), budget))
+        if (is_allowed(search, lengthened(search->above, 1, one, middle)))
             low = middle;
         else
             high = middle - 1;
@@ -56,57 +71,20 @@ static size_t ties_within(struct part above, struct part one, size_t n_ties,
     return low;
 }
 
-static size_t take(const float *scores, size_t n, float floor, float ceiling, float *out)
-{
-    return tempera_kernels_active()->sampler.gather(scores, NULL, n, 0, floor, ceiling, out, NULL);
-}
-
-// Keeps the longest prefix within the budget, which all candidates exceed. What lies from `low` on
-// is too much, what lies above `high` is `above`, and is not.
-static void keep_within(struct tempera_candidates *c, const struct tempera_scale *scale,
-                        const struct budget *budget)
-{
-    const struct tempera_ranking by_score = {.scale = scale};
-    float *next = (float *)(void *)c->masses, *other = next + TEMPERA_PADDED(c->n);
-    struct tempera_partition left = {c->scores, c->n, tempera_score_key(-FLT_MAX),
-                                     tempera_score_key(FLT_MAX)};
-    struct part above = {0, {0, 0}};
-    for (unsigned round = 0; left.low < left.high; round++) {
-        uint64_t key = tempera_pivot_of(&by_score, &left, round);
-        float pivot = tempera_key_score((uint32_t)key);
-        size_t n_next = take(left.scores, left.n, pivot, INFINITY, next);
-        if (n_next == left.n) {
-            left.low = key;
-            continue;
-        }
-        struct part more = joined(above, part_of(scale, next, n_next));
-        if (is_within(more, budget)) {
-            left.high = key - 1;
-            above = more;
-            n_next = take(left.scores, left.n, -FLT_MAX, tempera_score_before(pivot), next);
-        } else {
-            left.low = key;
-        }
-        left.scores = next;
-        left.n = n_next;
-        next = other;
-        other = (float *)(uintptr_t)left.scores;
-    }
-    float score = left.scores[0];
-    tempera_candidates_keep_ties(c, score,
-                                 ties_within(above, part_of(scale, &score, 1), left.n, budget));
-}
-
 void tempera_apply_top_h(struct tempera_candidates *c, const struct tempera_stage *stage)
 {
     if (stage->u.top_h == 1)
         return;
-    struct tempera_scale scale = tempera_scale_of(c);
-    struct part all = part_of(&scale, c->scores, c->n);
-    struct budget budget = {.nll_max = tempera_nll_max_of(all.sums.W, &scale)};
-    double whole = (double)all.sums.V + budget.nll_max * (double)all.sums.W;
-    budget.most = ((double)stage->u.top_h + 0x1p-24) * whole;
-    budget.least = stage->min_keep > 1 ? stage->min_keep : 1;
-    if (!is_within(all, &budget))
-        keep_within(c, &scale, &budget);
+    struct tempera_mass_scale scale = tempera_mass_scale_of(c);
+    struct prefix all = {c->n, tempera_scores_mass_gaps(&scale, c->scores, c->n)};
+    struct search search = {.scale = &scale,
+                            .nll_max = tempera_nll_max_of(all.sums.mass, &scale),
+                            .least = stage->min_keep > 1 ? stage->min_keep : 1};
+    search.most = ((double)stage->u.top_h + 0x1p-24) * entropy_of(all.sums, search.nll_max);
+    if (is_allowed(&search, all))
+        return;
+    const struct tempera_ranking by_score = {.scale = &scale};
+    struct tempera_prefix_end end = tempera_partition(&by_score, c->scores, c->n, ends_within,
+                                                      &search, tempera_candidates_float_scratch(c));
+    tempera_candidates_keep_ties(c, end.scores[0], ties_allowed(&search, end.scores[0], end.n));
 }
