@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/arguments.h"
+#include "base/error.h"
 #include "base/fpenv.h"
 #include "sampler/stages/stages.h"
 #include "sampler/stages/token_lists.h"
@@ -203,25 +204,12 @@ static bool is_good(struct text *text, const struct tempera_parameter_info *p, c
 // ------------------------------------------------------------------------------------------------
 // Samplers
 
-static enum tempera_status refuse(struct tempera_error *error, const char *what)
-{
-    if (error != NULL) {
-        *error = (struct tempera_error){.status = TEMPERA_INVALID_ARGUMENT};
-        snprintf(error->message, sizeof error->message, "%s", what);
-    }
-    return TEMPERA_INVALID_ARGUMENT;
-}
-
+// name: of the stage's kind, "" if it has none.
 static enum tempera_status refuse_stage(struct tempera_error *error, enum tempera_status status,
                                         size_t number, const char *name, const char *what)
 {
-    if (error != NULL) {
-        *error = (struct tempera_error){.status = status};
-        snprintf(error->message, sizeof error->message,
-                 "stage %zu of the sampler (counted from 0)%s%s: %s", number,
-                 name == NULL ? "" : ", ", name == NULL ? "" : name, what);
-    }
-    return status;
+    return tempera_fail(error, status, "stage %zu of the sampler (counted from 0)%s%s: %s", number,
+                        *name == '\0' ? "" : ", ", name, what);
 }
 
 static enum tempera_status check_stage(const struct tempera_sampler *sampler, size_t number,
@@ -234,7 +222,7 @@ static enum tempera_status check_stage(const struct tempera_sampler *sampler, si
     if (type == NULL) // 0 was never set; another may be a later version's
         return refuse_stage(error,
                             stage->kind == 0 ? TEMPERA_INVALID_ARGUMENT : TEMPERA_UNSUPPORTED,
-                            number, NULL, "this version has no such kind of stage");
+                            number, "", "this version has no such kind of stage");
     for (const struct tempera_parameter_info *p = type->parameters; p->name != NULL; p++)
         if (p->stage_offset != 0 && !is_good(&text, p, value_of(stage, p)))
             return refuse_stage(error, TEMPERA_INVALID_ARGUMENT, number, type->info.name,
@@ -252,16 +240,17 @@ __attribute__((noinline)) static enum tempera_status check(const struct tempera_
                                                            struct tempera_error *error)
 {
     if (sampler == NULL || sampler->struct_size < sizeof *sampler)
-        return refuse(error, "the sampler is NULL or its struct_size is too small");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
+                            "the sampler is NULL or its struct_size is too small");
     if (sampler->n_stages > 0 && sampler->stages == NULL)
-        return refuse(error, "the sampler has a number of stages, but no stages");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
+                            "the sampler has a number of stages, but no stages");
     if (sampler->draw != TEMPERA_DRAW_MASS && sampler->draw != TEMPERA_DRAW_RACE)
-        return refuse(error, "the sampler's draw is neither by mass nor a race");
+        return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
+                            "the sampler's draw is neither by mass nor a race");
     for (size_t i = 0; i < sampler->n_stages; i++)
         TEMPERA_TRY(check_stage(sampler, i, error));
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
-    return TEMPERA_OK;
+    return tempera_succeed(error);
 }
 
 enum tempera_status tempera_sampler_check(const struct tempera_sampler *sampler,
