@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/arguments.h"
+#include "base/error.h"
 #include "base/fpenv.h"
 #include "sampler/stages/stages.h"
 #include "sampler/stages/token_lists.h"
@@ -205,23 +206,14 @@ static bool is_good(struct text *text, const struct tempera_parameter_info *p, c
 
 static enum tempera_status refuse(struct tempera_error *error, const char *what)
 {
-    if (error != NULL) {
-        *error = (struct tempera_error){.status = TEMPERA_INVALID_ARGUMENT};
-        snprintf(error->message, sizeof error->message, "%s", what);
-    }
-    return TEMPERA_INVALID_ARGUMENT;
+    return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "%s", what);
 }
 
 static enum tempera_status refuse_stage(struct tempera_error *error, enum tempera_status status,
                                         size_t number, const char *name, const char *what)
 {
-    if (error != NULL) {
-        *error = (struct tempera_error){.status = status};
-        snprintf(error->message, sizeof error->message,
-                 "stage %zu of the sampler (counted from 0)%s%s: %s", number,
-                 name == NULL ? "" : ", ", name == NULL ? "" : name, what);
-    }
-    return status;
+    return tempera_fail(error, status, "stage %zu of the sampler (counted from 0)%s%s: %s", number,
+                        name == NULL ? "" : ", ", name == NULL ? "" : name, what);
 }
 
 static enum tempera_status check_stage(const struct tempera_sampler *sampler, size_t number,
@@ -247,9 +239,7 @@ static enum tempera_status check_stage(const struct tempera_sampler *sampler, si
     return TEMPERA_OK;
 }
 
-// Not inlined, so that no comparison can move out of the guarded environment.
-__attribute__((noinline)) static enum tempera_status check(const struct tempera_sampler *sampler,
-                                                           struct tempera_error *error)
+static enum tempera_status check(const struct tempera_sampler *sampler, struct tempera_error *error)
 {
     if (sampler == NULL || sampler->struct_size < sizeof *sampler)
         return refuse(error, "the sampler is NULL or its struct_size is too small");
@@ -259,9 +249,7 @@ __attribute__((noinline)) static enum tempera_status check(const struct tempera_
         return refuse(error, "the sampler's draw is neither by mass nor a race");
     for (size_t i = 0; i < sampler->n_stages; i++)
         TEMPERA_TRY(check_stage(sampler, i, error));
-    if (error != NULL)
-        *error = (struct tempera_error){.status = TEMPERA_OK};
-    return TEMPERA_OK;
+    return tempera_succeed(error);
 }
 
 enum tempera_status tempera_sampler_check(const struct tempera_sampler *sampler,
