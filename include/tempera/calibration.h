@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The temperature as a quantity: fitted to held-out data, or solved for a wanted entropy,
-// perplexity or top share. Read next: sampler.h.
+// The temperature as a quantity: fitted to held-out data, or solved for a given entropy,
+// perplexity or largest probability ("top share"). Read next: sampler.h.
 //
 // Calibration (Guo, Pleiss, Sun, Weinberger 2017, arXiv 1706.04599): the T that makes the mean
 // cross-entropy of softmax(z / T) least. In b = 1/T the loss of a row with target y is convex:
@@ -9,14 +9,14 @@
 //     dloss/db   = E_p[z] - z_y           slope
 //     d2loss/db2 = Var_p[z] >= 0          curvature
 //
-// so it has one valley, and a bracketed Newton iteration finds it. A row whose target is masked, or
-// that has nothing else, has loss +inf at every T: it is left out, and the status says so. NaN in a
-// row makes all sums, and what is fitted, the canonical NaN. Rows with scores of +inf count ln k at
-// every T, as in softmax.h.
+// so it has one minimum, and a bracketed Newton iteration finds it. A row whose target is masked,
+// or whose scores all are, has loss +inf at every T: it is left out, and the status says so. NaN in
+// a row makes all sums, and what is fitted, the canonical NaN. Rows with k scores of +inf count
+// ln k at every T, as in softmax.h.
 //
 // Error: sums of exponentials in f32, all else in double; a row's loss within 2^-22, a slope within
-// 2^-21 of E|z - max|, so T is as sharp as these make the valley. Bits do not depend on the
-// executor or the instruction set. No function here allocates or starts a thread.
+// 2^-21 of E|z - max|, so the accuracy of T depends on the curvature at the minimum. Bits do not
+// depend on the executor or the instruction set. No function here allocates or starts a thread.
 #ifndef TEMPERA_CALIBRATION_H
 #define TEMPERA_CALIBRATION_H
 
@@ -33,11 +33,12 @@ extern "C" {
 // Fitting T
 
 enum tempera_fit_border {
-    TEMPERA_FIT_INSIDE = 0,  // the valley lies within the range, or the loss is the same everywhere
+    TEMPERA_FIT_INSIDE = 0,  // the minimum lies in the range, or the loss is the same everywhere
     TEMPERA_FIT_LOWEST = 1,  // the loss still falls at the lowest T: every target is its row's
                              // maximum (then T = 0 is best), or the range begins too high
-    TEMPERA_FIT_HIGHEST = 2, // it still falls at the highest T: the scores say less than nothing
-                             // (then T = inf is best), or the range ends too low
+    TEMPERA_FIT_HIGHEST = 2, // it still falls at the highest T: the scores are negatively
+                             // correlated with the targets (then T = inf is best), or the range
+                             // ends too low
 };
 
 struct tempera_temperature_fit {
@@ -48,7 +49,7 @@ struct tempera_temperature_fit {
     enum tempera_fit_border border;
 };
 
-// Fields may be appended in later versions; struct_size says which of them the caller knows.
+// Later versions may append fields; struct_size says which of them the caller knows.
 struct tempera_fit_options {
     size_t struct_size;
     double lowest, highest; // the range of T; 0 < lowest <= highest < +inf; 0.01 and 100 by default
@@ -67,7 +68,7 @@ tempera_fit_temperature(const struct tempera_matrix *logits, const int32_t *clas
                         struct tempera_temperature_fit *fit,
                         const struct tempera_executor *executor);
 
-// The same over logits that come in chunks and are never all at hand: add up each chunk at a few
+// The same over logits that come in chunks and are never all in memory: add up each chunk at a few
 // temperatures, then fit.
 struct tempera_temperature_sums {
     double temperature; // T in (0, +inf), set by the caller; all else begins at 0
@@ -104,13 +105,14 @@ enum tempera_goal {
 };
 
 // temperatures[rows]: the T at which softmax(z / T) of each row of logits[rows, cols] reaches the
-// goal. Entropy and perplexity rise with T, the top share falls, so there is one. With k scores at
-// the maximum and n above -inf, H lies between ln k (T = 0) and ln n (T = +inf), and the top share
-// between 1/k and 1/n: what lies beyond, or on the border, gets that T, 0 or +inf, which softmax.h
-// and the sampler take.
-//   target    what is wanted, in the goal's unit
+// goal. Entropy and perplexity rise with T, the largest probability falls, so there is one. With k
+// scores at the maximum and n above -inf, H lies between ln k (T = 0) and ln n (T = +inf), and the
+// largest probability between 1/k and 1/n. A target at or beyond these limits gives T = 0 or +inf,
+// which softmax.h and the sampler accept.
+//   target    the goal's value, in its unit
 //   achieved  [rows] or NULL: what T gives, in the goal's unit; differs where the limit was taken
-// Error: H, or ln of the perplexity or the top share, within 2^-20 (1 + H) of what is wanted.
+// Error: H, or ln of the perplexity or of the largest probability, within 2^-20 (1 + H) of the
+// target's.
 // NaN: NAN_INPUT, T and achieved the canonical NaN. Nothing allowed: the same with ALL_MASKED.
 // Returns the worst row's status, or INVALID_ARGUMENT (a target that no distribution has, an
 // overlap): nothing is written. About ten sweeps over a row are usual, 80 are the most.

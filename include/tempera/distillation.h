@@ -13,22 +13,30 @@
 //     dloss/ds     = T (q - p)  for beta = 0,  T q (ln(q/p) - D)  for beta = 1,
 //                    T (1 - beta) q (ln(q/m) - KL(q || m))  between
 //
-// T^2 keeps the gradient's size as T grows, so that this loss can be added to another; who wants D
-// divides. As beta nears 0, D / beta nears KL(p || q): the ends are not the limits of what lies
-// between, they are what papers and libraries mean by beta 0 and 1.
+// T^2 keeps the gradient's size as T grows, so this loss can be added to another; divide by T^2 to
+// get D. The ends are what papers and libraries mean by beta 0 and 1, not the limits of what lies
+// between: as beta nears 0, D / beta nears KL(p || q).
 //
-// Edges, by row: NaN: NAN_INPUT, the row's outputs and the reduced loss are the canonical NaN.
-// Teacher or student without a score above -inf: loss +inf, gradient 0, ALL_MASKED. An entry
-// masked in both counts nothing. One masked in the student alone, for beta = 0 (in the teacher
-// alone, for beta = 1): loss +inf, gradient 0 in that row, TARGET_MASKED; everywhere else D is
-// finite with masks, by 0 ln 0 = 0. Scores of +inf: the limit as in softmax.h, all mass evenly on
-// them. T must be in (0, +inf).
+// Edges, by row:
+//     a NaN                              NAN_INPUT; the row's outputs and the reduced loss are the
+//                                        canonical NaN
+//     no score above -inf in teacher     ALL_MASKED; loss +inf, gradient 0
+//       or student
+//     beta = 0: an entry masked in the   TARGET_MASKED; loss +inf, gradient 0 in that row
+//       student alone
+//     beta = 1: one masked in the        the same
+//       teacher alone
+//     any other masked entry             counts 0 (0 ln 0 = 0)
+//     scores of +inf                     the limit as in softmax.h: all mass equally on them
 //
-// Error: D is a sum of terms that are all >= 0, so it is never negative, and 0 for equal rows. It
-// is within 2^-20 of itself + 2^-42, for beta 0, 1 or in [0.01, 0.99]; a row's loss is that times
-// T^2, rounded once. A gradient's entry is within 2^-20 T max(p, q) (1 + |ln(q/p)| + D) + half an
-// ulp, times its scale. Sums and means over rows in double, in a fixed order. Bits do not depend
-// on the executor or the instruction set. docs/DISTILLATION.md has the derivation.
+// Error bounds. D is a sum of terms >= 0: never negative, and 0 for equal rows.
+//     quantity         bound
+//     D                2^-20 D + 2^-42, for beta 0, 1 or in [0.01, 0.99]
+//     row loss         T^2 times that, rounded once
+//     d_student        its scale times 2^-20 T max(p, q) (1 + |ln(q/p)| + D), + ulp / 2
+//     sums, means      of the rows' losses in double, in a fixed order
+// Bits do not depend on the executor or the instruction set. docs/DISTILLATION.md has the
+// derivation.
 //
 // No function here allocates or starts a thread; no [rows, cols] memory is needed beside the two.
 #ifndef TEMPERA_DISTILLATION_H
@@ -43,7 +51,7 @@
 extern "C" {
 #endif
 
-// Fields may be appended in later versions; struct_size says which of them the caller knows.
+// Later versions may append fields; struct_size says which of them the caller knows.
 struct tempera_distillation_options {
     size_t struct_size;
     float temperature;                // T in (0, +inf); 1 by default
@@ -56,8 +64,8 @@ struct tempera_distillation_options {
 
 TEMPERA_API struct tempera_distillation_options tempera_distillation_options_default(void);
 
-// What to compute besides the status; every pointer may be NULL. Set struct_size. No vector may
-// overlap a matrix or another vector.
+// What to compute besides the status; every pointer may be NULL. Set struct_size. Outputs may
+// overlap neither inputs nor each other, but for d_student in place.
 struct tempera_distillation_outputs {
     size_t struct_size;
     const struct tempera_matrix *d_student; // [rows, cols], any dtype; may be exactly the student's

@@ -4,16 +4,17 @@
 // 8192 rows and a vocabulary of 128256 that matrix would be 4.2 GB, and its gradient as much.
 //
 // Rows are done in chunks: their logits, the loss with its gradient in the logits' place, and from
-// it the gradients of hidden and head. A chunk is as large as the scratch allows:
+// it the gradients of hidden and head. A chunk has as many rows as the scratch holds:
 //
-//     scratch = 4 vocab min(rows, max(1, floor(most / (4 vocab)))) bytes, up to the next 64
+//     rows a chunk = min(rows, max(1, floor(most_nbytes / (4 vocab))))
+//     scratch      = 4 vocab (rows a chunk) bytes, rounded up to a multiple of 64
 //
-// where a floor from 64 on is lowered to a multiple of 16, which products like best. `most` is 14.5
-// MB unless the caller says otherwise, so that a call takes less than 16 in all: the rest is on the
-// stack, and what the product takes, 0.8 MB with tempera_model_matmul. Fewer rows make products
-// slower: docs/PERFORMANCE.md has what more scratch is worth. (The idea of chunks: Liger Kernel,
-// Hsu et al. 2024, arXiv 2410.10989. To take logits again instead, as in Cut Cross-Entropy, Wijmans
-// et al. 2024, arXiv 2411.09009, needs a fourth product.)
+// Chunks of 64 rows or more are rounded down to a multiple of 16, which is faster in products. By
+// default a call uses at most 14.5 MB of scratch, and less than 16 MB with its stack and what the
+// product takes (0.8 MB for tempera_model_matmul). More scratch makes products faster: see
+// docs/PERFORMANCE.md. (The idea of chunks: Liger Kernel, Hsu et al. 2024, arXiv 2410.10989. Cut
+// Cross-Entropy, Wijmans et al. 2024, arXiv 2411.09009, computes logits again and needs a fourth
+// product.)
 //
 // libtempera has no matrix product of its own: the caller supplies one. libtempera-lm has
 // tempera_model_matmul in model.h, through OpenBLAS.
@@ -59,21 +60,21 @@ struct tempera_linear_head {
     void *self; // handed to matmul
 };
 
-// Bytes of scratch that so many rows of this vocabulary can use, most_nbytes at most (0: 14.5 MB),
-// but those of a row at least. 0 for no rows, no vocabulary, or too many of them.
+// Bytes of scratch that `rows` rows of this vocabulary can use: at most most_nbytes (0: 14.5 MB),
+// but at least one row's. 0 for no rows, no vocabulary, or a size that overflows.
 TEMPERA_API size_t tempera_linear_cross_entropy_scratch_nbytes(size_t rows, size_t vocab,
                                                                size_t most_nbytes);
 
 // The loss of classes[rows] under softmax(hidden head^T), with the options and outputs of
 // tempera_cross_entropy, whose d_logits must be NULL here.
-//   scratch   of the caller, aligned to 64, for a row of logits at least. How many rows fit decides
+//   scratch   the caller's, aligned to 64, at least one row of logits. How many rows fit decides
 //             the chunks, and so the last bits of loss and d_head
 //   executor  for the products and the rows; NULL: this thread
 // Rows whose status isn't OK: as in loss.h, and a row of NaN makes d_head NaN. Gradients of logits
 // that f32 can't hold are infinite, and make d_hidden and d_head infinite or NaN; any NaN there is
 // 0x7fc00000. Rows of ignore_index get d_hidden 0; their hidden states must be finite, since 0
 // times NaN is NaN.
-// No memory may overlap another. Bits do not depend on the executor.
+// Nothing that is written may overlap anything else. Bits do not depend on the executor.
 // Returns the worst row's status; or INVALID_ARGUMENT, UNSUPPORTED (a matrix that isn't of f32),
 // TARGET_OUT_OF_RANGE, BUFFER_TOO_SMALL: then nothing is written; or what matmul returned: then
 // outputs may be written in part. Error: that of the product, and then as in loss.h.

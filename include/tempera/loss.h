@@ -12,26 +12,40 @@
 // docs/LOSSES.md has the order in which the options apply, what two of them mean together, the
 // gradient of all, and where PyTorch's meaning was kept or wasn't.
 //
-// Rows whose class is ignore_index count nothing and get gradient 0. Reduction: NONE leaves row
+// Rows whose class is ignore_index do not count and get gradient 0. Reduction: NONE leaves row
 // losses alone, SUM adds them, MEAN divides the first part by the sum of w_y over the rows that
 // count (by their number without weights, and for soft targets), the second by their number; where
 // that is 0, so is the quotient. The gradient is that of the reduced loss (of the sum for NONE),
 // times gradient_scale.
 //
-// Edges, by row. NaN, also among soft targets, or an infinite soft target: NAN_INPUT, the row's
-// outputs and the reduced loss are the canonical NaN. A score of -inf with t_j != 0 (with smoothing
-// every class of weight above 0 is a target): loss +inf, gradient 0 in that row, TARGET_MASKED. All
-// scores -inf: the same with ALL_MASKED. Scores of +inf: the limit as in softmax.h, +inf with
-// z_loss; a target beside them has loss +inf, TARGET_MASKED. With a softcap no score is infinite.
+// Edges, by row (with a softcap no score is infinite):
+//     a NaN, also among soft targets,    NAN_INPUT; the row's outputs and the reduced loss are the
+//       or an infinite soft target       canonical NaN
+//     a score of -inf with t_j != 0      TARGET_MASKED; loss +inf, gradient 0 in that row. With
+//                                        smoothing every class of weight above 0 is a target
+//     all scores are -inf                ALL_MASKED; the same
+//     scores of +inf                     the limit as in softmax.h, +inf with z_loss
+//       and a target that isn't one      TARGET_MASKED; loss +inf, gradient 0 in that row
 //
-// Error. A row's loss: half an ulp + (sum |t_j| + 1) 2^-22, without options 2^-22; with smoothing
-// 4 ulp more, with z_loss 2^-21 z_loss |lse| more, with gamma 1 + gamma times as much; never
-// negative for classes. Sums and means over rows in double, in a fixed order. A gradient's entry,
-// in the scale G / (T N): within 7 ulp of p + 1 ulp of its own; that of the target, and of soft
-// targets, within 2^-21. With options all entries within 2^-21 (((1 + gamma) sum |t| + 1) N / W +
-// 2 z_loss (|lse| + 1)) of that scale, and an ulp. A 16-bit gradient is then rounded once. Entropy:
-// within 2^-20 (1 + itself). A softcap's scores are off by 5 ulp, and what follows from them with
-// them. Bits do not depend on the executor.
+// Error bounds. G = gradient_scale, N = rows that count, W = what MEAN divides by; "scale" is
+// G / (T N) for MEAN, G / T otherwise (then without the N / W below); "ulp": of the value itself.
+//
+//     quantity            bound                                    with option
+//     row loss            ulp / 2 + 2^-22                          none
+//                         ulp / 2 + (sum |t_j| + 1) 2^-22          class_weights, soft targets
+//                         + 4 ulp                                  label_smoothing
+//                         + 2^-21 z_loss |lse|                     z_loss
+//                         times 1 + gamma                          focal_gamma
+//     sums, means         of the rows' losses in double, in a fixed order
+//     d_logits            scale times 7 ulp of p, + 1 ulp          none
+//       at a target       scale times 2^-21                        none
+//       all entries       scale times 2^-21 (((1 + gamma) sum |t_j| + 1) N / W
+//                           + 2 z_loss (|lse| + 1)), + 1 ulp       any
+//       of 16 bits        then rounded once
+//     row_entropy         2^-20 (1 + itself)                       any
+//     s                   5 ulp, and what follows from s           softcap
+//
+// The loss of a class is never negative. Bits do not depend on the executor.
 //
 // Options may be at the ends of what a float holds. A gradient's entry that its type can't hold is
 // infinite; a row whose status is OK has no NaN.
@@ -57,7 +71,7 @@ enum tempera_reduction {
 
 enum { TEMPERA_IGNORE_INDEX = -100 };
 
-// Fields may be appended in later versions; struct_size says which of them the caller knows.
+// Later versions may append fields; struct_size says which of them the caller knows.
 struct tempera_cross_entropy_options {
     size_t struct_size;
     float temperature;                // T in (0, +inf); 1 by default
@@ -79,7 +93,7 @@ TEMPERA_API struct tempera_cross_entropy_options tempera_cross_entropy_options_d
 struct tempera_targets {
     const int32_t *classes;             // [rows]: the class of each row
     const struct tempera_matrix *probs; // [rows, cols], any type: a distribution for each row; it
-                                        // may sum to anything. ignore_index has no say
+                                        // may sum to anything. ignore_index does not apply
 };
 
 // What to compute besides the status; every pointer may be NULL. Set struct_size.
@@ -96,7 +110,7 @@ struct tempera_cross_entropy_outputs {
     float *row_entropy;   // [rows], -sum p ln p in nats; 0 for ignored rows
     uint8_t *row_correct; // [rows]: 1 where y is the argmax of x (the first of equal ones), else 0
     size_t *n_correct;    // the sum of these
-    double *weight_sum;   // what MEAN divides the first part by, whatever the reduction
+    double *weight_sum;   // W: what MEAN divides the first part by, for any reduction
     double *z_loss;       // the reduced second part, which *loss contains
 };
 

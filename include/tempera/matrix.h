@@ -13,7 +13,8 @@
 extern "C" {
 #endif
 
-// Element types; the numbers are those of the GGUF file format.
+// Types of single elements; the numbers are those of the GGUF file format. That format's block
+// types (Q8_0 and so on) don't belong here: every user of this enum takes an element for a scalar.
 enum tempera_dtype {
     TEMPERA_F32 = 0,
     TEMPERA_F16 = 1,   // IEEE 754 binary16
@@ -47,10 +48,10 @@ static inline struct tempera_matrix tempera_matrix_const_f32(const float *data, 
     return m;
 }
 
-// Bytes of one element: 4, 2, 2; 0 for a value that is no dtype.
+// Bytes of one element: 4, 2, 2; 0 for a value that is not a dtype.
 TEMPERA_API size_t tempera_dtype_nbytes(enum tempera_dtype dtype);
 
-// "f32", "f16", "bf16"; "?" for a value that is no dtype.
+// "f32", "f16", "bf16"; "?" for a value that is not a dtype.
 TEMPERA_API const char *tempera_dtype_name(enum tempera_dtype dtype);
 
 #ifdef __cplusplus

@@ -2,8 +2,8 @@
 // Threads are the caller's. What can run in parallel takes an executor: a parallel-for which the
 // caller supplies from its own thread pool, or ours below. NULL means: run in this thread.
 //
-// How work is split into tasks depends on the work's shape only, never on the number of threads,
-// so that an executor can't change a bit of any result.
+// An executor can't change a bit of any result. Where numbers are summed over tasks, the tasks
+// depend on the work's shape alone; independent rows may be grouped by the number of threads.
 #ifndef TEMPERA_PARALLEL_H
 #define TEMPERA_PARALLEL_H
 
@@ -27,17 +27,17 @@ struct tempera_executor {
 };
 
 // Runs the loop on `executor`, or serially in this thread when executor, or its parallel_for, is
-// NULL. Whatever else takes an executor does the same.
+// NULL. Every function that takes an executor does the same.
 TEMPERA_API void tempera_parallel_for(const struct tempera_executor *executor, size_t n_tasks,
                                       tempera_task *task, void *context);
 
 // ------------------------------------------------------------------------------------------------
 // Our executor: a pool of pthreads. The calling thread works too, so n_threads = 2 starts one.
 //
-// fork() takes no threads along. In the child, a pool of the parent's runs its loops in the calling
-// thread, with the same bits, and is closed as ever; a pool that the child opens has threads of its
-// own. It may be forked at any time, also while other threads are in loops; but when a task forks,
-// its child must not return from the task: the rest of that loop is the parent's.
+// fork() copies no threads. In the child, a pool of the parent's runs its loops in the calling
+// thread, with the same bits, and is closed as usual; a pool that the child opens has threads of
+// its own. A process may fork at any time, also while other threads are in loops. But when a task
+// forks, its child must not return from the task: the rest of that loop is the parent's.
 
 struct tempera_thread_pool;
 
@@ -45,8 +45,8 @@ struct tempera_thread_pool;
 // of the machine. At least 1.
 TEMPERA_API size_t tempera_processors(void);
 
-// n_threads = 0 takes tempera_processors(). On success *pool is the
-// caller's to close. Status: INVALID_ARGUMENT, OUT_OF_MEMORY, NO_THREADS.
+// n_threads = 0 stands for tempera_processors(). On success the caller closes *pool. Status:
+// INVALID_ARGUMENT, OUT_OF_MEMORY, NO_THREADS.
 TEMPERA_API enum tempera_status tempera_thread_pool_open(struct tempera_thread_pool **pool,
                                                          size_t n_threads);
 

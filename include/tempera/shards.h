@@ -8,17 +8,19 @@
 //     each shard    tempera_shard_cross_entropy: the loss, the same everywhere, and the gradient of
 //                   its own columns
 //
-// So one exchange of 24 bytes a row is all. For the shards A and B of a row, with m the maximum, S
+// One exchange of 24 bytes a row is enough. For the shards A and B of a row, with m the maximum, S
 // the sum of exp((z - m) / T) and z_y the target's score, which one shard has:
 //
 //     m = max(m_A, m_B),  S = S_A exp((m_A - m) / T) + S_B exp((m_B - m) / T)
 //     loss = ln S - (z_y - m) / T,  dloss/dz = (exp((z - m) / T) / S - onehot(y)) / T
 //
-// Merging gives the same bits with its arguments swapped, and another order of merging changes S by
-// less than 2^-51 of itself a merge. A row cut in any way has S within 2^-22 of itself, so its loss
-// within half an ulp + 2^-22, as in loss.h; two ways of cutting it differ by twice that at most. A
-// gradient's entry is within 2^-21 of p, times its scale, + half an ulp. On one machine, bits don't
-// depend on the executor or the instruction set.
+// Error bounds, for any cut into shards:
+//     quantity        bound
+//     S               2^-22 S; another order of merging changes it by less than 2^-51 S a merge
+//     row loss        ulp / 2 + 2^-22, as in loss.h; two cuts differ by at most twice that
+//     d_logits        its scale times 2^-21 p, + ulp / 2
+// Merging gives the same bits with its arguments swapped. On one machine, bits don't depend on the
+// executor or the instruction set.
 //
 // Edges, by row, are those of loss.h: NaN in any shard, +inf, all masked, the target masked; every
 // shard reports the same. T must be in (0, +inf). No function allocates or starts a thread.
@@ -41,7 +43,7 @@ struct tempera_row_statistics {
     double target; // z_y; -inf where another shard has it, or none (an ignored row)
 };
 
-// Fields may be appended in later versions; struct_size says which of them the caller knows.
+// Later versions may append fields; struct_size says which of them the caller knows.
 struct tempera_shard_options {
     size_t struct_size;
     float temperature;                // T in (0, +inf); 1 by default
@@ -70,8 +72,8 @@ TEMPERA_API enum tempera_status tempera_shard_merge(struct tempera_row_statistic
                                                     const struct tempera_row_statistics *others,
                                                     size_t rows, float temperature);
 
-// What to compute besides the status; every pointer may be NULL. Set struct_size. No vector may
-// overlap a matrix or another vector.
+// What to compute besides the status; every pointer may be NULL. Set struct_size. Outputs may
+// overlap neither inputs nor each other, but for d_logits in place.
 struct tempera_shard_outputs {
     size_t struct_size;
     const struct tempera_matrix *d_logits; // [rows, cols] of the shard, any dtype; may be exactly

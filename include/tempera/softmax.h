@@ -18,7 +18,7 @@
 //     T = 0                             the limit: uniform over the ties at the maximum;
 //                                       logsumexp: m < 0: -inf, m = 0: ln(ties), m > 0: +inf
 //     T = +inf                          uniform over what is not masked; logsumexp ln(count)
-//     FTZ, DAZ, rounding mode           of the caller have no influence and are left as found
+//     FTZ, DAZ, rounding mode           the caller's change no result and are left as they were
 //
 // Error bounds, as if z - m and the division by T were exact: every normal p within 3 ulp,
 // |sum p - 1| <= 2^-22, z_i >= z_j never gives p_i < p_j, one allowed score gives exactly 1 and
@@ -38,7 +38,7 @@
 extern "C" {
 #endif
 
-// Fields may be appended in later versions; struct_size says which of them the caller knows.
+// Later versions may append fields; struct_size says which of them the caller knows.
 struct tempera_softmax_options {
     size_t struct_size;
     float temperature;    // T in [0, +inf]; 1 by default

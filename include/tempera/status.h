@@ -62,10 +62,10 @@ TEMPERA_API const char *tempera_status_name(enum tempera_status status);
 // A short sentence for a person, such as "a row of scores contains a NaN". Never NULL.
 TEMPERA_API const char *tempera_status_text(enum tempera_status status);
 
-// A struct that begins with struct_size may grow at its end in later versions. Set it to sizeof, as
-// the functions do that give defaults. One that is too small is INVALID_ARGUMENT. A larger one is
-// taken, and what this version doesn't know of it is not read: who needs a later field must have a
-// library of that version (tempera_version).
+// Structs that begin with struct_size can gain fields at their end in later versions. Set it to
+// sizeof, as the functions do that return defaults. A larger value than this version knows is
+// accepted and the extra fields are ignored (tempera_version tells the version); one that is too
+// small is INVALID_ARGUMENT.
 
 // Filled by functions that read files or user input, when the caller passes one; owned by the
 // caller. On success it is left with status TEMPERA_OK and an empty message.

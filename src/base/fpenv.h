@@ -3,11 +3,14 @@
 // be found again afterwards. Every public score function, and every task that it gives to an
 // executor, runs between enter and leave.
 //
-// The compiler knows nothing of modes and may move arithmetic across a change of them, a call of a
-// function without side effects included, even if that is noinline. So enter and leave are walls
-// for memory: what is computed from memory that others can reach, or stored there, stays inside.
-// Values that live in locals only, such as parameters, are carried through with carry: after
-// enter what goes in, before leave what comes out.
+// The compiler knows nothing of modes and may move arithmetic across a change of them, inlined or
+// not: a call of a function without side effects may be moved, too, so noinline is no help. Two
+// things are:
+// - enter and leave are walls for memory: what is computed from memory that others can reach, or
+//   stored there, stays inside.
+// - carry takes values through the walls that only locals hold, such as parameters, a call's own
+//   struct, and the status returned: after enter what goes in, before leave what comes out. Of a
+//   struct on the stack, carry after enter is enough: from then on others can reach it.
 #ifndef TEMPERA_BASE_FPENV_H
 #define TEMPERA_BASE_FPENV_H
 

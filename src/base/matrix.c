@@ -30,7 +30,7 @@ const char *tempera_dtype_name(enum tempera_dtype dtype)
     return "?";
 }
 
-// Bytes from the first element to behind the last; false if they don't fit the address space.
+// Bytes from the first element to the end of the last; false if they don't fit the address space.
 static bool extent(const struct tempera_matrix *m, size_t *nbytes)
 {
     size_t elements;
@@ -57,8 +57,7 @@ enum tempera_status tempera_matrix_check(const struct tempera_matrix *matrix)
 
 enum tempera_status tempera_matrix_check_f32(const struct tempera_matrix *matrix)
 {
-    enum tempera_status status = tempera_matrix_check(matrix);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(tempera_matrix_check(matrix));
     TEMPERA_CHECK(matrix->dtype == TEMPERA_F32, TEMPERA_UNSUPPORTED);
     return TEMPERA_OK;
 }
@@ -68,45 +67,49 @@ bool tempera_matrix_same_shape(const struct tempera_matrix *a, const struct temp
     return a->rows == b->rows && a->cols == b->cols;
 }
 
-static bool ranges_are_apart(uintptr_t a, size_t a_nbytes, uintptr_t b, size_t b_nbytes)
+struct tempera_span tempera_matrix_span(const struct tempera_matrix *matrix, bool is_written)
 {
-    if (a == 0 || b == 0 || a_nbytes == 0 || b_nbytes == 0)
-        return true;
-    return a <= b ? b - a >= a_nbytes : a - b >= b_nbytes;
+    struct tempera_span span = {.is_written = is_written};
+    if (matrix != NULL && extent(matrix, &span.nbytes))
+        span.data = matrix->data;
+    return span;
 }
 
-bool tempera_ranges_are_apart(const void *a, size_t a_nbytes, const void *b, size_t b_nbytes)
+// True for columns side by side in the same rows of one larger matrix.
+static bool are_interleaved(const struct tempera_matrix *a, const struct tempera_matrix *b)
 {
-    return ranges_are_apart((uintptr_t)a, a_nbytes, (uintptr_t)b, b_nbytes);
+    if (a->dtype != b->dtype || a->row_stride != b->row_stride || a->data == b->data)
+        return false;
+    size_t element = tempera_dtype_nbytes(a->dtype), stride = a->row_stride * element;
+    uintptr_t a_start = (uintptr_t)a->data, b_start = (uintptr_t)b->data;
+    size_t a_to_b = (b_start - a_start) % stride;
+    if (b_start < a_start)
+        a_to_b = (stride - (a_start - b_start) % stride) % stride;
+    return a_to_b >= a->cols * element && a_to_b + b->cols * element <= stride;
+}
+
+bool tempera_matrices_are_apart(const struct tempera_matrix *out, const struct tempera_matrix *in)
+{
+    if (out == NULL || in == NULL)
+        return true;
+    const struct tempera_span span = tempera_matrix_span(in, false);
+    const struct tempera_span out_span = tempera_matrix_span(out, true);
+    return tempera_spans_are_apart(&out_span, 1, &span, 1) || are_interleaved(out, in);
 }
 
 bool tempera_matrix_may_write(const struct tempera_matrix *out, const struct tempera_matrix *in)
 {
-    size_t out_nbytes = 0, in_nbytes = 0;
-    extent(out, &out_nbytes);
-    extent(in, &in_nbytes);
-    uintptr_t a = (uintptr_t)out->data, b = (uintptr_t)in->data;
-    if (ranges_are_apart(a, out_nbytes, b, in_nbytes))
-        return true;
-    if (out->dtype != in->dtype || out->row_stride != in->row_stride)
-        return false;
-    if (a == b)
-        return true;
-    // Columns side by side in the same rows of one larger matrix.
-    size_t stride = out->row_stride * tempera_dtype_nbytes(out->dtype);
-    size_t a_to_b = (b - a) % stride, width = out->cols * tempera_dtype_nbytes(out->dtype);
-    if (b < a)
-        a_to_b = (stride - (a - b) % stride) % stride;
-    return a_to_b >= width && a_to_b + in->cols * tempera_dtype_nbytes(in->dtype) <= stride;
+    bool is_same =
+        out->data == in->data && out->dtype == in->dtype && out->row_stride == in->row_stride;
+    return is_same || tempera_matrices_are_apart(out, in);
 }
 
-bool tempera_matrix_is_apart(const struct tempera_matrix *matrix, const void *values, size_t count,
-                             size_t nbytes)
+void tempera_store_float(float *out, double value)
 {
-    size_t matrix_nbytes = 0;
-    extent(matrix, &matrix_nbytes);
-    return ranges_are_apart((uintptr_t)matrix->data, matrix_nbytes, (uintptr_t)values,
-                            count * nbytes);
+    if (value != value)
+        tempera_row_fill_nan(out, 1);
+    else
+        *out = (float)value;
 }
 
 void tempera_row_fill_nan(float *row, size_t cols)

@@ -22,15 +22,14 @@ enum tempera_status tempera_matrix_check_f32(const struct tempera_matrix *matrix
 
 bool tempera_matrix_same_shape(const struct tempera_matrix *a, const struct tempera_matrix *b);
 
-// True if the ranges have no byte in common; one at NULL has none.
-bool tempera_ranges_are_apart(const void *a, size_t a_nbytes, const void *b, size_t b_nbytes);
+// The matrix's memory, from its first element to the end of its last; NULL: none.
+struct tempera_span tempera_matrix_span(const struct tempera_matrix *matrix, bool is_written);
+
+// True if they have no element in common, or if one is NULL. They may be columns of a larger one.
+bool tempera_matrices_are_apart(const struct tempera_matrix *out, const struct tempera_matrix *in);
 
 // True if writing `out` can't disturb reading `in`: no common element, or exactly the same matrix.
 bool tempera_matrix_may_write(const struct tempera_matrix *out, const struct tempera_matrix *in);
-
-// True if values[count] of `nbytes` each lies outside the matrix's memory.
-bool tempera_matrix_is_apart(const struct tempera_matrix *matrix, const void *values, size_t count,
-                             size_t nbytes);
 
 // Element (row, col) of a matrix of any type.
 static inline void *tempera_matrix_element(const struct tempera_matrix *matrix, size_t row,
@@ -51,5 +50,8 @@ void tempera_row_fill(void *row, enum tempera_dtype dtype, size_t cols, bool wit
 
 // Sets a row of f32 to the canonical NaN, by its bits.
 void tempera_row_fill_nan(float *row, size_t cols);
+
+// A computed NaN may have any payload; what is stored is the canonical one.
+void tempera_store_float(float *out, double value);
 
 #endif

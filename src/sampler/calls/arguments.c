@@ -16,8 +16,7 @@
 
 enum tempera_status tempera_sampler_check_vocab(const struct tempera_sampler *sampler, size_t vocab)
 {
-    enum tempera_status status = tempera_sampler_check(sampler, NULL);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(tempera_sampler_check(sampler, NULL));
     for (size_t s = 0; s < sampler->n_stages; s++) {
         int32_t highest = tempera_stage_highest_token(&sampler->stages[s]);
         TEMPERA_CHECK(highest < 0 || (size_t)highest < vocab, TEMPERA_TOKEN_OUT_OF_RANGE);
@@ -50,9 +49,7 @@ static enum tempera_status check_branches(const struct tempera_sample_row *row, 
     for (size_t b = 0; b < row->n_branches; b++) {
         TEMPERA_CHECK(row->branches[b].end >= begin && row->branches[b].end <= cols,
                       TEMPERA_INVALID_ARGUMENT);
-        enum tempera_status status =
-            tempera_state_fits_windows(row->branches[b].state, row->sampler);
-        TEMPERA_CHECK(status == TEMPERA_OK, status);
+        TEMPERA_TRY(tempera_state_fits_windows(row->branches[b].state, row->sampler));
         begin = row->branches[b].end;
     }
     return row->n_branches == 0 || begin == cols ? TEMPERA_OK : TEMPERA_INVALID_ARGUMENT;
@@ -77,70 +74,30 @@ static enum tempera_status check_columns(const struct tempera_sample_row *row, s
 static enum tempera_status check_row(const struct tempera_sample_row *row, size_t cols)
 {
     const uint32_t wants = TEMPERA_WANT_RAW_LOGPROB | TEMPERA_WANT_TEMPERED_LOGPROB;
-    enum tempera_status status = row->tokens == NULL
-                                     ? tempera_sampler_check_vocab(row->sampler, cols)
-                                     : tempera_sampler_check(row->sampler, NULL);
-    if (status == TEMPERA_OK)
-        status = tempera_state_fits_sampler(row->state, row->sampler);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(row->tokens == NULL ? tempera_sampler_check_vocab(row->sampler, cols)
+                                    : tempera_sampler_check(row->sampler, NULL));
+    TEMPERA_TRY(tempera_state_fits_sampler(row->state, row->sampler));
     TEMPERA_CHECK((row->want & ~wants) == 0 && row->reserved == 0 &&
                       (uintptr_t)row->mask % sizeof *row->mask == 0 &&
                       (uintptr_t)row->tokens % sizeof *row->tokens == 0 &&
                       (uintptr_t)row->branches % _Alignof(struct tempera_branch) == 0,
                   TEMPERA_INVALID_ARGUMENT);
-    status = check_columns(row, cols);
-    if (status == TEMPERA_OK && row->logprobs != NULL)
-        status = check_report(row->logprobs, cols);
-    return status;
+    TEMPERA_TRY(check_columns(row, cols));
+    return row->logprobs != NULL ? check_report(row->logprobs, cols) : TEMPERA_OK;
 }
 
 // ------------------------------------------------------------------------------------------------
 // Memory
 
-static bool two_are_apart(const struct tempera_array *a, const struct tempera_array *b)
-{
-    return (!a->is_written && !b->is_written) ||
-           tempera_ranges_are_apart(a->data, a->count * a->nbytes, b->data, b->count * b->nbytes);
-}
-
-static bool matrix_is_apart(const struct tempera_matrix *matrix, bool matrix_is_written,
-                            const struct tempera_array *a)
-{
-    return matrix == NULL || (!matrix_is_written && !a->is_written) ||
-           tempera_matrix_is_apart(matrix, a->data, a->count, a->nbytes);
-}
-
-// From the matrices and the first n_before arrays of the call.
-static bool is_apart(const struct tempera_call *call, const struct tempera_array *a,
-                     size_t n_before)
-{
-    if (!matrix_is_apart(call->logits, false, a) ||
-        !matrix_is_apart(call->other, call->other_is_written, a))
-        return false;
-    for (size_t i = 0; i < n_before; i++)
-        if (!two_are_apart(a, &call->arrays[i]))
-            return false;
-    return true;
-}
-
-static bool fits(const struct tempera_array *a)
-{
-    size_t nbytes;
-    return tempera_size_mul(a->count, a->nbytes, &nbytes);
-}
-
-static bool arrays_are_apart(const struct tempera_call *call)
-{
-    for (size_t i = 0; i < call->n_arrays; i++)
-        if (!fits(&call->arrays[i]) || !is_apart(call, &call->arrays[i], i))
-            return false;
-    return true;
-}
-
 // Words of the mask that are read.
 static size_t n_mask_words(const struct tempera_sample_row *row, size_t cols)
 {
     return ((row->mask_nbits < cols ? row->mask_nbits : cols) + 31) / 32;
+}
+
+static struct tempera_span state_span(const struct tempera_sampler_state *state)
+{
+    return tempera_span_of(state, state != NULL, state != NULL ? state->nbytes : 0, false);
 }
 
 // What a row points to from all that the call was given, and from one another. Lists within stages
@@ -150,34 +107,26 @@ static bool row_is_apart(const struct tempera_call *call, const struct tempera_s
     static const struct tempera_logprobs none = {0};
     const struct tempera_logprobs *report = row->logprobs != NULL ? row->logprobs : &none;
     const struct tempera_sampler *sampler = row->sampler;
-    const struct tempera_array arrays[] = {
-        {row->mask, n_mask_words(row, call->logits->cols), sizeof *row->mask, false},
-        {row->state, row->state != NULL, row->state != NULL ? row->state->nbytes : 0, false},
-        {sampler, 1, sizeof *sampler, false},
-        {sampler->stages, sampler->n_stages, sizeof *sampler->stages, false},
-        {row->tokens, row->tokens != NULL ? call->logits->cols : 0, sizeof *row->tokens, false},
-        {row->branches, row->n_branches, sizeof *row->branches, false},
-        {row->logprobs, 1, sizeof *row->logprobs, true},
-        {report->ids, report->n_ids, sizeof *report->ids, false},
-        {report->named, report->n_ids, sizeof *report->named, true},
-        {report->top, report->max_top, sizeof *report->top, true},
+    const struct tempera_span spans[] = {
+        tempera_span_of(row->mask, n_mask_words(row, call->logits->cols), sizeof *row->mask, false),
+        state_span(row->state),
+        tempera_span_of(sampler, 1, sizeof *sampler, false),
+        tempera_span_of(sampler->stages, sampler->n_stages, sizeof *sampler->stages, false),
+        tempera_span_of(row->tokens, call->logits->cols, sizeof *row->tokens, false),
+        tempera_span_of(row->branches, row->n_branches, sizeof *row->branches, false),
+        tempera_span_of(row->logprobs, 1, sizeof *row->logprobs, true),
+        tempera_span_of(report->ids, report->n_ids, sizeof *report->ids, false),
+        tempera_span_of(report->named, report->n_ids, sizeof *report->named, true),
+        tempera_span_of(report->top, report->max_top, sizeof *report->top, true),
     };
-    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
-        if (!fits(&arrays[i]) || !is_apart(call, &arrays[i], call->n_arrays))
-            return false;
-        for (size_t j = 0; j < i; j++)
-            if (!two_are_apart(&arrays[i], &arrays[j]))
-                return false;
-    }
+    const size_t n = sizeof spans / sizeof *spans;
+    if (!tempera_spans_are_apart(spans, n, call->spans, call->n_spans))
+        return false;
     for (size_t b = 0; b < row->n_branches; b++) {
-        const struct tempera_sampler_state *state = row->branches[b].state;
-        const struct tempera_array history = {state, state != NULL, state ? state->nbytes : 0,
-                                              false};
-        if (!is_apart(call, &history, call->n_arrays))
+        const struct tempera_span history = state_span(row->branches[b].state);
+        if (!tempera_spans_are_apart(&history, 1, call->spans, call->n_spans) ||
+            !tempera_spans_are_apart(&history, 1, spans, n))
             return false;
-        for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
-            if (!two_are_apart(&arrays[i], &history))
-                return false;
     }
     return true;
 }
@@ -188,13 +137,12 @@ static bool row_is_apart(const struct tempera_call *call, const struct tempera_s
 void tempera_call_add(struct tempera_call *call, const void *data, size_t count, size_t nbytes,
                       bool is_written)
 {
-    call->arrays[call->n_arrays++] = (struct tempera_array){data, count, nbytes, is_written};
+    call->spans[call->n_spans++] = tempera_span_of(data, count, nbytes, is_written);
 }
 
 static enum tempera_status check_written(const struct tempera_call *call)
 {
-    enum tempera_status status = tempera_matrix_check_f32(call->other);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(tempera_matrix_check_f32(call->other));
     TEMPERA_CHECK(tempera_matrix_same_shape(call->logits, call->other) &&
                       (call->logits->rows == 0 || call->other->data != call->logits->data) &&
                       tempera_matrix_may_write(call->other, call->logits),
@@ -207,8 +155,7 @@ static enum tempera_status check_rows(struct tempera_call *call)
 {
     size_t cols = call->logits->cols, stage_nbytes = 0;
     for (size_t r = 0; r < call->logits->rows; r++) {
-        enum tempera_status status = check_row(&call->rows[r], cols);
-        TEMPERA_CHECK(status == TEMPERA_OK, status);
+        TEMPERA_TRY(check_row(&call->rows[r], cols));
         size_t own = tempera_sampler_stage_scratch_nbytes(call->rows[r].sampler, cols);
         stage_nbytes = own > stage_nbytes ? own : stage_nbytes;
     }
@@ -232,21 +179,24 @@ static enum tempera_status check_scratch(struct tempera_call *call)
 
 enum tempera_status tempera_call_check(struct tempera_call *call)
 {
-    enum tempera_status status = tempera_matrix_check(call->logits);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(tempera_matrix_check(call->logits));
     TEMPERA_CHECK(call->logits->cols <= INT32_MAX, TEMPERA_INVALID_ARGUMENT);
     if (call->other_is_written)
-        status = check_written(call);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+        TEMPERA_TRY(check_written(call));
     tempera_call_add(call, call->rows, call->logits->rows, sizeof *call->rows, false);
-    for (size_t i = 0; i < call->n_arrays; i++)
-        TEMPERA_CHECK(call->arrays[i].count == 0 || call->arrays[i].data != NULL,
+    for (size_t i = 0; i < call->n_spans; i++)
+        TEMPERA_CHECK(call->spans[i].nbytes == 0 || call->spans[i].data != NULL,
                       TEMPERA_INVALID_ARGUMENT);
-    status = check_rows(call);
-    if (status == TEMPERA_OK)
-        status = check_scratch(call);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
-    TEMPERA_CHECK(arrays_are_apart(call), TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_TRY(check_rows(call));
+    TEMPERA_TRY(check_scratch(call));
+    const struct tempera_span matrices[] = {
+        tempera_matrix_span(call->logits, false),
+        tempera_matrix_span(call->other, call->other_is_written),
+    };
+    TEMPERA_CHECK(tempera_spans_are_apart(call->spans, call->n_spans, matrices, 2),
+                  TEMPERA_INVALID_ARGUMENT);
+    call->spans[call->n_spans++] = matrices[0];
+    call->spans[call->n_spans++] = matrices[1];
     for (size_t r = 0; r < call->logits->rows; r++)
         TEMPERA_CHECK(row_is_apart(call, &call->rows[r]), TEMPERA_INVALID_ARGUMENT);
     return TEMPERA_OK;

@@ -8,14 +8,9 @@
 
 #include <tempera/sampler.h>
 
-// Memory that a call was given.
-struct tempera_array {
-    const void *data;
-    size_t count, nbytes; // entries, and bytes of one
-    bool is_written;
-};
+#include "base/arguments.h"
 
-// The arguments of a call. The check adds rows and scratch to the arrays.
+// The arguments of a call. The check adds rows, scratch and matrices to the spans.
 struct tempera_call {
     const struct tempera_matrix *logits;
     const struct tempera_sample_row *rows; // [logits->rows]
@@ -25,8 +20,8 @@ struct tempera_call {
     size_t scratch_nbytes;
     size_t n_slices;     // rows that may be worked on at a time
     size_t extra_nbytes; // of scratch, after the slices
-    struct tempera_array arrays[8];
-    size_t n_arrays;
+    struct tempera_span spans[10];
+    size_t n_spans;
     size_t slice_nbytes; // of one row's scratch: found by the check
 };
 

@@ -13,6 +13,7 @@
 #include "base/fpenv.h"
 #include "base/matrix.h"
 #include "base/memory.h"
+#include "base/size.h"
 #include "kernels/kernels.h"
 #include "sampler/row/top_n.h"
 #include "sampler/row/u128.h"
@@ -79,7 +80,7 @@ static enum tempera_status offer_row(struct beam_step *step, size_t r)
     enum tempera_status status = tempera_row_reduction_status(&plan);
     float buffer[TEMPERA_PIECE], raw[TEMPERA_PIECE];
     for (size_t at = 0; at < source.n && status == TEMPERA_OK; at += TEMPERA_PIECE) {
-        size_t n = source.n - at < TEMPERA_PIECE ? source.n - at : TEMPERA_PIECE;
+        size_t n = tempera_min(source.n - at, TEMPERA_PIECE);
         const float *x = tempera_row_piece(&source, at, n, buffer);
         tempera_row_reduction_log_softmax(&plan, source.kernels, x, n, raw);
         for (size_t i = 0; i < n; i++)
@@ -88,9 +89,7 @@ static enum tempera_status offer_row(struct beam_step *step, size_t r)
     return status;
 }
 
-// Not inlined, so that no arithmetic can move out of the guarded environment.
-__attribute__((noinline)) static enum tempera_status do_step(struct beam_step *step,
-                                                             struct tempera_beam *beams)
+static enum tempera_status do_step(struct beam_step *step, struct tempera_beam *beams)
 {
     enum tempera_status worst = TEMPERA_OK;
     for (size_t r = 0; r < step->logits->rows; r++) {
@@ -111,12 +110,13 @@ __attribute__((noinline)) static enum tempera_status do_step(struct beam_step *s
 static bool are_apart(const struct beam_step *step, const struct tempera_beam *beams, size_t width,
                       const size_t *n_found)
 {
-    const size_t n = step->logits->rows, beams_nbytes = width * sizeof *beams;
-    return tempera_matrix_is_apart(step->logits, beams, width, sizeof *beams) &&
-           tempera_matrix_is_apart(step->logits, n_found, 1, sizeof *n_found) &&
-           tempera_ranges_are_apart(beams, beams_nbytes, n_found, sizeof *n_found) &&
-           tempera_ranges_are_apart(beams, beams_nbytes, step->logprobs, n * sizeof(double)) &&
-           tempera_ranges_are_apart(n_found, sizeof *n_found, step->logprobs, n * sizeof(double));
+    const struct tempera_span spans[] = {
+        tempera_span_of(beams, width, sizeof *beams, true),
+        tempera_span_of(n_found, 1, sizeof *n_found, true),
+        tempera_span_of(step->logprobs, step->logits->rows, sizeof *step->logprobs, false),
+        tempera_matrix_span(step->logits, false),
+    };
+    return tempera_spans_are_apart(spans, 4, NULL, 0);
 }
 
 // Below +inf, by their bits: the caller's floating-point modes hold here.
@@ -135,8 +135,7 @@ static bool are_logprobs(const double *logprobs, size_t n)
 static enum tempera_status check(const struct beam_step *step, const struct tempera_beam *beams,
                                  size_t width, const size_t *n_found)
 {
-    enum tempera_status status = tempera_matrix_check(step->logits);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(tempera_matrix_check(step->logits));
     const size_t n = step->logits->rows;
     size_t nbytes;
     TEMPERA_CHECK(step->logits->cols <= INT32_MAX && n <= UINT32_MAX, TEMPERA_INVALID_ARGUMENT);
@@ -157,10 +156,11 @@ enum tempera_status tempera_beam_step(const struct tempera_matrix *logits, const
                              .masks = masks,
                              .top = {(char *)beams, sizeof *beams, width, 0},
                              .least = width > 0 ? -INFINITY : INFINITY};
-    enum tempera_status status = check(&step, beams, width, n_found);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(check(&step, beams, width, n_found));
     struct tempera_fpenv env = tempera_fpenv_enter();
-    status = do_step(&step, beams);
+    tempera_fpenv_carry(&step);
+    enum tempera_status status = do_step(&step, beams);
+    tempera_fpenv_carry(&status);
     tempera_fpenv_leave(env);
     *n_found = step.top.count;
     return status;

@@ -226,12 +226,9 @@ static void explain_stage(struct explained *e, size_t s)
         follow_token(e, s, &to->tokens[i]);
 }
 
-// Not inlined, so that no arithmetic can move out of the guarded environment.
-__attribute__((noinline)) static void explain_row(struct explained *e,
-                                                  const struct tempera_matrix *logits,
-                                                  const struct tempera_sample_row *row,
-                                                  char *scratch,
-                                                  struct tempera_sample_result *result)
+static void explain_row(struct explained *e, const struct tempera_matrix *logits,
+                        const struct tempera_sample_row *row, char *scratch,
+                        struct tempera_sample_result *result)
 {
     const struct tempera_explanation *to = e->to;
     struct tempera_chain *chain = &e->chain;
@@ -286,8 +283,7 @@ static enum tempera_status check(const struct tempera_matrix *logits,
     tempera_call_add(&call, to->stages, to->n_stages, sizeof *to->stages, true);
     tempera_call_add(&call, to->token_ids, to->n_tokens, sizeof *to->token_ids, false);
     tempera_call_add(&call, to->tokens, to->n_tokens, sizeof *to->tokens, true);
-    enum tempera_status status = tempera_call_check(&call);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(tempera_call_check(&call));
     TEMPERA_CHECK(to->n_stages == row->sampler->n_stages + 1, TEMPERA_INVALID_ARGUMENT);
     for (size_t i = 0; i < to->n_tokens; i++)
         TEMPERA_CHECK((size_t)to->token_ids[i] < logits->cols, TEMPERA_TOKEN_OUT_OF_RANGE);
@@ -302,9 +298,7 @@ enum tempera_status tempera_explain(const struct tempera_matrix *logits,
                                     size_t scratch_nbytes)
 {
     size_t slice_nbytes;
-    enum tempera_status status =
-        check(logits, row, explanation, result, scratch, scratch_nbytes, &slice_nbytes);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(check(logits, row, explanation, result, scratch, scratch_nbytes, &slice_nbytes));
     struct explained e = {.to = explanation};
     char *rest = (char *)scratch + slice_nbytes;
     e.before.masses = tempera_scratch_take(&rest, logits->cols, sizeof *e.before.masses);
@@ -312,6 +306,7 @@ enum tempera_status tempera_explain(const struct tempera_matrix *logits,
     e.raw = tempera_scratch_take(&rest, logits->cols, sizeof *e.raw);
     e.before.ids = tempera_scratch_take(&rest, logits->cols, sizeof *e.before.ids);
     struct tempera_fpenv env = tempera_fpenv_enter();
+    tempera_fpenv_carry(&e);
     explain_row(&e, logits, row, scratch, result);
     tempera_fpenv_leave(env);
     return result->status;

@@ -10,6 +10,7 @@
 #include "base/arguments.h"
 #include "base/half.h"
 #include "base/matrix.h"
+#include "base/size.h"
 #include "kernels/kernels.h"
 #include "parallel/row_loop.h"
 #include "score/softmax/row_reduction.h"
@@ -41,8 +42,9 @@ static void guide_piece(const struct guide_job *job, const float *c, const float
     }
 }
 
-static enum tempera_status guide_row(const struct guide_job *job, size_t r)
+static enum tempera_status guide_row(const void *context, size_t r)
 {
+    const struct guide_job *job = context;
     const struct tempera_kernels *kernels = tempera_kernels_active();
     struct tempera_temperature_params params = tempera_temperature_params_of(1);
     struct tempera_row_source sources[2] = {tempera_row_source_of(kernels, job->conditional, r),
@@ -56,7 +58,7 @@ static enum tempera_status guide_row(const struct guide_job *job, size_t r)
     }
     float buffer[TEMPERA_PIECE], logprobs[2][TEMPERA_PIECE];
     for (size_t at = 0; at < job->guided->cols; at += TEMPERA_PIECE) {
-        size_t n = job->guided->cols - at < TEMPERA_PIECE ? job->guided->cols - at : TEMPERA_PIECE;
+        size_t n = tempera_min(job->guided->cols - at, TEMPERA_PIECE);
         for (size_t i = 0; i < 2; i++) {
             const float *x = tempera_row_piece(&sources[i], at, n, buffer);
             tempera_row_reduction_log_softmax(&plans[i], kernels, x, n, logprobs[i]);
@@ -68,26 +70,12 @@ static enum tempera_status guide_row(const struct guide_job *job, size_t r)
     return tempera_row_reduction_status(&plans[0]);
 }
 
-static enum tempera_status guide_rows(const void *context, size_t first, size_t end,
-                                      enum tempera_status *row_status)
-{
-    enum tempera_status worst = TEMPERA_OK;
-    for (size_t r = first; r < end; r++) {
-        enum tempera_status status = guide_row(context, r);
-        if (row_status != NULL)
-            row_status[r] = status;
-        worst = status > worst ? status : worst;
-    }
-    return worst;
-}
-
 static enum tempera_status check_matrices(const struct guide_job *job)
 {
     const struct tempera_matrix *inputs[] = {job->conditional, job->unconditional};
-    enum tempera_status status = tempera_matrix_check(job->guided);
-    for (size_t i = 0; i < 2 && status == TEMPERA_OK; i++)
-        status = tempera_matrix_check(inputs[i]);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(tempera_matrix_check(job->guided));
+    for (size_t i = 0; i < 2; i++)
+        TEMPERA_TRY(tempera_matrix_check(inputs[i]));
     for (size_t i = 0; i < 2; i++)
         TEMPERA_CHECK(tempera_matrix_same_shape(inputs[i], job->guided) &&
                           tempera_matrix_may_write(job->guided, inputs[i]),
@@ -97,11 +85,12 @@ static enum tempera_status check_matrices(const struct guide_job *job)
 
 static bool status_is_apart(const struct guide_job *job, const enum tempera_status *row_status)
 {
-    size_t n = job->guided->rows;
-    return row_status == NULL ||
-           (tempera_matrix_is_apart(job->guided, row_status, n, sizeof *row_status) &&
-            tempera_matrix_is_apart(job->conditional, row_status, n, sizeof *row_status) &&
-            tempera_matrix_is_apart(job->unconditional, row_status, n, sizeof *row_status));
+    const struct tempera_span status =
+        tempera_span_of(row_status, job->guided->rows, sizeof *row_status, true);
+    const struct tempera_span matrices[] = {tempera_matrix_span(job->guided, true),
+                                            tempera_matrix_span(job->conditional, false),
+                                            tempera_matrix_span(job->unconditional, false)};
+    return tempera_spans_are_apart(&status, 1, matrices, 3);
 }
 
 enum tempera_status tempera_guide(const struct tempera_matrix *conditional,
@@ -111,10 +100,9 @@ enum tempera_status tempera_guide(const struct tempera_matrix *conditional,
                                   const struct tempera_executor *executor)
 {
     const struct guide_job job = {conditional, unconditional, guided, scale};
-    enum tempera_status status = check_matrices(&job);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(check_matrices(&job));
     const uint32_t infinity = 0x7F800000u;
     TEMPERA_CHECK((tempera_float_bits(scale) & infinity) != infinity, TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK(status_is_apart(&job, row_status), TEMPERA_INVALID_ARGUMENT);
-    return tempera_rows_run(guided->rows, guided->cols, guide_rows, &job, row_status, executor);
+    return tempera_for_each_row(guided->rows, guided->cols, guide_row, &job, row_status, executor);
 }

@@ -123,8 +123,7 @@ static enum tempera_status run(struct sample_job *job, size_t scratch_nbytes,
                                 .scratch_nbytes = scratch_nbytes,
                                 .n_slices = n_slices(job->logits->rows, executor)};
     tempera_call_add(&call, job->results, job->logits->rows, sizeof *job->results, true);
-    enum tempera_status status = tempera_call_check(&call);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(tempera_call_check(&call));
     job->slice_nbytes = call.slice_nbytes;
     atomic_init(&job->next_row, 0);
     atomic_init(&job->worst, TEMPERA_OK);

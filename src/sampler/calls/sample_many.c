@@ -48,10 +48,9 @@ static enum tempera_status begin(struct tempera_chain *chain, const struct tempe
 // ------------------------------------------------------------------------------------------------
 // With replacement
 
-// Not inlined, nor is the other one, so that no arithmetic can move out of the guarded environment.
-__attribute__((noinline)) static enum tempera_status
-draw_many(const struct tempera_matrix *logits, const struct tempera_sample_row *row, size_t n_draws,
-          struct tempera_sample_result *results, void *scratch)
+static enum tempera_status draw_many(const struct tempera_matrix *logits,
+                                     const struct tempera_sample_row *row, size_t n_draws,
+                                     struct tempera_sample_result *results, void *scratch)
 {
     struct tempera_chain chain;
     enum tempera_status status = begin(&chain, logits, row, scratch);
@@ -78,12 +77,11 @@ enum tempera_status tempera_sample_many(const struct tempera_matrix *logits,
 {
     const size_t most_draws = (size_t)1 << 30;
     TEMPERA_CHECK(n_draws < most_draws, TEMPERA_INVALID_ARGUMENT);
-    enum tempera_status status =
-        check(logits, row, results, n_draws, NULL, scratch, scratch_nbytes);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(check(logits, row, results, n_draws, NULL, scratch, scratch_nbytes));
     TEMPERA_CHECK(row->sampler->draw == TEMPERA_DRAW_MASS, TEMPERA_INVALID_ARGUMENT);
     struct tempera_fpenv env = tempera_fpenv_enter();
-    status = draw_many(logits, row, n_draws, results, scratch);
+    enum tempera_status status = draw_many(logits, row, n_draws, results, scratch);
+    tempera_fpenv_carry(&status);
     tempera_fpenv_leave(env);
     return status;
 }
@@ -92,9 +90,10 @@ enum tempera_status tempera_sample_many(const struct tempera_matrix *logits,
 // Without
 
 // The results hold the keys of the first k until the race is over.
-__attribute__((noinline)) static enum tempera_status
-draw_distinct(const struct tempera_matrix *logits, const struct tempera_sample_row *row, size_t k,
-              struct tempera_sample_result *results, size_t *n_drawn, void *scratch)
+static enum tempera_status draw_distinct(const struct tempera_matrix *logits,
+                                         const struct tempera_sample_row *row, size_t k,
+                                         struct tempera_sample_result *results, size_t *n_drawn,
+                                         void *scratch)
 {
     struct tempera_chain chain;
     struct tempera_top_n top = {(char *)results, sizeof *results, k, 0};
@@ -117,10 +116,10 @@ enum tempera_status tempera_sample_distinct(const struct tempera_matrix *logits,
                                             void *scratch, size_t scratch_nbytes)
 {
     TEMPERA_CHECK(n_drawn != NULL, TEMPERA_INVALID_ARGUMENT);
-    enum tempera_status status = check(logits, row, results, k, n_drawn, scratch, scratch_nbytes);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(check(logits, row, results, k, n_drawn, scratch, scratch_nbytes));
     struct tempera_fpenv env = tempera_fpenv_enter();
-    status = draw_distinct(logits, row, k, results, n_drawn, scratch);
+    enum tempera_status status = draw_distinct(logits, row, k, results, n_drawn, scratch);
+    tempera_fpenv_carry(&status);
     tempera_fpenv_leave(env);
     return status;
 }

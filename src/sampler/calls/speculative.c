@@ -197,14 +197,12 @@ static enum tempera_status do_position(const struct verification *v, size_t i, b
                             : tempera_sampler_accept(v->state, v->results[i].token, &v->results[i]);
 }
 
-// Not inlined, so that no arithmetic can move out of the guarded environment.
-__attribute__((noinline)) static enum tempera_status do_chain(const struct verification *v)
+static enum tempera_status do_chain(const struct verification *v)
 {
     bool goes_on = true;
     *v->n_tokens = 0;
     for (size_t i = 0; i <= v->n_drafted && goes_on; i++) {
-        enum tempera_status status = do_position(v, i, &goes_on);
-        TEMPERA_CHECK(status == TEMPERA_OK, status);
+        TEMPERA_TRY(do_position(v, i, &goes_on));
         ++*v->n_tokens;
     }
     return TEMPERA_OK;
@@ -242,8 +240,7 @@ static enum tempera_status check_draft_matrix(const struct verification *v)
     const struct tempera_matrix *probs = v->draft_probs;
     if (probs == NULL)
         return TEMPERA_OK;
-    enum tempera_status status = tempera_matrix_check(probs);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(tempera_matrix_check(probs));
     TEMPERA_CHECK(probs->rows == v->n_drafted && probs->cols == v->logits->cols,
                   TEMPERA_INVALID_ARGUMENT);
     return TEMPERA_OK;
@@ -259,8 +256,8 @@ static enum tempera_status check_rows(const struct verification *v)
                           row->seed == first->seed && row->stream == first->stream,
                       TEMPERA_INVALID_ARGUMENT);
     }
-    enum tempera_status status = tempera_sampler_check(first->sampler, NULL);
-    return status == TEMPERA_OK ? tempera_state_fits_sampler(v->state, first->sampler) : status;
+    TEMPERA_TRY(tempera_sampler_check(first->sampler, NULL));
+    return tempera_state_fits_sampler(v->state, first->sampler);
 }
 
 static enum tempera_status check(const struct verification *v, size_t scratch_nbytes)
@@ -268,10 +265,8 @@ static enum tempera_status check(const struct verification *v, size_t scratch_nb
     TEMPERA_CHECK(v->logits != NULL && v->rows != NULL && v->n_tokens != NULL &&
                       v->n_drafted < SIZE_MAX && v->logits->rows == v->n_drafted + 1,
                   TEMPERA_INVALID_ARGUMENT);
-    enum tempera_status status = check_rows(v);
-    if (status == TEMPERA_OK)
-        status = check_draft_matrix(v);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(check_rows(v));
+    TEMPERA_TRY(check_draft_matrix(v));
     struct tempera_call call = {.logits = v->logits,
                                 .rows = v->rows,
                                 .other = v->draft_probs,
@@ -283,8 +278,8 @@ static enum tempera_status check(const struct verification *v, size_t scratch_nb
     tempera_call_add(&call, v->drafted, v->n_drafted, sizeof *v->drafted, false);
     if (v->state != NULL)
         tempera_call_add(&call, v->state, v->state->nbytes, 1, true);
-    status = tempera_call_check(&call);
-    return status == TEMPERA_OK ? check_draft(v) : status;
+    TEMPERA_TRY(tempera_call_check(&call));
+    return check_draft(v);
 }
 
 enum tempera_status tempera_speculative_verify(
@@ -295,10 +290,10 @@ enum tempera_status tempera_speculative_verify(
 {
     const struct verification v = {logits,      rows,    state,    drafted, n_drafted,
                                    draft_probs, results, n_tokens, scratch};
-    enum tempera_status status = check(&v, scratch_nbytes);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(check(&v, scratch_nbytes));
     struct tempera_fpenv env = tempera_fpenv_enter();
-    status = do_chain(&v);
+    enum tempera_status status = do_chain(&v);
+    tempera_fpenv_carry(&status);
     tempera_fpenv_leave(env);
     return status;
 }

@@ -235,9 +235,7 @@ static enum tempera_status check_stage(const struct tempera_sampler *sampler, si
     return TEMPERA_OK;
 }
 
-// Not inlined, so that no comparison can move out of the guarded environment.
-__attribute__((noinline)) static enum tempera_status check(const struct tempera_sampler *sampler,
-                                                           struct tempera_error *error)
+static enum tempera_status check(const struct tempera_sampler *sampler, struct tempera_error *error)
 {
     if (sampler == NULL || sampler->struct_size < sizeof *sampler)
         return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,

@@ -137,10 +137,8 @@ bool tempera_preset_of_mirostat_2(const struct tempera_sampling_params *p,
 // ------------------------------------------------------------------------------------------------
 // Presets
 
-// Not inlined, so that no comparison can move out of the guarded environment.
-__attribute__((noinline)) static size_t make_all(const struct tempera_sampling_params *params,
-                                                 const struct tempera_preset_info *preset,
-                                                 struct tempera_stage *stages)
+static size_t make_all(const struct tempera_sampling_params *params,
+                       const struct tempera_preset_info *preset, struct tempera_stage *stages)
 {
     size_t n = 0;
     for (size_t i = 0; i < preset->n_order; i++) {
@@ -163,6 +161,7 @@ static size_t chain(const struct tempera_sampling_params *params, size_t preset,
     }
     struct tempera_fpenv env = tempera_fpenv_enter();
     size_t n = make_all(params, tempera_describe_preset(preset), stages);
+    tempera_fpenv_carry(&n);
     tempera_fpenv_leave(env);
     return n;
 }

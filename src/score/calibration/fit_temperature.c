@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The temperature that makes the cross-entropy least: sums over the rows at several temperatures,
-// and the valley of the convex loss between them. The contract is in include/tempera/calibration.h.
+// and the minimum of the convex loss between them. The contract is in
+// include/tempera/calibration.h.
 #include <tempera/calibration.h>
 
 #include <math.h>
@@ -8,10 +9,10 @@
 
 #include "base/exp.h"
 #include "base/fpenv.h"
-#include "score/loss/row_losses.h"
+#include "base/matrix.h"
+#include "base/size.h"
+#include "parallel/row_loop.h"
 #include "score/calibration/row_moments.h"
-
-enum { MOST_BLOCKS = 64 };
 
 struct tempera_fit_options tempera_fit_options_default(void)
 {
@@ -29,14 +30,13 @@ struct sums_job {
     const struct tempera_matrix *logits;
     const int32_t *classes;
     int32_t ignore_index;
-    size_t n, rows_per_block;
+    size_t n; // temperatures
     struct tempera_temperature_params params[TEMPERA_MOST_TEMPERATURES];
-    // Blocks of rows, whose sums are added in their order.
-    struct tempera_score_moments blocks[MOST_BLOCKS]
-                                       [TEMPERA_MOST_TEMPERATURES]; // of loss, slope, curvature
-    size_t counts[MOST_BLOCKS];
-    enum tempera_status statuses[MOST_BLOCKS];
 };
+
+// What is summed over the rows: the number of those that count, then these for each temperature.
+enum { LOSS, SLOPE, CURVATURE, N_TERMS, MOST_SUMS = 1 + N_TERMS * TEMPERA_MOST_TEMPERATURES };
+_Static_assert((int)MOST_SUMS <= (int)TEMPERA_MOST_ROW_SUMS, "the rows' loop takes as many sums");
 
 static float score_at(const struct sums_job *job, size_t r, size_t column)
 {
@@ -52,7 +52,7 @@ static size_t count_infinite(const struct tempera_row_source *source)
     size_t count = 0;
     float buffer[TEMPERA_PIECE];
     for (size_t at = 0; at < source->n; at += TEMPERA_PIECE) {
-        size_t n = source->n - at < TEMPERA_PIECE ? source->n - at : TEMPERA_PIECE;
+        size_t n = tempera_min(source->n - at, TEMPERA_PIECE);
         const float *z = tempera_row_piece(source, at, n, buffer);
         for (size_t i = 0; i < n; i++)
             count += z[i] == INFINITY;
@@ -89,39 +89,21 @@ static enum tempera_status row_terms(const struct sums_job *job, size_t r,
     return TEMPERA_OK;
 }
 
-static void add_terms(struct tempera_score_moments *sums, const struct tempera_score_moments *terms,
-                      size_t n)
+static enum tempera_status add_row(const void *context, size_t r, double *sums)
 {
-    for (size_t k = 0; k < n; k++) {
-        sums[k].ln_S += terms[k].ln_S;
-        sums[k].mean += terms[k].mean;
-        sums[k].variance += terms[k].variance;
+    const struct sums_job *job = context;
+    if (job->classes[r] == job->ignore_index)
+        return TEMPERA_OK;
+    struct tempera_score_moments terms[TEMPERA_MOST_TEMPERATURES];
+    TEMPERA_TRY(row_terms(job, r, terms));
+    sums[0] += 1;
+    for (size_t k = 0; k < job->n; k++) {
+        double *at = sums + 1 + k * N_TERMS;
+        at[LOSS] += terms[k].ln_S;
+        at[SLOPE] += terms[k].mean;
+        at[CURVATURE] += terms[k].variance;
     }
-}
-
-static void do_block(struct sums_job *job, size_t block)
-{
-    size_t first = block * job->rows_per_block, rows = job->logits->rows;
-    size_t end = rows - first < job->rows_per_block ? rows : first + job->rows_per_block;
-    for (size_t r = first; r < end; r++) {
-        if (job->classes[r] == job->ignore_index)
-            continue;
-        struct tempera_score_moments terms[TEMPERA_MOST_TEMPERATURES];
-        enum tempera_status status = row_terms(job, r, terms);
-        if (status == TEMPERA_OK) {
-            add_terms(job->blocks[block], terms, job->n);
-            job->counts[block]++;
-        }
-        if (status > job->statuses[block])
-            job->statuses[block] = status;
-    }
-}
-
-static void run_block(void *context, size_t block)
-{
-    struct tempera_fpenv env = tempera_fpenv_enter();
-    do_block(context, block);
-    tempera_fpenv_leave(env);
+    return TEMPERA_OK;
 }
 
 static void set_nan(double *value)
@@ -130,32 +112,10 @@ static void set_nan(double *value)
     memcpy(value, &nan, sizeof nan);
 }
 
-static enum tempera_status add_blocks(const struct sums_job *job, size_t n_blocks,
-                                      struct tempera_temperature_sums *sums)
-{
-    enum tempera_status worst = TEMPERA_OK;
-    for (size_t block = 0; block < n_blocks; block++) {
-        for (size_t k = 0; k < job->n; k++) {
-            sums[k].loss += job->blocks[block][k].ln_S;
-            sums[k].slope += job->blocks[block][k].mean;
-            sums[k].curvature += job->blocks[block][k].variance;
-            sums[k].count += job->counts[block];
-        }
-        worst = job->statuses[block] > worst ? job->statuses[block] : worst;
-    }
-    for (size_t k = 0; worst == TEMPERA_NAN_INPUT && k < job->n; k++) {
-        set_nan(&sums[k].loss);
-        set_nan(&sums[k].slope);
-        set_nan(&sums[k].curvature);
-    }
-    return worst;
-}
-
 static enum tempera_status check_rows(const struct tempera_matrix *logits, const int32_t *classes,
                                       int32_t ignore_index)
 {
-    enum tempera_status status = tempera_matrix_check(logits);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(tempera_matrix_check(logits));
     TEMPERA_CHECK(logits->rows == 0 || classes != NULL, TEMPERA_INVALID_ARGUMENT);
     for (size_t r = 0; r < logits->rows; r++)
         TEMPERA_CHECK(classes[r] == ignore_index ||
@@ -170,10 +130,9 @@ static bool is_temperature(double T)
 }
 
 // Runs with the default floating-point modes, as all here that has no executor.
-__attribute__((noinline)) static enum tempera_status
-add_sums(const struct tempera_matrix *logits, const int32_t *classes, int32_t ignore_index,
-         struct tempera_temperature_sums *sums, size_t n_sums,
-         const struct tempera_executor *executor)
+static enum tempera_status add_sums(const struct tempera_matrix *logits, const int32_t *classes,
+                                    int32_t ignore_index, struct tempera_temperature_sums *sums,
+                                    size_t n_sums, const struct tempera_executor *executor)
 {
     struct sums_job job = {.kernels = tempera_kernels_active(),
                            .logits = logits,
@@ -182,11 +141,26 @@ add_sums(const struct tempera_matrix *logits, const int32_t *classes, int32_t ig
                            .n = n_sums};
     for (size_t k = 0; k < n_sums; k++)
         job.params[k] = tempera_temperature_params_of(sums[k].temperature);
-    job.rows_per_block = logits->rows / MOST_BLOCKS + (logits->rows % MOST_BLOCKS != 0);
-    size_t n_blocks =
-        logits->rows == 0 ? 0 : (logits->rows + job.rows_per_block - 1) / job.rows_per_block;
-    tempera_parallel_for(executor, n_blocks, run_block, &job);
-    return add_blocks(&job, n_blocks, sums);
+    double totals[MOST_SUMS] = {0}, scratch[TEMPERA_MOST_ROW_BLOCKS * MOST_SUMS];
+    for (size_t k = 0; k < n_sums; k++) {
+        totals[1 + k * N_TERMS + LOSS] = sums[k].loss;
+        totals[1 + k * N_TERMS + SLOPE] = sums[k].slope;
+        totals[1 + k * N_TERMS + CURVATURE] = sums[k].curvature;
+    }
+    enum tempera_status worst = tempera_reduce_rows(
+        logits->rows, add_row, &job, 1 + N_TERMS * n_sums, totals, scratch, NULL, executor);
+    for (size_t k = 0; k < n_sums; k++) {
+        sums[k].loss = totals[1 + k * N_TERMS + LOSS];
+        sums[k].slope = totals[1 + k * N_TERMS + SLOPE];
+        sums[k].curvature = totals[1 + k * N_TERMS + CURVATURE];
+        sums[k].count += (size_t)totals[0];
+        if (worst == TEMPERA_NAN_INPUT) {
+            set_nan(&sums[k].loss);
+            set_nan(&sums[k].slope);
+            set_nan(&sums[k].curvature);
+        }
+    }
+    return worst;
 }
 
 enum tempera_status tempera_temperature_sums_add(const struct tempera_matrix *logits,
@@ -197,20 +171,20 @@ enum tempera_status tempera_temperature_sums_add(const struct tempera_matrix *lo
 {
     TEMPERA_CHECK(sums != NULL && n_sums > 0 && n_sums <= TEMPERA_MOST_TEMPERATURES,
                   TEMPERA_INVALID_ARGUMENT);
-    enum tempera_status status = check_rows(logits, classes, ignore_index);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
-    TEMPERA_CHECK(tempera_matrix_is_apart(logits, sums, n_sums, sizeof *sums),
-                  TEMPERA_INVALID_ARGUMENT);
+    TEMPERA_TRY(check_rows(logits, classes, ignore_index));
+    const struct tempera_span spans[] = {tempera_span_of(sums, n_sums, sizeof *sums, true),
+                                         tempera_matrix_span(logits, false)};
+    TEMPERA_CHECK(tempera_spans_are_apart(spans, 2, NULL, 0), TEMPERA_INVALID_ARGUMENT);
     for (size_t k = 0; k < n_sums; k++)
         TEMPERA_CHECK(is_temperature(sums[k].temperature), TEMPERA_INVALID_ARGUMENT);
     struct tempera_fpenv env = tempera_fpenv_enter();
-    status = add_sums(logits, classes, ignore_index, sums, n_sums, executor);
+    enum tempera_status status = add_sums(logits, classes, ignore_index, sums, n_sums, executor);
     tempera_fpenv_leave(env);
     return status;
 }
 
 // ------------------------------------------------------------------------------------------------
-// The valley, in b = 1 / T
+// The minimum, in b = 1 / T
 
 static double mean_of(double sum, size_t count)
 {
@@ -294,10 +268,10 @@ descend(const struct tempera_matrix *logits, const int32_t *classes, int32_t ign
     return fit_at(&at, TEMPERA_FIT_INSIDE);
 }
 
-__attribute__((noinline)) static enum tempera_status
-fit_rows(const struct tempera_matrix *logits, const int32_t *classes,
-         const struct tempera_fit_options *options, struct tempera_temperature_fit *fit,
-         const struct tempera_executor *executor)
+static enum tempera_status fit_rows(const struct tempera_matrix *logits, const int32_t *classes,
+                                    const struct tempera_fit_options *options,
+                                    struct tempera_temperature_fit *fit,
+                                    const struct tempera_executor *executor)
 {
     double low = options->lowest, high = options->highest;
     double usual = low > 1 ? low : high < 1 ? high : 1;
@@ -317,16 +291,16 @@ enum tempera_status tempera_fit_temperature(const struct tempera_matrix *logits,
                                             struct tempera_temperature_fit *fit,
                                             const struct tempera_executor *executor)
 {
-    TEMPERA_CHECK(fit != NULL && (options == NULL || options->struct_size >= sizeof *options),
-                  TEMPERA_INVALID_ARGUMENT);
-    const struct tempera_fit_options o =
-        options != NULL ? *options : tempera_fit_options_default();
+    TEMPERA_CHECK(fit != NULL, TEMPERA_INVALID_ARGUMENT);
+    struct tempera_fit_options o = tempera_fit_options_default();
+    if (options != NULL)
+        TEMPERA_TRY(tempera_struct_read(options, sizeof o, &o, sizeof o));
     TEMPERA_CHECK(is_temperature(o.lowest) && is_temperature(o.highest) && o.lowest <= o.highest,
                   TEMPERA_INVALID_ARGUMENT);
-    enum tempera_status status = check_rows(logits, classes, o.ignore_index);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(check_rows(logits, classes, o.ignore_index));
     struct tempera_fpenv env = tempera_fpenv_enter();
-    status = fit_rows(logits, classes, &o, fit, executor);
+    tempera_fpenv_carry(&o);
+    enum tempera_status status = fit_rows(logits, classes, &o, fit, executor);
     tempera_fpenv_leave(env);
     return status;
 }
@@ -378,7 +352,7 @@ static struct tempera_temperature_fit fit_between(const struct tempera_temperatu
 
 // The temperature nearest to 1.
 static const struct tempera_temperature_sums *
-usual_of(const struct tempera_temperature_sums *sums, size_t n)
+nearest_to_1(const struct tempera_temperature_sums *sums, size_t n)
 {
     const struct tempera_temperature_sums *best = sums;
     for (size_t k = 1; k < n; k++) {
@@ -389,10 +363,10 @@ usual_of(const struct tempera_temperature_sums *sums, size_t n)
     return best;
 }
 
-__attribute__((noinline)) static void fit_sums(const struct tempera_temperature_sums *sums,
-                                               size_t n, struct tempera_temperature_fit *fit)
+static void fit_sums(const struct tempera_temperature_sums *sums, size_t n,
+                     struct tempera_temperature_fit *fit)
 {
-    if (ends_decide(&sums[0], &sums[n - 1], usual_of(sums, n), fit))
+    if (ends_decide(&sums[0], &sums[n - 1], nearest_to_1(sums, n), fit))
         return;
     size_t k = n - 2;
     while (k > 0 && sums[k].slope <= 0)

@@ -6,14 +6,14 @@
 
 #include <tempera/calibration.h>
 
-#include "score/softmax/row_reduction.h"
+#include "score/row_source.h"
 
 // Of x = z - max, whose distribution is p = exp(x / T) / S.
 struct tempera_score_moments {
     double ln_S, mean, variance;
 };
 
-// moments[n] at each of heats[n], in one sweep over the row. Its maximum is finite, and it has no
+// moments[n] at each of params[n], in one sweep over the row. Its maximum is finite, and it has no
 // NaN; n at most TEMPERA_MOST_TEMPERATURES, each T in (0, inf).
 void tempera_row_moments(const struct tempera_row_source *source, float max,
                          const struct tempera_temperature_params *params, size_t n,

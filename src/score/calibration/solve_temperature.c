@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The temperature at which a row has a wanted entropy, perplexity or top share. The contract is in
-// include/tempera/calibration.h.
+// The temperature at which a row has a given entropy, perplexity or largest probability. The
+// contract is in include/tempera/calibration.h.
 #include <tempera/calibration.h>
 
 #include <math.h>
@@ -8,8 +8,9 @@
 #include "base/exp.h"
 #include "base/fpenv.h"
 #include "base/half.h"
+#include "base/matrix.h"
+#include "base/size.h"
 #include "parallel/row_loop.h"
-#include "score/loss/row_losses.h"
 #include "score/calibration/row_moments.h"
 
 struct solve_job {
@@ -20,7 +21,7 @@ struct solve_job {
     float *temperatures, *achieved;
 };
 
-// The entropy, for the goals that are entropies; -ln of the top share, ln S, for the other.
+// The entropy, for the goals that are entropies; -ln p_max = ln S for the other.
 struct value {
     double value;
     double slope; // its derivative with respect to ln T
@@ -41,37 +42,37 @@ static struct value value_at(const struct tempera_row_source *source, float max,
 // In the goal's unit.
 static double unit_of(enum tempera_goal goal, double value)
 {
-    double share = tempera_exp(-value);
+    double p_max = tempera_exp(-value);
     return goal == TEMPERA_GOAL_ENTROPY      ? value
-           : goal == TEMPERA_GOAL_PERPLEXITY ? 1 / share
-                                             : share;
+           : goal == TEMPERA_GOAL_PERPLEXITY ? 1 / p_max
+                                             : p_max;
 }
 
 // ------------------------------------------------------------------------------------------------
 // One row
 
 // The scores at the maximum, those above -inf, and how far below the maximum these lie on average.
-struct census {
+struct counts {
     size_t ties, count;
     double distance;
 };
 
-static struct census take_census(const struct tempera_row_source *source, float max)
+static struct counts count_scores(const struct tempera_row_source *source, float max)
 {
-    struct census census = {0};
+    struct counts counts = {0};
     float buffer[TEMPERA_PIECE];
     for (size_t at = 0; at < source->n; at += TEMPERA_PIECE) {
-        size_t n = source->n - at < TEMPERA_PIECE ? source->n - at : TEMPERA_PIECE;
+        size_t n = tempera_min(source->n - at, TEMPERA_PIECE);
         const float *z = tempera_row_piece(source, at, n, buffer);
         for (size_t i = 0; i < n; i++) {
-            census.ties += z[i] == max;
-            census.count += z[i] > -INFINITY;
+            counts.ties += z[i] == max;
+            counts.count += z[i] > -INFINITY;
             if (z[i] > -INFINITY && z[i] != max)
-                census.distance += (double)max - (double)z[i];
+                counts.distance += (double)max - (double)z[i];
         }
     }
-    census.distance /= (double)census.count;
-    return census;
+    counts.distance /= (double)counts.count;
+    return counts;
 }
 
 // The representation of exp(x) T, or of the middle of two floats where that isn't between them.
@@ -88,7 +89,7 @@ static double held_within(double x, double limit)
 }
 
 // Newton's steps in ln T, from floats to floats, in a bracket (low, high) of their representations.
-// Far from the goal the slope says little, so that steps begin small and may double each time.
+// Far from the goal the slope says little, so steps begin small and may double each time.
 // Where two of them leave more than half of the bracket, and after many, the next one halves it.
 static float find(const struct solve_job *job, const struct tempera_row_source *source, float max,
                   float T, double *value)
@@ -126,8 +127,9 @@ static enum tempera_status store(const struct solve_job *job, size_t r, enum tem
     return status;
 }
 
-static enum tempera_status solve_row(const struct solve_job *job, size_t r)
+static enum tempera_status solve_row(const void *context, size_t r)
 {
+    const struct solve_job *job = context;
     struct tempera_row_source source = tempera_row_source_of(job->kernels, job->logits, r);
     bool has_nan;
     float max = tempera_row_max(&source, &has_nan);
@@ -135,8 +137,8 @@ static enum tempera_status solve_row(const struct solve_job *job, size_t r)
         return store(job, r, TEMPERA_NAN_INPUT, 0, 0);
     if (max == -INFINITY)
         return store(job, r, TEMPERA_ALL_MASKED, 0, 0);
-    struct census census = take_census(&source, max);
-    double least = tempera_log((double)census.ties), most = tempera_log((double)census.count);
+    struct counts counts = count_scores(&source, max);
+    double least = tempera_log((double)counts.ties), most = tempera_log((double)counts.count);
     if (job->target <= least)
         return store(job, r, TEMPERA_OK, 0, least);
     if (max == INFINITY) // the mass stays on the scores of +inf
@@ -144,29 +146,15 @@ static enum tempera_status solve_row(const struct solve_job *job, size_t r)
     if (job->target >= most)
         return store(job, r, TEMPERA_OK, INFINITY, most);
     double value;
-    float T = find(job, &source, max, (float)(census.distance / 8), &value);
+    float T = find(job, &source, max, (float)(counts.distance / 8), &value);
     return store(job, r, TEMPERA_OK, (double)T, value);
-}
-
-static enum tempera_status solve_rows(const void *context, size_t first, size_t end,
-                                      enum tempera_status *row_status)
-{
-    enum tempera_status worst = TEMPERA_OK;
-    for (size_t r = first; r < end; r++) {
-        enum tempera_status status = solve_row(context, r);
-        if (row_status != NULL)
-            row_status[r] = status;
-        worst = status > worst ? status : worst;
-    }
-    return worst;
 }
 
 // ------------------------------------------------------------------------------------------------
 // The call
 
 // The target as a value that rises with T. Runs with the default floating-point modes.
-__attribute__((noinline)) static enum tempera_status
-set_target(struct solve_job *job, enum tempera_goal goal, double target)
+static enum tempera_status set_target(struct solve_job *job, enum tempera_goal goal, double target)
 {
     job->goal = goal;
     switch (goal) {
@@ -189,14 +177,16 @@ set_target(struct solve_job *job, enum tempera_goal goal, double target)
 static enum tempera_status check_rows(const struct solve_job *job,
                                       const enum tempera_status *row_status)
 {
-    enum tempera_status status = tempera_matrix_check(job->logits);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(tempera_matrix_check(job->logits));
     size_t rows = job->logits->rows;
     TEMPERA_CHECK(rows == 0 || job->temperatures != NULL, TEMPERA_INVALID_ARGUMENT);
-    const struct tempera_vector vectors[] = {{job->temperatures, rows * sizeof(float)},
-                                             {job->achieved, rows * sizeof(float)},
-                                             {row_status, rows * sizeof *row_status}};
-    TEMPERA_CHECK(tempera_vectors_are_apart(vectors, 3, &job->logits, 1), TEMPERA_INVALID_ARGUMENT);
+    const struct tempera_span spans[] = {
+        tempera_span_of(job->temperatures, rows, sizeof *job->temperatures, true),
+        tempera_span_of(job->achieved, rows, sizeof *job->achieved, true),
+        tempera_span_of(row_status, rows, sizeof *row_status, true),
+        tempera_matrix_span(job->logits, false),
+    };
+    TEMPERA_CHECK(tempera_spans_are_apart(spans, 4, NULL, 0), TEMPERA_INVALID_ARGUMENT);
     return TEMPERA_OK;
 }
 
@@ -211,10 +201,12 @@ enum tempera_status tempera_solve_temperature(const struct tempera_matrix *logit
                             .temperatures = temperatures,
                             .achieved = achieved};
     struct tempera_fpenv env = tempera_fpenv_enter();
+    tempera_fpenv_carry(&job);
+    tempera_fpenv_carry(&target);
     enum tempera_status status = set_target(&job, goal, target);
+    tempera_fpenv_carry(&status);
     tempera_fpenv_leave(env);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
-    status = check_rows(&job, row_status);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
-    return tempera_rows_run(logits->rows, logits->cols, solve_rows, &job, row_status, executor);
+    TEMPERA_TRY(status);
+    TEMPERA_TRY(check_rows(&job, row_status));
+    return tempera_for_each_row(logits->rows, logits->cols, solve_row, &job, row_status, executor);
 }

@@ -1,28 +1,23 @@
 // SPDX-License-Identifier: MIT
-// Rows of a cross-entropy that are not ordinary, in double: temperatures and scores that f32
-// arithmetic can't hold, scores of +inf, rows that are masked altogether.
-#include "score/loss/cross_entropy.h"
+#include "score/loss/cross_entropy_row_f64.h"
 
 #include <math.h>
 
 #include "base/exp.h"
+#include "base/size.h"
+#include "score/loss/cross_entropy_terms.h"
 
 enum { PIECE = TEMPERA_LOSS_PIECE };
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-struct rare {
+struct f64_row {
     const struct tempera_loss *loss;
     const struct tempera_loss_row *row;
     float max;
     double sum; // S = sum exp((s - m) / T); with scores of +inf, their number
 };
 
-// (s - m) / T. All scores of +inf are alike, and nothing else counts beside them.
-static double distance(const struct rare *r, float s)
+// (s - m) / T. Beside scores of +inf, which are equal, nothing else counts.
+static double distance(const struct f64_row *r, float s)
 {
     if (r->max == INFINITY)
         return s == INFINITY ? 0 : -INFINITY;
@@ -37,14 +32,14 @@ static double t_of(const struct tempera_target_mass *mass, size_t i)
     return mass->weights != NULL ? t * (double)mass->weights[i] : t;
 }
 
-// S in four lanes, so that the additions need not wait for one another, and the entropy,
-// -sum p ln p = ln S - sum e d / S.
-static void find_sum(struct rare *r, struct tempera_loss_sweep *sweep)
+// S in four lanes, which don't wait for one another, and the entropy: -sum p ln p = ln S -
+// sum e d / S.
+static void find_sum(struct f64_row *r, struct tempera_loss_sweep *sweep)
 {
     float buffer[PIECE];
     double lanes[4] = {0, 0, 0, 0}, products = 0;
     for (size_t at = 0; at < r->loss->cols; at += PIECE) {
-        size_t n = smaller(r->loss->cols - at, PIECE);
+        size_t n = tempera_min(r->loss->cols - at, PIECE);
         const float *s = tempera_loss_scores(r->loss, r->row, r->max, at, n, buffer);
         for (size_t i = 0; i < n; i++) {
             double d = distance(r, s[i]), e = tempera_exp(d);
@@ -60,14 +55,15 @@ static void find_sum(struct rare *r, struct tempera_loss_sweep *sweep)
     sweep->entropy = sweep->ln_S - products / r->sum;
 }
 
-static void find_target_sums(const struct rare *r, struct tempera_loss_sweep *sweep)
+static void find_target_sums(const struct f64_row *r, struct tempera_loss_sweep *sweep)
 {
     float s_buffer[PIECE], probs_buffer[PIECE];
     double mass = 0, scores = 0;
     for (size_t at = 0; at < r->loss->cols; at += PIECE) {
-        size_t n = smaller(r->loss->cols - at, PIECE);
+        size_t n = tempera_min(r->loss->cols - at, PIECE);
         const float *s = tempera_loss_scores(r->loss, r->row, r->max, at, n, s_buffer);
-        struct tempera_target_mass piece = tempera_loss_mass(r->loss, r->row, at, n, probs_buffer);
+        struct tempera_target_mass piece =
+            tempera_loss_piece_mass(r->loss, r->row, at, n, probs_buffer);
         for (size_t i = 0; i < n; i++) {
             double t = t_of(&piece, i), d = distance(r, s[i]);
             mass += t;
@@ -78,16 +74,17 @@ static void find_target_sums(const struct rare *r, struct tempera_loss_sweep *sw
         }
     }
     sweep->has_nan = mass - mass != 0;
-    tempera_loss_add_up(r->loss, r->row, mass, scores, sweep);
+    tempera_loss_set_cross_entropy(r->loss, r->row, mass, scores, sweep);
 }
 
-static void map_row(const struct rare *r, const struct tempera_loss_slopes *slopes)
+static void map_row(const struct f64_row *r, const struct tempera_loss_slopes *slopes)
 {
     float s_buffer[PIECE], probs_buffer[PIECE], out[PIECE];
     for (size_t at = 0; at < r->loss->cols; at += PIECE) {
-        size_t n = smaller(r->loss->cols - at, PIECE);
+        size_t n = tempera_min(r->loss->cols - at, PIECE);
         const float *s = tempera_loss_scores(r->loss, r->row, r->max, at, n, s_buffer);
-        struct tempera_target_mass piece = tempera_loss_mass(r->loss, r->row, at, n, probs_buffer);
+        struct tempera_target_mass piece =
+            tempera_loss_piece_mass(r->loss, r->row, at, n, probs_buffer);
         for (size_t i = 0; i < n; i++) {
             double p = tempera_exp(distance(r, s[i])) / r->sum;
             bool is_class = r->row->probs == NULL && at + i == r->row->y;
@@ -99,7 +96,7 @@ static void map_row(const struct rare *r, const struct tempera_loss_slopes *slop
     }
 }
 
-static void find_class(const struct rare *r, struct tempera_loss_sweep *sweep)
+static void find_class(const struct f64_row *r, struct tempera_loss_sweep *sweep)
 {
     float s_y;
     s_y = *tempera_loss_scores(r->loss, r->row, r->max, r->row->y, 1, &s_y);
@@ -109,11 +106,12 @@ static void find_class(const struct rare *r, struct tempera_loss_sweep *sweep)
     sweep->is_masked = d == -INFINITY && tempera_loss_class_mass(r->loss, r->row->y) != 0;
 }
 
-void tempera_loss_row_f64(const struct tempera_loss *loss, const struct tempera_loss_row *row,
-                          float max, struct tempera_loss_result *result)
+void tempera_cross_entropy_row_f64(const struct tempera_loss *loss,
+                                   const struct tempera_loss_row *row, float max,
+                                   struct tempera_loss_result *result)
 {
     const double z = (double)loss->options.z_loss;
-    struct rare r = {.loss = loss, .row = row, .max = max};
+    struct f64_row r = {.loss = loss, .row = row, .max = max};
     struct tempera_loss_sweep sweep = {.class_loss = 0};
     bool is_empty = max == -INFINITY;
     if (!is_empty)
@@ -123,7 +121,7 @@ void tempera_loss_row_f64(const struct tempera_loss *loss, const struct tempera_
     if (tempera_loss_needs_sums(loss, row))
         find_target_sums(&r, &sweep);
     else
-        tempera_loss_add_up(loss, row, 0, 0, &sweep);
+        tempera_loss_set_cross_entropy(loss, row, 0, 0, &sweep);
     *result = (struct tempera_loss_result){TEMPERA_NAN_INPUT, NAN, NAN, NAN, NAN, false};
     if (sweep.has_nan)
         return;
@@ -134,7 +132,7 @@ void tempera_loss_row_f64(const struct tempera_loss *loss, const struct tempera_
     }
     sweep.is_masked |= max == INFINITY && z != 0;
     struct tempera_loss_slopes slopes;
-    tempera_loss_of_row(loss, row, &sweep, &slopes, result);
+    tempera_loss_set_result(loss, row, &sweep, &slopes, result);
     if (row->d_logits != NULL && result->status == TEMPERA_OK)
         map_row(&r, &slopes);
 }

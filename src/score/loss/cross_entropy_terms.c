@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What ordinary and rare rows of a cross-entropy have in common: where scores and targets come
-// from, and the row's few numbers, from which loss and gradient follow (docs/LOSSES.md).
-#include "score/loss/cross_entropy.h"
+#include "score/loss/cross_entropy_terms.h"
 
 #include <math.h>
 
@@ -26,9 +24,9 @@ const float *tempera_loss_scores(const struct tempera_loss *loss,
     return buffer;
 }
 
-struct tempera_target_mass tempera_loss_mass(const struct tempera_loss *loss,
-                                             const struct tempera_loss_row *row, size_t at,
-                                             size_t n, float *buffer)
+struct tempera_target_mass tempera_loss_piece_mass(const struct tempera_loss *loss,
+                                                   const struct tempera_loss_row *row, size_t at,
+                                                   size_t n, float *buffer)
 {
     const float *weights = loss->options.class_weights;
     struct tempera_target_mass mass = {.weights = weights != NULL ? weights + at : NULL,
@@ -53,11 +51,11 @@ double tempera_loss_target_slope(const struct tempera_target_mass *piece,
 {
     double b = slopes->floor;
     if (piece->probs != NULL)
-        b += slopes->share * (double)piece->probs[i];
+        b += slopes->probs * (double)piece->probs[i];
     return piece->weights != NULL ? b * (double)piece->weights[i] : b;
 }
 
-bool tempera_loss_is_held_by_f32(double factor)
+bool tempera_loss_factor_fits_f32(double factor)
 {
     double magnitude = factor < 0 ? -factor : factor;
     return magnitude == 0 || (magnitude >= 0x1p-120 && magnitude <= 0x1p60);
@@ -83,8 +81,9 @@ double tempera_loss_class_mass(const struct tempera_loss *loss, size_t y)
 // ------------------------------------------------------------------------------------------------
 // A row's numbers
 
-void tempera_loss_add_up(const struct tempera_loss *loss, const struct tempera_loss_row *row,
-                         double mass, double scores, struct tempera_loss_sweep *sweep)
+void tempera_loss_set_cross_entropy(const struct tempera_loss *loss,
+                                    const struct tempera_loss_row *row, double mass, double scores,
+                                    struct tempera_loss_sweep *sweep)
 {
     double smoothing = (double)loss->options.label_smoothing;
     double sums = mass * sweep->ln_S - scores; // sum t_j (lse - a_j)
@@ -93,9 +92,9 @@ void tempera_loss_add_up(const struct tempera_loss *loss, const struct tempera_l
         sweep->cross_entropy = sums;
         return;
     }
-    double weight = (double)tempera_loss_class_weight(loss, row->y), share = 1 - smoothing;
-    sweep->mass = share * weight;
-    sweep->cross_entropy = share * weight == 0 ? 0 : share * weight * sweep->class_loss;
+    double class_mass = (1 - smoothing) * (double)tempera_loss_class_weight(loss, row->y);
+    sweep->mass = class_mass;
+    sweep->cross_entropy = class_mass == 0 ? 0 : class_mass * sweep->class_loss;
     if (smoothing != 0) {
         double each = smoothing / (double)loss->cols;
         sweep->mass += each * mass;
@@ -103,35 +102,35 @@ void tempera_loss_add_up(const struct tempera_loss *loss, const struct tempera_l
     }
 }
 
-struct focus {
+struct focal {
     double factor; // f = (1 - p_y)^gamma
-    double pull;   // k, see docs/LOSSES.md
+    double slope;  // k, see docs/LOSSES.md
     double rest;   // 1 - p_y
 };
 
-static struct focus focus_of(double gamma, const struct tempera_loss_sweep *sweep)
+static struct focal focal_of(double gamma, const struct tempera_loss_sweep *sweep)
 {
     if (gamma == 0)
-        return (struct focus){1, 0, 0};
+        return (struct focal){1, 0, 0};
     double rest = 1 - tempera_exp(-sweep->class_loss);
     if (rest < DBL_MIN)
-        return (struct focus){0, 0, rest};
+        return (struct focal){0, 0, rest};
     double factor = tempera_exp(gamma * tempera_log(rest));
-    double pull = gamma * factor * (1 - rest) * sweep->cross_entropy / rest;
-    return (struct focus){factor, pull, rest};
+    double slope = gamma * factor * (1 - rest) * sweep->cross_entropy / rest;
+    return (struct focal){factor, slope, rest};
 }
 
-// A factor as the kernels have it. One beyond their floats stays what it is: infinite, it would
-// make a NaN of every 0 it meets.
+// A factor as the kernels have it. One beyond their floats stays what it is: an infinity would make
+// a NaN of every 0.
 static double as_float(double factor)
 {
     float f = (float)factor;
     return f - f == 0 ? (double)f : factor;
 }
 
-void tempera_loss_of_row(const struct tempera_loss *loss, const struct tempera_loss_row *row,
-                         const struct tempera_loss_sweep *sweep, struct tempera_loss_slopes *slopes,
-                         struct tempera_loss_result *result)
+void tempera_loss_set_result(const struct tempera_loss *loss, const struct tempera_loss_row *row,
+                             const struct tempera_loss_sweep *sweep,
+                             struct tempera_loss_slopes *slopes, struct tempera_loss_result *result)
 {
     double z = (double)loss->options.z_loss, lse = sweep->logsumexp;
     *result = (struct tempera_loss_result){.logsumexp = lse, .entropy = sweep->entropy};
@@ -141,27 +140,26 @@ void tempera_loss_of_row(const struct tempera_loss *loss, const struct tempera_l
         result->cross_entropy = INFINITY;
         return;
     }
-    struct focus focus = {1, 0, 0};
+    struct focal focal = {1, 0, 0};
     if (row->probs == NULL)
-        focus = focus_of((double)loss->options.focal_gamma, sweep);
-    result->cross_entropy = focus.factor * sweep->cross_entropy;
+        focal = focal_of((double)loss->options.focal_gamma, sweep);
+    result->cross_entropy = focal.factor * sweep->cross_entropy;
 
     double z_factor = z == 0 ? 0 : loss->z_slope * 2 * z * lse;
     double smoothing = (double)loss->options.label_smoothing;
     *slopes = (struct tempera_loss_slopes){
-        .factor = loss->slope * (focus.factor * sweep->mass + focus.pull) + z_factor,
-        .scale = focus.factor * loss->slope};
+        .factor = loss->slope * (focal.factor * sweep->mass + focal.slope) + z_factor,
+        .scale = focal.factor * loss->slope};
     slopes->floor = as_float(slopes->scale * (smoothing / (double)loss->cols));
     if (row->probs != NULL) {
-        slopes->share = as_float(slopes->scale * (1 - smoothing));
+        slopes->probs = as_float(slopes->scale * (1 - smoothing));
         return;
     }
-    // p_y is that of the exponentials of the row's others, so that the gradient sums to 0 as they
-    // sum to 1.
-    double meeting = sweep->mass * sweep->p_y - tempera_loss_class_mass(loss, row->y);
-    slopes->at_y = loss->slope * (focus.factor * meeting);
-    if (focus.pull != 0)
-        slopes->at_y -= loss->slope * (focus.pull * focus.rest);
+    // p_y comes from the same exponentials as all p: these sum to 1, and the gradient to 0.
+    double at_y = sweep->mass * sweep->p_y - tempera_loss_class_mass(loss, row->y);
+    slopes->at_y = loss->slope * (focal.factor * at_y);
+    if (focal.slope != 0)
+        slopes->at_y -= loss->slope * (focal.slope * focal.rest);
     if (z_factor != 0)
         slopes->at_y += z_factor * sweep->p_y;
 }

@@ -4,9 +4,11 @@
 #include <tempera/distillation.h>
 
 #include <math.h>
-#include <string.h>
 
 #include "base/fpenv.h"
+#include "base/matrix.h"
+#include "base/size.h"
+#include "parallel/row_loop.h"
 #include "score/loss/row_losses.h"
 #include "score/softmax/row_reduction.h"
 
@@ -39,14 +41,14 @@ struct tempera_distillation_options tempera_distillation_options_default(void)
 // One of the two rows, as the kernel can take it.
 struct side {
     struct tempera_row_source source;
-    struct tempera_row_reduction plan;
+    struct tempera_row_reduction reduction;
 };
 
 static struct side side_of(const struct distillation_job *job, const struct tempera_matrix *m,
                            size_t r)
 {
     struct side side = {.source = tempera_row_source_of(job->kernels, m, r)};
-    side.plan = tempera_row_reduce(&side.source, &job->params);
+    side.reduction = tempera_row_reduce(&side.source, &job->params);
     return side;
 }
 
@@ -54,13 +56,13 @@ static struct side side_of(const struct distillation_job *job, const struct temp
 // masked.
 static double max_of(const struct side *side)
 {
-    return side->plan.kind == TEMPERA_ROW_UNIFORM_MAX ? 0 : (double)side->plan.max;
+    return side->reduction.kind == TEMPERA_ROW_UNIFORM_MAX ? 0 : (double)side->reduction.max;
 }
 
 static const float *piece_of(const struct side *side, size_t at, size_t n, float *buffer)
 {
     const float *x = tempera_row_piece(&side->source, at, n, buffer);
-    if (side->plan.kind != TEMPERA_ROW_UNIFORM_MAX)
+    if (side->reduction.kind != TEMPERA_ROW_UNIFORM_MAX)
         return x;
     for (size_t i = 0; i < n; i++)
         buffer[i] = x[i] == INFINITY ? 0 : -INFINITY;
@@ -77,7 +79,7 @@ static void sweep(const struct distillation_job *job, size_t r, const struct sid
     const struct tempera_matrix *d = job->d_student;
     bool direct = writes && d->dtype == TEMPERA_F32;
     for (size_t at = 0, cols = job->student->cols; at < cols; at += PIECE) {
-        size_t n = cols - at < PIECE ? cols - at : PIECE;
+        size_t n = tempera_min(cols - at, PIECE);
         const float *t = piece_of(teacher, at, n, buffers[0]);
         const float *s = piece_of(student, at, n, buffers[1]);
         float *out = !writes ? NULL : direct ? tempera_matrix_element(d, r, at) : buffers[2];
@@ -102,9 +104,9 @@ static double divergence_row(const struct distillation_job *job, size_t r,
 {
     struct tempera_divergence how = {.kind = job->kind,
                                      .teacher_max = max_of(teacher),
-                                     .teacher_ln_S = teacher->plan.ln_S,
+                                     .teacher_ln_S = teacher->reduction.ln_S,
                                      .student_max = max_of(student),
-                                     .student_ln_S = student->plan.ln_S,
+                                     .student_ln_S = student->reduction.ln_S,
                                      .inverse_T = 1 / job->params.T,
                                      .beta = (double)job->options.beta,
                                      .V = -1, // of KL_FORWARD: less the sum of p
@@ -121,27 +123,31 @@ static double divergence_row(const struct distillation_job *job, size_t r,
     return sums[0];
 }
 
-static struct tempera_row_loss do_row(const void *context, size_t r)
+static enum tempera_status do_row(const void *context, size_t r, double *loss)
 {
     const struct distillation_job *job = context;
     const struct tempera_distillation_options *o = &job->options;
+    *loss = 0;
     if (o->classes != NULL && o->classes[r] == o->ignore_index) {
         fill_gradient(job, r, false);
-        return (struct tempera_row_loss){.status = TEMPERA_OK, .loss = 0};
+        return TEMPERA_OK;
     }
     struct side teacher = side_of(job, job->teacher, r), student = side_of(job, job->student, r);
-    enum tempera_status t = tempera_row_reduction_status(&teacher.plan);
-    enum tempera_status s = tempera_row_reduction_status(&student.plan), worst = t > s ? t : s;
-    if (worst != TEMPERA_OK) {
-        fill_gradient(job, r, worst == TEMPERA_NAN_INPUT);
-        double loss = worst == TEMPERA_NAN_INPUT ? (double)NAN : (double)INFINITY;
-        return (struct tempera_row_loss){.status = worst, .loss = loss};
+    enum tempera_status status =
+        tempera_worst_status(tempera_row_reduction_status(&teacher.reduction),
+                             tempera_row_reduction_status(&student.reduction));
+    if (status != TEMPERA_OK) {
+        fill_gradient(job, r, status == TEMPERA_NAN_INPUT);
+        *loss = status == TEMPERA_NAN_INPUT ? (double)NAN : (double)INFINITY;
+        return status;
     }
     double divergence = divergence_row(job, r, &teacher, &student);
-    if (divergence == INFINITY)
-        return (struct tempera_row_loss){.status = TEMPERA_TARGET_MASKED, .loss = INFINITY};
-    return (struct tempera_row_loss){.status = TEMPERA_OK,
-                                     .loss = divergence * job->params.T * job->params.T};
+    if (divergence == INFINITY) {
+        *loss = INFINITY;
+        return TEMPERA_TARGET_MASKED;
+    }
+    *loss = divergence * job->params.T * job->params.T;
+    return TEMPERA_OK;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -153,8 +159,7 @@ static enum tempera_status check_matrices(const struct distillation_job *job)
     for (size_t i = 0; i < 3; i++) {
         if (i == 2 && all[i] == NULL)
             return TEMPERA_OK;
-        enum tempera_status status = tempera_matrix_check(all[i]);
-        TEMPERA_CHECK(status == TEMPERA_OK, status);
+        TEMPERA_TRY(tempera_matrix_check(all[i]));
         TEMPERA_CHECK(tempera_matrix_same_shape(all[0], all[i]), TEMPERA_INVALID_ARGUMENT);
     }
     TEMPERA_CHECK(tempera_matrix_may_write(job->d_student, job->teacher) &&
@@ -167,24 +172,27 @@ static bool vectors_are_apart(const struct distillation_job *job,
                               const struct tempera_distillation_outputs *out)
 {
     size_t rows = job->student->rows;
-    const struct tempera_vector vectors[] = {{out->row_loss, rows * sizeof *out->row_loss},
-                                             {out->row_status, rows * sizeof *out->row_status},
-                                             {job->options.classes, rows * sizeof(int32_t)}};
-    const struct tempera_matrix *const matrices[] = {job->teacher, job->student, job->d_student};
-    return tempera_vectors_are_apart(vectors, 3, matrices, 3);
+    const struct tempera_span vectors[] = {
+        tempera_span_of(out->row_loss, rows, sizeof *out->row_loss, true),
+        tempera_span_of(out->row_status, rows, sizeof *out->row_status, true),
+        tempera_span_of(job->options.classes, rows, sizeof *job->options.classes, false),
+    };
+    const struct tempera_span matrices[] = {tempera_matrix_span(job->teacher, false),
+                                            tempera_matrix_span(job->student, false),
+                                            tempera_matrix_span(job->d_student, true)};
+    return tempera_spans_are_apart(vectors, 3, matrices, 3);
 }
 
 // Runs with the default floating-point modes.
-__attribute__((noinline)) static enum tempera_status
-prepare(struct distillation_job *job, const struct tempera_distillation_outputs *out, size_t *count)
+static enum tempera_status prepare(struct distillation_job *job,
+                                   const struct tempera_distillation_outputs *out, size_t *count)
 {
     const struct tempera_distillation_options *o = &job->options;
     TEMPERA_CHECK(o->temperature > 0 && o->temperature < INFINITY, TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK(o->beta >= 0 && o->beta <= 1, TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK(o->gradient_scale - o->gradient_scale == 0, TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK((unsigned)o->reduction <= TEMPERA_REDUCTION_NONE, TEMPERA_INVALID_ARGUMENT);
-    enum tempera_status status = check_matrices(job);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(check_matrices(job));
     TEMPERA_CHECK(vectors_are_apart(job, out), TEMPERA_INVALID_ARGUMENT);
     *count = job->student->rows;
     for (size_t r = 0; o->classes != NULL && r < job->student->rows; r++)
@@ -205,24 +213,29 @@ enum tempera_status tempera_distillation(const struct tempera_matrix *teacher,
                                          const struct tempera_distillation_outputs *outputs,
                                          const struct tempera_executor *executor)
 {
-    TEMPERA_CHECK(outputs != NULL && outputs->struct_size >= sizeof *outputs,
-                  TEMPERA_INVALID_ARGUMENT);
-    TEMPERA_CHECK(options == NULL || options->struct_size >= sizeof *options,
-                  TEMPERA_INVALID_ARGUMENT);
+    struct tempera_distillation_outputs out;
+    TEMPERA_TRY(tempera_struct_read(outputs, sizeof out, &out, sizeof out));
     struct distillation_job job = {.kernels = tempera_kernels_active(),
                                    .teacher = teacher,
                                    .student = student,
-                                   .d_student = outputs->d_student};
-    job.options = options != NULL ? *options : tempera_distillation_options_default();
-    size_t count;
+                                   .d_student = out.d_student,
+                                   .options = tempera_distillation_options_default()};
+    if (options != NULL)
+        TEMPERA_TRY(tempera_struct_read(options, sizeof *options, &job.options, sizeof *options));
+    size_t count = 0;
     struct tempera_fpenv env = tempera_fpenv_enter();
-    enum tempera_status status = prepare(&job, outputs, &count);
+    tempera_fpenv_carry(&job);
+    enum tempera_status status = prepare(&job, &out, &count);
+    tempera_fpenv_carry(&status);
     tempera_fpenv_leave(env);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
-    const struct tempera_row_outputs rows = {outputs->row_loss, outputs->row_status};
-    size_t divisor = job.options.reduction == TEMPERA_REDUCTION_MEAN ? count : 1;
-    if (outputs->count != NULL)
-        *outputs->count = count;
-    return tempera_row_losses_reduce(student->rows, do_row, &job, &rows, divisor, outputs->loss,
-                                     executor);
+    TEMPERA_TRY(status);
+    if (out.count != NULL)
+        *out.count = count;
+    const struct tempera_row_loss_outputs losses = {
+        .row_loss = out.row_loss,
+        .row_status = out.row_status,
+        .loss = out.loss,
+        .divisor = job.options.reduction == TEMPERA_REDUCTION_MEAN ? count : 1,
+    };
+    return tempera_row_losses(student->rows, do_row, &job, &losses, executor);
 }

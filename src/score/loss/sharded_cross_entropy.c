@@ -8,9 +8,11 @@
 
 #include "base/exp.h"
 #include "base/fpenv.h"
+#include "base/matrix.h"
+#include "base/size.h"
 #include "kernels/scalars.h"
-#include "score/loss/cross_entropy.h"
 #include "parallel/row_loop.h"
+#include "score/loss/cross_entropy_terms.h"
 #include "score/loss/row_losses.h"
 #include "score/softmax/row_reduction.h"
 
@@ -75,16 +77,17 @@ static double score_at(const struct shard_job *job, size_t r, size_t column)
     return (double)score;
 }
 
-static enum tempera_status statistics_row(const struct shard_job *job, size_t r)
+static enum tempera_status statistics_row(const void *context, size_t r)
 {
+    const struct shard_job *job = context;
     struct tempera_row_source source = tempera_row_source_of(job->kernels, job->logits, r);
-    struct tempera_row_reduction plan = tempera_row_reduce(&source, &job->params);
+    struct tempera_row_reduction reduction = tempera_row_reduce(&source, &job->params);
     struct tempera_row_statistics *s = &job->statistics[r];
     size_t target = target_of(job, r);
     *s = (struct tempera_row_statistics){
-        .max = (double)plan.max,
+        .max = (double)reduction.max,
         .target = target < job->logits->cols ? score_at(job, r, target) : -INFINITY};
-    switch (plan.kind) {
+    switch (reduction.kind) {
     case TEMPERA_ROW_NAN:
         s->max = s->sum = s->target = canonical_nan();
         break;
@@ -92,32 +95,19 @@ static enum tempera_status statistics_row(const struct shard_job *job, size_t r)
         break;
     case TEMPERA_ROW_UNIFORM_MAX:
     case TEMPERA_ROW_UNIFORM_ALL:
-        s->sum = (double)plan.count;
+        s->sum = (double)reduction.count;
         break;
     case TEMPERA_ROW_F64:
-        s->sum = plan.sum_f64;
+        s->sum = reduction.sum_f64;
         break;
     case TEMPERA_ROW_F32:
-        s->sum = plan.sum.sum / plan.sum.e_max;
+        s->sum = reduction.sum.sum / reduction.sum.e_max;
         break;
     }
-    return tempera_row_reduction_status(&plan);
+    return tempera_row_reduction_status(&reduction);
 }
 
-static enum tempera_status statistics_rows(const void *context, size_t first, size_t end,
-                                           enum tempera_status *row_status)
-{
-    enum tempera_status worst = TEMPERA_OK;
-    for (size_t r = first; r < end; r++) {
-        enum tempera_status status = statistics_row(context, r);
-        if (row_status != NULL)
-            row_status[r] = status;
-        worst = status > worst ? status : worst;
-    }
-    return worst;
-}
-
-// What a sum with maximum m counts beside a maximum M >= m.
+// A sum relative to maximum m, relative to a maximum M >= m.
 static double rescaled(double sum, double m, double M, double T)
 {
     return m == M ? sum : sum * tempera_exp((m - M) / T);
@@ -135,9 +125,8 @@ static struct tempera_row_statistics merge(const struct tempera_row_statistics *
                                            .target = a->target > b->target ? a->target : b->target};
 }
 
-__attribute__((noinline)) static void merge_rows(struct tempera_row_statistics *statistics,
-                                                 const struct tempera_row_statistics *others,
-                                                 size_t rows, float temperature)
+static void merge_rows(struct tempera_row_statistics *statistics,
+                       const struct tempera_row_statistics *others, size_t rows, float temperature)
 {
     for (size_t r = 0; r < rows; r++)
         statistics[r] = merge(&statistics[r], &others[r], (double)temperature);
@@ -153,58 +142,59 @@ static void fill_gradient(const struct shard_job *job, size_t r, bool with_nan)
         tempera_row_fill(tempera_matrix_element(d, r, 0), d->dtype, d->cols, with_nan);
 }
 
-// How a row's p come from its scores.
-struct share {
+// How a row's probabilities come from its scores.
+struct row_probs {
     const struct tempera_row_statistics *row;
     bool fits_f32;
     struct tempera_exponent exponent;
     double sum;     // of the kernel's exponentials
     double nothing; // the one of -inf, which counts 0
-    bool is_held;   // f32 holds scale / sum well:
+    bool fits_factor; // f32 holds scale / sum well:
     float high, low;
 };
 
-static struct share share_of(const struct shard_job *job, const struct tempera_row_statistics *row)
+static struct row_probs row_probs_of(const struct shard_job *job,
+                                     const struct tempera_row_statistics *row)
 {
     float max = (float)row->max;
-    struct share share = {.row = row,
-                          .fits_f32 = job->params.fits_f32 && tempera_max_fits_f32(max)};
-    if (share.fits_f32) {
-        share.exponent = tempera_exponent_of(max, &job->params);
-        share.sum = row->sum * job->kernels->pieces.exp_one(max, &share.exponent);
-        share.nothing = job->kernels->pieces.exp_one(-INFINITY, &share.exponent);
-        share.is_held = tempera_loss_is_held_by_f32(job->scale / share.sum);
-        if (share.is_held)
-            tempera_split_inverse(job->scale, share.sum, &share.high, &share.low);
+    struct row_probs probs = {.row = row,
+                              .fits_f32 = job->params.fits_f32 && tempera_max_fits_f32(max)};
+    if (probs.fits_f32) {
+        probs.exponent = tempera_exponent_of(max, &job->params);
+        probs.sum = row->sum * job->kernels->pieces.exp_one(max, &probs.exponent);
+        probs.nothing = job->kernels->pieces.exp_one(-INFINITY, &probs.exponent);
+        probs.fits_factor = tempera_loss_factor_fits_f32(job->scale / probs.sum);
+        if (probs.fits_factor)
+            tempera_split_inverse(job->scale, probs.sum, &probs.high, &probs.low);
     }
-    return share;
+    return probs;
 }
 
-static double share_at(const struct shard_job *job, const struct share *share, float score)
+static double prob_at(const struct shard_job *job, const struct row_probs *probs, float score)
 {
-    const struct tempera_row_statistics *row = share->row;
+    const struct tempera_row_statistics *row = probs->row;
     if (row->max == INFINITY)
         return score == INFINITY ? 1 / row->sum : 0;
-    if (!share->fits_f32)
+    if (!probs->fits_f32)
         return tempera_exp(((double)score - row->max) / job->params.T) / row->sum;
-    double e = job->kernels->pieces.exp_one(score, &share->exponent);
-    return e > share->nothing ? e / share->sum : 0;
+    double e = job->kernels->pieces.exp_one(score, &probs->exponent);
+    return e > probs->nothing ? e / probs->sum : 0;
 }
 
 // out[n] = scale p of scores z[n]; may be z.
-static void map_piece(const struct shard_job *job, const struct share *share, const float *z,
+static void map_piece(const struct shard_job *job, const struct row_probs *probs, const float *z,
                       size_t n, float *out)
 {
     double unused[16] = {0};
-    if (share->is_held) {
+    if (probs->fits_factor) {
         const struct tempera_loss_map map = {
-            .high = share->high, .low = share->low, .e_masked = (float)share->nothing};
-        job->kernels->pieces.exp_sum(z, n, &share->exponent, out, unused);
+            .high = probs->high, .low = probs->low, .e_masked = (float)probs->nothing};
+        job->kernels->pieces.exp_sum(z, n, &probs->exponent, out, unused);
         job->kernels->loss.gradient(&map, out, NULL, n, out);
         return;
     }
     for (size_t i = 0; i < n; i++)
-        out[i] = (float)(job->scale * share_at(job, share, z[i]));
+        out[i] = (float)(job->scale * prob_at(job, probs, z[i]));
 }
 
 static void gradient_row(const struct shard_job *job, size_t r,
@@ -212,16 +202,16 @@ static void gradient_row(const struct shard_job *job, size_t r,
 {
     const struct tempera_matrix *d = job->d_logits;
     struct tempera_row_source source = tempera_row_source_of(job->kernels, job->logits, r);
-    struct share share = share_of(job, row);
+    struct row_probs probs = row_probs_of(job, row);
     size_t target = target_of(job, r), cols = d->cols;
     float buffers[2][PIECE];
     for (size_t at = 0; at < cols; at += PIECE) {
-        size_t n = cols - at < PIECE ? cols - at : PIECE;
+        size_t n = tempera_min(cols - at, PIECE);
         const float *z = tempera_row_piece(&source, at, n, buffers[0]);
         float *out = d->dtype == TEMPERA_F32 ? tempera_matrix_element(d, r, at) : buffers[1];
         bool has_target = target >= at && target - at < n;
-        double p_y = has_target ? share_at(job, &share, z[target - at]) : 0;
-        map_piece(job, &share, z, n, out);
+        double p_y = has_target ? prob_at(job, &probs, z[target - at]) : 0;
+        map_piece(job, &probs, z, n, out);
         if (has_target)
             out[target - at] = (float)(job->scale * (p_y - 1));
         if (d->dtype != TEMPERA_F32)
@@ -255,15 +245,16 @@ static double logsumexp_of(const struct tempera_row_statistics *row, double T)
     return row->max - row->max != 0 ? row->max : row->max / T + tempera_log(row->sum);
 }
 
-static struct tempera_row_loss loss_row(const void *context, size_t r)
+static enum tempera_status loss_row(const void *context, size_t r, double *loss)
 {
     const struct shard_job *job = context;
     const struct tempera_row_statistics *row = &job->merged[r];
+    *loss = 0;
     if (is_ignored(job, r)) {
         fill_gradient(job, r, false);
         if (job->row_logsumexp != NULL)
             job->row_logsumexp[r] = 0;
-        return (struct tempera_row_loss){.status = TEMPERA_OK, .loss = 0};
+        return TEMPERA_OK;
     }
     enum tempera_status status = status_of(row);
     double T = job->params.T;
@@ -271,32 +262,30 @@ static struct tempera_row_loss loss_row(const void *context, size_t r)
         tempera_store_float(&job->row_logsumexp[r], logsumexp_of(row, T));
     if (status != TEMPERA_OK) {
         fill_gradient(job, r, status == TEMPERA_NAN_INPUT);
-        double loss = status == TEMPERA_NAN_INPUT ? (double)NAN : (double)INFINITY;
-        return (struct tempera_row_loss){.status = status, .loss = loss};
+        *loss = status == TEMPERA_NAN_INPUT ? (double)NAN : (double)INFINITY;
+        return status;
     }
     if (job->d_logits != NULL)
         gradient_row(job, r, row);
-    double below = row->max == INFINITY ? 0 : (row->max - row->target) / T;
-    double loss = tempera_log(row->sum) + below;
-    return (struct tempera_row_loss){.status = TEMPERA_OK, .loss = loss > 0 ? loss : 0};
+    double gap = row->max == INFINITY ? 0 : (row->max - row->target) / T;
+    double computed = tempera_log(row->sum) + gap;
+    *loss = computed > 0 ? computed : 0;
+    return TEMPERA_OK;
 }
 
 // ------------------------------------------------------------------------------------------------
 // Calls
 
 // Runs with the default floating-point modes.
-__attribute__((noinline)) static enum tempera_status
-prepare(struct shard_job *job, const struct tempera_shard_options *options, size_t *count)
+static enum tempera_status prepare(struct shard_job *job,
+                                   const struct tempera_shard_options *options, size_t *count)
 {
-    TEMPERA_CHECK(options != NULL && options->struct_size >= sizeof *options,
-                  TEMPERA_INVALID_ARGUMENT);
-    job->options = *options;
+    TEMPERA_TRY(tempera_struct_read(options, sizeof *options, &job->options, sizeof *options));
     TEMPERA_CHECK(options->temperature > 0 && options->temperature < INFINITY,
                   TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK(options->gradient_scale - options->gradient_scale == 0, TEMPERA_INVALID_ARGUMENT);
     TEMPERA_CHECK((unsigned)options->reduction <= TEMPERA_REDUCTION_NONE, TEMPERA_INVALID_ARGUMENT);
-    enum tempera_status status = tempera_matrix_check(job->logits);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(tempera_matrix_check(job->logits));
     size_t rows = job->logits->rows;
     TEMPERA_CHECK(options->first_class <= options->n_classes &&
                       job->logits->cols <= options->n_classes - options->first_class,
@@ -326,17 +315,22 @@ enum tempera_status tempera_shard_statistics(const struct tempera_matrix *logits
                             .logits = logits,
                             .classes = classes,
                             .statistics = statistics};
-    size_t count;
+    size_t count = 0;
     struct tempera_fpenv env = tempera_fpenv_enter();
+    tempera_fpenv_carry(&job);
     enum tempera_status status = prepare(&job, options, &count);
+    tempera_fpenv_carry(&status);
     tempera_fpenv_leave(env);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
+    TEMPERA_TRY(status);
     size_t rows = logits->rows;
     TEMPERA_CHECK(rows == 0 || statistics != NULL, TEMPERA_INVALID_ARGUMENT);
-    const struct tempera_vector vectors[] = {{statistics, rows * sizeof *statistics},
-                                             {classes, rows * sizeof *classes}};
-    TEMPERA_CHECK(tempera_vectors_are_apart(vectors, 2, &logits, 1), TEMPERA_INVALID_ARGUMENT);
-    return tempera_rows_run(rows, logits->cols, statistics_rows, &job, NULL, executor);
+    const struct tempera_span spans[] = {
+        tempera_span_of(statistics, rows, sizeof *statistics, true),
+        tempera_span_of(classes, rows, sizeof *classes, false),
+        tempera_matrix_span(logits, false),
+    };
+    TEMPERA_CHECK(tempera_spans_are_apart(spans, 3, NULL, 0), TEMPERA_INVALID_ARGUMENT);
+    return tempera_for_each_row(rows, logits->cols, statistics_row, &job, NULL, executor);
 }
 
 enum tempera_status tempera_shard_merge(struct tempera_row_statistics *statistics,
@@ -344,9 +338,10 @@ enum tempera_status tempera_shard_merge(struct tempera_row_statistics *statistic
                                         float temperature)
 {
     TEMPERA_CHECK(rows == 0 || (statistics != NULL && others != NULL), TEMPERA_INVALID_ARGUMENT);
-    // By its bits, from the least float above 0 to the largest: the caller's modes have no say.
+    // By its bits, from the least float above 0 to the largest: the caller's modes don't matter.
     TEMPERA_CHECK(tempera_float_bits(temperature) - 1 < 0x7F7FFFFFu, TEMPERA_INVALID_ARGUMENT);
     struct tempera_fpenv env = tempera_fpenv_enter();
+    tempera_fpenv_carry(&temperature);
     merge_rows(statistics, others, rows, temperature);
     tempera_fpenv_leave(env);
     return TEMPERA_OK;
@@ -357,21 +352,23 @@ static enum tempera_status check_outputs(const struct shard_job *job,
 {
     const struct tempera_matrix *d = out->d_logits;
     if (d != NULL) {
-        enum tempera_status status = tempera_matrix_check(d);
-        TEMPERA_CHECK(status == TEMPERA_OK, status);
+        TEMPERA_TRY(tempera_matrix_check(d));
         TEMPERA_CHECK(tempera_matrix_same_shape(job->logits, d) &&
                           tempera_matrix_may_write(d, job->logits),
                       TEMPERA_INVALID_ARGUMENT);
     }
     size_t rows = job->logits->rows;
     TEMPERA_CHECK(rows == 0 || job->merged != NULL, TEMPERA_INVALID_ARGUMENT);
-    const struct tempera_vector vectors[] = {{out->row_loss, rows * sizeof *out->row_loss},
-                                             {out->row_logsumexp, rows * sizeof(float)},
-                                             {out->row_status, rows * sizeof *out->row_status},
-                                             {job->classes, rows * sizeof *job->classes},
-                                             {job->merged, rows * sizeof *job->merged}};
-    const struct tempera_matrix *const matrices[] = {job->logits, d};
-    TEMPERA_CHECK(tempera_vectors_are_apart(vectors, 5, matrices, 2), TEMPERA_INVALID_ARGUMENT);
+    const struct tempera_span vectors[] = {
+        tempera_span_of(out->row_loss, rows, sizeof *out->row_loss, true),
+        tempera_span_of(out->row_logsumexp, rows, sizeof *out->row_logsumexp, true),
+        tempera_span_of(out->row_status, rows, sizeof *out->row_status, true),
+        tempera_span_of(job->classes, rows, sizeof *job->classes, false),
+        tempera_span_of(job->merged, rows, sizeof *job->merged, false),
+    };
+    const struct tempera_span matrices[] = {tempera_matrix_span(job->logits, false),
+                                            tempera_matrix_span(d, true)};
+    TEMPERA_CHECK(tempera_spans_are_apart(vectors, 5, matrices, 2), TEMPERA_INVALID_ARGUMENT);
     return TEMPERA_OK;
 }
 
@@ -382,25 +379,29 @@ enum tempera_status tempera_shard_cross_entropy(const struct tempera_matrix *log
                                                 const struct tempera_shard_outputs *outputs,
                                                 const struct tempera_executor *executor)
 {
-    TEMPERA_CHECK(outputs != NULL && outputs->struct_size >= sizeof *outputs,
-                  TEMPERA_INVALID_ARGUMENT);
+    struct tempera_shard_outputs out;
+    TEMPERA_TRY(tempera_struct_read(outputs, sizeof out, &out, sizeof out));
     struct shard_job job = {.kernels = tempera_kernels_active(),
                             .logits = logits,
                             .classes = classes,
                             .merged = statistics,
-                            .d_logits = outputs->d_logits,
-                            .row_logsumexp = outputs->row_logsumexp};
-    size_t count;
+                            .d_logits = out.d_logits,
+                            .row_logsumexp = out.row_logsumexp};
+    size_t count = 0;
     struct tempera_fpenv env = tempera_fpenv_enter();
+    tempera_fpenv_carry(&job);
     enum tempera_status status = prepare(&job, options, &count);
+    tempera_fpenv_carry(&status);
     tempera_fpenv_leave(env);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
-    status = check_outputs(&job, outputs);
-    TEMPERA_CHECK(status == TEMPERA_OK, status);
-    const struct tempera_row_outputs rows = {outputs->row_loss, outputs->row_status};
-    size_t divisor = job.options.reduction == TEMPERA_REDUCTION_MEAN ? count : 1;
-    if (outputs->count != NULL)
-        *outputs->count = count;
-    return tempera_row_losses_reduce(logits->rows, loss_row, &job, &rows, divisor, outputs->loss,
-                                     executor);
+    TEMPERA_TRY(status);
+    TEMPERA_TRY(check_outputs(&job, &out));
+    if (out.count != NULL)
+        *out.count = count;
+    const struct tempera_row_loss_outputs losses = {
+        .row_loss = out.row_loss,
+        .row_status = out.row_status,
+        .loss = out.loss,
+        .divisor = job.options.reduction == TEMPERA_REDUCTION_MEAN ? count : 1,
+    };
+    return tempera_row_losses(logits->rows, loss_row, &job, &losses, executor);
 }

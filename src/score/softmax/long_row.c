@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Three loops over the row's blocks: maxima, sums, results. The blocks are those in which one
-// thread sums, and between the loops all that is left of them is put together in their order, so
-// that the number of threads never shows.
+// Three loops over the row's blocks: maxima, sums, results. One thread sums in the same blocks, and
+// between the loops the blocks' numbers are combined in order: no bit depends on how many threads
+// there are.
 #include "score/softmax/long_row.h"
 
 #include "base/fpenv.h"
+#include "base/size.h"
 #include "kernels/scalars.h"
 
 enum { MOST_BLOCKS = 65 }; // see tempera_row_block
@@ -32,8 +33,7 @@ bool tempera_long_row_pays(size_t n_rows, size_t n, const struct tempera_executo
 
 static size_t length_of(const struct split *s, size_t block)
 {
-    size_t left = s->n - block * s->block;
-    return left < s->block ? left : s->block;
+    return tempera_min(s->n - block * s->block, s->block);
 }
 
 static void find_maximum(struct split *s, size_t block)
@@ -60,8 +60,7 @@ static void finish_block(struct split *s, size_t block)
         s->kernels->pieces.scale(s->out + at, n, s->high, s->low, s->out + at);
 }
 
-// Each thread's blocks lie side by side and are the same in all three loops, so that they stay in
-// its cache.
+// A thread's blocks lie side by side and are the same in all three loops: they stay in its cache.
 static void run_chunk(void *context, size_t chunk)
 {
     struct split *s = context;
@@ -79,7 +78,7 @@ static void run_phase(struct split *s, void (*phase)(struct split *s, size_t blo
     tempera_parallel_for(executor, s->n_chunks, run_chunk, s);
 }
 
-// Returns false if the row isn't ordinary.
+// Returns false if it isn't an f32 row.
 static bool join_maxima(struct split *s)
 {
     bool has_nan = false;
@@ -115,10 +114,11 @@ bool tempera_long_row(const struct tempera_kernels *kernels,
                       .n = n,
                       .block = tempera_row_block(n),
                       .is_log = is_log};
-    s.n_blocks = (n + s.block - 1) / s.block;
-    s.n_chunks = executor->n_threads < s.n_blocks ? executor->n_threads : s.n_blocks;
+    s.n_blocks = tempera_ceil_div(n, s.block);
+    s.n_chunks = tempera_min(executor->n_threads, s.n_blocks);
     run_phase(&s, find_maximum, executor);
     struct tempera_fpenv env = tempera_fpenv_enter();
+    tempera_fpenv_carry(&s);
     bool fits_f32 = join_maxima(&s);
     tempera_fpenv_carry(&fits_f32);
     tempera_fpenv_leave(env);

@@ -10,11 +10,11 @@
 
 #include "kernels/kernels.h"
 
-// True if a call of so many rows is better split within its rows.
+// True if threads do better to share each row than to take rows of their own.
 bool tempera_long_row_pays(size_t n_rows, size_t n, const struct tempera_executor *executor);
 
 // out[n] = softmax or log-softmax of z[n]; out may be z. Returns false, and has written nothing,
-// for a row that isn't ordinary.
+// for a row that isn't an f32 row.
 bool tempera_long_row(const struct tempera_kernels *kernels,
                       const struct tempera_temperature_params *params, const float *z, size_t n,
                       bool is_log, float *out, const struct tempera_executor *executor);

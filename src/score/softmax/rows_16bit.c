@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Exponentials are f32, so that those of a long row have no room where the row lies. As many as can
-// are kept between the sum and the quotients, the others are taken twice: of 128256, 0.46 are, or
-// 0.94 if the result takes the row's own place. Short rows are worked on in groups, phase by phase,
-// as in kernels/rows_tmpl.h.
+// A long row's exponentials (f32) do not fit its 16-bit result. Those that fit are kept between the
+// sum and the quotients, the others are computed twice: 46 % of a row of 128256, or 94 % in place.
+// Short rows are done in groups, phase by phase, as in kernels/whole_rows_tmpl.h.
 #include "score/softmax/rows_16bit.h"
 
+#include "base/size.h"
 #include "kernels/scalars.h"
 
 enum { PIECE = 2048, KEPT = 4 * PIECE };
@@ -12,8 +12,7 @@ enum { MOST_ROWS = 16, GROUP_ELEMENTS = 2048 };
 
 static size_t rows_per_group(size_t n)
 {
-    size_t rows = n >= GROUP_ELEMENTS ? 1 : GROUP_ELEMENTS / n;
-    return rows < MOST_ROWS ? rows : MOST_ROWS;
+    return n >= GROUP_ELEMENTS ? 1 : tempera_min(GROUP_ELEMENTS / n, MOST_ROWS);
 }
 
 static const uint16_t *row_in(const struct tempera_rows_16bit *rows, size_t r)
@@ -26,48 +25,44 @@ static uint16_t *row_out(const struct tempera_rows_16bit *rows, size_t r)
     return rows->out + r * rows->out_stride;
 }
 
-static size_t piece_length(const struct tempera_rows_16bit *rows, size_t at)
-{
-    return rows->n - at < PIECE ? rows->n - at : PIECE;
-}
-
 // ------------------------------------------------------------------------------------------------
 // Where exponentials are kept
 
-// The last ones of a row in a buffer; some before them in the place of its result, which is filled
+// The last ones of a row lie in a buffer; some before them where its result goes, which is filled
 // from the beginning on and needs half as much.
-struct places {
+struct buffers {
     float *early; // + at, for pieces at in [PIECE, early_end)
     size_t early_end;
     float *late; // + at - late_start
     size_t late_start;
 };
 
-static struct places places_of(const struct tempera_rows_16bit *rows, size_t r, float *late)
+static struct buffers buffers_of(const struct tempera_rows_16bit *rows, size_t r, float *late)
 {
     uint16_t *out = row_out(rows, r);
     size_t n = rows->n, shift = (uintptr_t)out % sizeof(float) / sizeof *out;
     bool is_apart = rows->out != rows->in && n > KEPT;
-    return (struct places){
+    return (struct buffers){
         .early = (float *)(void *)(out + shift),
         .early_end = is_apart ? (n - shift) / 2 / PIECE * PIECE : 0,
         .late = late,
-        .late_start = n > KEPT ? (n - KEPT + PIECE - 1) / PIECE * PIECE : 0,
+        .late_start = n > KEPT ? tempera_round_up(n - KEPT, PIECE) : 0,
     };
 }
 
-// NULL: nowhere. Not the first piece in the place of the result, which it would overlap.
-static float *place_of(const struct places *places, size_t at)
+// NULL: nowhere. The first piece can't lie where its own result goes.
+static float *buffer_at(const struct buffers *buffers, size_t at)
 {
-    if (at >= places->late_start)
-        return places->late + (at - places->late_start);
-    return at >= PIECE && at < places->early_end ? places->early + at : NULL;
+    if (at >= buffers->late_start)
+        return buffers->late + (at - buffers->late_start);
+    return at >= PIECE && at < buffers->early_end ? buffers->early + at : NULL;
 }
 
 // ------------------------------------------------------------------------------------------------
 // Sums
 
-// Maxima and exponents of up to `count` rows from `first` on; ends before one that isn't ordinary.
+// Maxima and exponents of up to `count` rows from `first` on; ends before one that isn't an f32
+// row.
 static size_t find_exponents(const struct tempera_rows_16bit *rows, size_t first, size_t count,
                              struct tempera_row_sum *sums)
 {
@@ -83,16 +78,16 @@ static size_t find_exponents(const struct tempera_rows_16bit *rows, size_t first
     return count;
 }
 
-// places: NULL, or where the exponentials go that are kept.
+// buffers: NULL, or where the exponentials go that are kept.
 static double sum_of(const struct tempera_rows_16bit *rows, size_t r,
-                     const struct tempera_exponent *x, const struct places *places)
+                     const struct tempera_exponent *x, const struct buffers *buffers)
 {
     float unused[PIECE];
     double lanes[16] = {0}, sum = 0;
     size_t n = rows->n, block = tempera_row_block(n);
     for (size_t at = 0; at < n; at += PIECE) {
-        float *e = places != NULL ? place_of(places, at) : NULL;
-        size_t end = at + piece_length(rows, at);
+        float *e = buffers != NULL ? buffer_at(buffers, at) : NULL;
+        size_t end = at + tempera_min(rows->n - at, PIECE);
         rows->kernels->pieces_16bit.exp_sum(row_in(rows, r) + at, end - at, rows->dtype, x,
                                             e != NULL ? e : unused, lanes);
         if (end % block == 0 || end == n) {
@@ -107,13 +102,13 @@ static double sum_of(const struct tempera_rows_16bit *rows, size_t r,
 // Softmax
 
 static void write_quotients(const struct tempera_rows_16bit *rows, size_t r,
-                            const struct tempera_exponent *x, const struct places *places,
+                            const struct tempera_exponent *x, const struct buffers *buffers,
                             float high, float low)
 {
     const struct tempera_kernels *k = rows->kernels;
     for (size_t at = 0; at < rows->n; at += PIECE) {
-        const float *e = place_of(places, at);
-        size_t n = piece_length(rows, at);
+        const float *e = buffer_at(buffers, at);
+        size_t n = tempera_min(rows->n - at, PIECE);
         uint16_t *out = row_out(rows, r) + at;
         if (e != NULL)
             k->pieces_16bit.scale(e, n, rows->dtype, high, low, out);
@@ -124,22 +119,22 @@ static void write_quotients(const struct tempera_rows_16bit *rows, size_t r,
 
 size_t tempera_softmax_rows_16bit(const struct tempera_rows_16bit *rows)
 {
-    float buffer[KEPT];
-    size_t step = rows_per_group(rows->n), room = (rows->n + 63) / 64 * 64, done = 0;
+    float late[KEPT];
+    size_t step = rows_per_group(rows->n), kept_stride = tempera_round_up(rows->n, 64), done = 0;
     while (done < rows->n_rows) {
         struct tempera_row_sum sums[MOST_ROWS];
-        struct places places[MOST_ROWS];
+        struct buffers buffers[MOST_ROWS];
         float high[MOST_ROWS], low[MOST_ROWS];
-        size_t wanted = rows->n_rows - done < step ? rows->n_rows - done : step;
+        size_t wanted = tempera_min(rows->n_rows - done, step);
         size_t count = find_exponents(rows, done, wanted, sums);
         for (size_t r = 0; r < count; r++) {
-            places[r] = places_of(rows, done + r, buffer + r * room);
-            sums[r].sum = sum_of(rows, done + r, &sums[r].exponent, &places[r]);
+            buffers[r] = buffers_of(rows, done + r, late + r * kept_stride);
+            sums[r].sum = sum_of(rows, done + r, &sums[r].exponent, &buffers[r]);
         }
         for (size_t r = 0; r < count; r++)
             tempera_split_inverse(1, sums[r].sum, &high[r], &low[r]);
         for (size_t r = 0; r < count; r++)
-            write_quotients(rows, done + r, &sums[r].exponent, &places[r], high[r], low[r]);
+            write_quotients(rows, done + r, &sums[r].exponent, &buffers[r], high[r], low[r]);
         done += count;
         if (count < wanted)
             break;
@@ -156,7 +151,7 @@ size_t tempera_log_softmax_rows_16bit(const struct tempera_rows_16bit *rows)
     while (done < rows->n_rows) {
         struct tempera_row_sum sums[MOST_ROWS];
         double ln_S[MOST_ROWS];
-        size_t wanted = rows->n_rows - done < step ? rows->n_rows - done : step;
+        size_t wanted = tempera_min(rows->n_rows - done, step);
         size_t count = find_exponents(rows, done, wanted, sums);
         for (size_t r = 0; r < count; r++) {
             sums[r].sum = sum_of(rows, done + r, &sums[r].exponent, NULL);

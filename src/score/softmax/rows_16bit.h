@@ -15,7 +15,7 @@ struct tempera_rows_16bit {
     size_t in_stride, out_stride, n_rows, n;
 };
 
-// They stop before the first row that isn't ordinary and return how many rows they have done.
+// They stop before the first row that isn't an f32 row and return how many rows they have done.
 size_t tempera_softmax_rows_16bit(const struct tempera_rows_16bit *rows);
 size_t tempera_log_softmax_rows_16bit(const struct tempera_rows_16bit *rows);
 
