@@ -3,7 +3,11 @@
 #ifndef TEMPERA_KERNELS_BACKWARD_TMPL_H
 #define TEMPERA_KERNELS_BACKWARD_TMPL_H
 
-// Products of floats are exact in double, so the sum's error is that of double additions.
+#include <math.h>
+
+#include "kernels/pieces_tmpl.h"
+
+// Products of floats are exact in double, so the sum's only error is that of additions in double.
 static float dot(const float *p, const float *dp, size_t n, double lanes[16])
 {
     f64x16 sum = v_load64(lanes);

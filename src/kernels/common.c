@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What all tables share.
+// Shared by all tables.
 #include "base/exp.h"
 #include "kernels/kernels.h"
 #include "kernels/scalars.h"

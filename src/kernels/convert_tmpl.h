@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: MIT
-// From any type to f32, with masks and what comes before a softmax; and back from f32.
+// From any type to f32, with masks and the other options that precede a softmax; and back from f32.
 #ifndef TEMPERA_KERNELS_CONVERT_TMPL_H
 #define TEMPERA_KERNELS_CONVERT_TMPL_H
 
-// 16 elements of a type from number i on, of which n are there.
+#include <math.h>
+#include <string.h>
+
+#include "kernels/exp_tmpl.h"
+
+// Elements [i, i + 16) as f32; only the first n of them are read, the others are 0.
 static inline f32x16 load_any(const void *p, enum tempera_dtype dtype, size_t i, size_t n)
 {
     if (dtype == TEMPERA_F32) {
@@ -11,28 +16,28 @@ static inline f32x16 load_any(const void *p, enum tempera_dtype dtype, size_t i,
         return n < 16 ? v_load_part(floats, n, 0) : v_load(floats);
     }
     const uint16_t *halves = (const uint16_t *)p + i;
-    uint16_t whole[16] = {0};
+    uint16_t buffer[16] = {0};
     if (n < 16)
-        halves = memcpy(whole, halves, n * sizeof *halves);
+        halves = memcpy(buffer, halves, n * sizeof *halves);
     return dtype == TEMPERA_F16 ? v_load_f16(halves) : v_load_bf16(halves);
 }
 
-// c tanh(x / c). tanh y = s / (s + 2) with s = exp(2 y) - 1 = 2^k (2^f - 1) + (2^k - 1), where
-// nothing cancels: 2^f - 1 is what exp16 has before it adds 1. From y = 10 on, tanh is 1.
+// c tanh(x / c). tanh y = s / (s + 2) with s = exp(2 y) - 1 = 2^k (2^f - 1) + (2^k - 1), which has
+// no cancellation, since the polynomial gives 2^f - 1 before 1 is added. From y = 10 on, tanh is 1.
 static inline f32x16 softcap16(f32x16 x, float cap)
 {
     const float L_high = 0x1.715476p+1f, L_low = 0x1.4ae0bep-25f; // 2 log2(e)
     f32x16 y = v_div(x, v_set(cap)), a = v_min(v_set(10), v_magnitude(y)), magic = v_set(0x1.8p23f);
     f32x16 t = v_fma(a, v_set(L_high), magic);
     f32x16 f = v_fma(a, v_set(L_low), v_fma(a, v_set(L_high), v_sub(magic, t)));
-    f32x16 rest = two_to_minus_one(f, 0x1.62e43p-1f); // ln 2, not tilted
+    f32x16 rest = two_to_minus_one(f, 0x1.62e43p-1f); // ln 2
     f32x16 power = v_add_exponent(v_set(1), t);
     f32x16 s = v_fma(power, rest, v_sub(power, v_set(1)));
     f32x16 tanh = v_div(s, v_add(s, v_set(2)));
     return v_mul(v_set(cap), v_copy_sign(tanh, y));
 }
 
-// Everything that may come before a softmax.
+// Scale, softcap, additive mask and mask, in this order.
 static inline f32x16 prepare16(const struct tempera_prepare *how, f32x16 x, size_t at, size_t left)
 {
     if (how->scale != 1)
@@ -46,7 +51,7 @@ static inline f32x16 prepare16(const struct tempera_prepare *how, f32x16 x, size
     return x;
 }
 
-// One loop for each type, and for rows that are only converted.
+// Compiled once for each 16-bit type that is only converted, and once for everything else.
 static inline void prepare_loop(const struct tempera_prepare *how, enum tempera_dtype dtype,
                                 bool converts_only, const void *z, size_t first, size_t n, float *x)
 {
@@ -84,13 +89,13 @@ static inline void narrow_loop(const float *x, size_t n, bool is_f16, uint16_t *
             v_store_bf16(out + i, v_load(x + i));
     }
     if (i < n) {
-        uint16_t whole[16];
+        uint16_t buffer[16];
         f32x16 v = v_load_part(x + i, n - i, 0);
         if (is_f16)
-            v_store_f16(whole, v);
+            v_store_f16(buffer, v);
         else
-            v_store_bf16(whole, v);
-        memcpy(out + i, whole, (n - i) * sizeof *whole);
+            v_store_bf16(buffer, v);
+        memcpy(out + i, buffer, (n - i) * sizeof *buffer);
     }
 }
 

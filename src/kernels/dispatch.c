@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Which table is in use: the best level that is compiled, detected and allowed. TEMPERA_ISA is
-// read once, at the first use; tempera_cpu_set_mask() overrides it.
+// Chooses the active table: the best instruction set that is compiled in, detected and allowed.
+// TEMPERA_ISA is read once, at the first use; tempera_cpu_set_mask() overrides it.
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "simd/cpu.h"
 
 #if defined(__AVX__)
-#error "this file chooses for processors without AVX, too: it must not be compiled for it"
+#error "this file also runs on processors without AVX: do not compile it for AVX"
 #endif
 
 // Ascending: a later table is preferred.
@@ -27,7 +27,7 @@ static const struct tempera_kernels *const tables[] = {
 
 enum { N_TABLES = sizeof tables / sizeof *tables };
 
-static pthread_once_t start_once = PTHREAD_ONCE_INIT;
+static pthread_once_t detect_once = PTHREAD_ONCE_INIT;
 static uint32_t detected;
 static _Atomic(const struct tempera_kernels *) active;
 
@@ -49,7 +49,7 @@ static const struct tempera_kernels *best(uint32_t allowed)
     return found;
 }
 
-static void start(void)
+static void detect(void)
 {
     detected = tempera_simd_detect();
     const char *name = getenv("TEMPERA_ISA");
@@ -62,7 +62,7 @@ const struct tempera_kernels *tempera_kernels_active(void)
 {
     const struct tempera_kernels *table = atomic_load_explicit(&active, memory_order_acquire);
     if (table == NULL) {
-        pthread_once(&start_once, start);
+        pthread_once(&detect_once, detect);
         table = atomic_load(&active);
     }
     return table;
@@ -107,7 +107,7 @@ enum tempera_isa tempera_cpu_active(void)
 
 enum tempera_status tempera_cpu_set_mask(uint32_t mask)
 {
-    tempera_kernels_active(); // TEMPERA_ISA must not come after this call
+    tempera_kernels_active(); // reads TEMPERA_ISA, which would otherwise override this call
     const struct tempera_kernels *table = best(mask);
     if (table == NULL)
         return TEMPERA_UNSUPPORTED;

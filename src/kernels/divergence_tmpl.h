@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: MIT
-// Divergences between two rows of scores, by terms that are never below 0 and don't cancel. Plain
-// C in double, for the compiler to vectorise with this table's instructions: operations of IEEE 754
-// in a written order have the same bits wherever they run. docs/DISTILLATION.md has the formulas.
+// Divergences between two rows of scores, as sums of terms that are never negative and computed
+// without cancellation. Plain C in double, which the compiler vectorises for this table: IEEE 754
+// operations in a fixed order have the same bits everywhere. docs/DISTILLATION.md has the formulas.
 #ifndef TEMPERA_KERNELS_DIVERGENCE_TMPL_H
 #define TEMPERA_KERNELS_DIVERGENCE_TMPL_H
 
-// What one entry adds: to the divergence, and to the sum V that its gradient needs. The gradient is
-// slope - q V.
+#include <math.h>
+#include <string.h>
+
+#include "base/exp.h"
+#include "kernels/kernels.h"
+#include "simd/vec.h"
+
+// One entry's terms: of the divergence, and of the sum V that the gradient slope - q V needs.
 struct divergence_terms {
     double loss, slope, q;
 };
 
-// Choices by bits: compilers turn repeated conditions into branches, and branches stop them from
-// vectorising. All ones where x >= 0, x no NaN and no -0.
+// Selection by bit masks: compilers turn repeated conditions into branches, and then do not
+// vectorise. All ones if x >= 0; x is neither a NaN nor -0.
 ALWAYS_INLINE uint64_t where_positive(double x)
 {
     uint64_t bits;
@@ -37,22 +43,23 @@ ALWAYS_INLINE double larger_of(double a, double b)
 }
 
 // exp(x) for x <= 0
-ALWAYS_INLINE double exp_below(double x)
+ALWAYS_INLINE double exp_nonpositive(double x)
 {
     uint64_t within = where_positive(x + 708.0);
     return choose(within, tempera_exp_within(choose(within, x, -708.0)), 0.0);
 }
 
-// log p of a score. That of a masked one is a number so low that its exponential is 0 and that sums
+// log p of a score. A masked score gets a number so low that its exponential is 0, but that sums
 // and products with it stay finite.
-ALWAYS_INLINE double log_share(double z, double max, double inverse_T, double ln_S)
+ALWAYS_INLINE double log_prob(double z, double max, double inverse_T, double ln_S)
 {
     return larger_of((z - max) * inverse_T - ln_S, -0x1p1000);
 }
 
-// KL(first || second) = sum of first (e^d - 1 - d), d = log second - log first: both sum to 1, so
-// e^d - 1 adds nothing but makes each term a positive one. With u = |d| and x = e^-u, in units of
-// the larger of the two: x - 1 + u where that is the first, else 1 - (1 + u) x.
+// KL(first || second) = sum of first (e^d - 1 - d), d = log second - log first. As both sum to 1,
+// the terms first (e^d - 1) sum to 0; with them, no term is negative. Divided by the larger of the
+// two, with u = |d| and x = e^-u, a term is x - 1 + u if that is the first, and 1 - (1 + u) x
+// otherwise.
 ALWAYS_INLINE double kl_of(double u, double x, uint64_t first_is_larger)
 {
     double direct = choose(first_is_larger, (x - 1.0) + u, 1.0 - (1.0 + u) * x);
@@ -60,8 +67,8 @@ ALWAYS_INLINE double kl_of(double u, double x, uint64_t first_is_larger)
     return choose(where_positive(u - 0x1p-12), direct, small);
 }
 
-// The mixture's part in units of the larger, whose weight in it is w: m = w + (1 - w) x, and
-// (1 - w) x ln(x / m) + w ln(1 / m).
+// The mixture's term divided by the larger of p and q, whose weight in the mixture is w: with m = w
+// + (1 - w) x it is (1 - w) x ln(x / m) + w ln(1 / m).
 ALWAYS_INLINE double mixture_of(double u, double x, double w, double ln_m)
 {
     double direct = (w - 1.0) * x * (u + ln_m) - w * ln_m;
@@ -73,22 +80,23 @@ ALWAYS_INLINE struct divergence_terms divergence_of(const struct tempera_diverge
                                                     enum tempera_divergence_kind kind, double t,
                                                     double s)
 {
-    double log_p = log_share(t, how->teacher_max, how->inverse_T, how->teacher_ln_S);
-    double log_q = log_share(s, how->student_max, how->inverse_T, how->student_ln_S);
+    double log_p = log_prob(t, how->teacher_max, how->inverse_T, how->teacher_ln_S);
+    double log_q = log_prob(s, how->student_max, how->inverse_T, how->student_ln_S);
     double d = log_q - log_p; // ln(q / p)
     uint64_t p_is_larger = where_positive(0.0 - d), q_is_larger = ~p_is_larger;
     double u = choose(p_is_larger, 0.0 - d, d);
-    double x = exp_below(0.0 - u), larger = exp_below(choose(p_is_larger, log_p, log_q));
+    double x = exp_nonpositive(0.0 - u),
+           larger = exp_nonpositive(choose(p_is_larger, log_p, log_q));
     double smaller = larger * x;
     double p = choose(p_is_larger, larger, smaller), q = choose(p_is_larger, smaller, larger);
-    // Infinite where one is masked and the other is not, and counts.
-    double beyond = choose(where_positive(0x1p999 - u), 0.0, (double)INFINITY);
+    // Infinite if one is masked and the other is not.
+    double if_masked = choose(where_positive(0x1p999 - u), 0.0, (double)INFINITY);
     struct divergence_terms terms = {.q = q};
     if (kind == TEMPERA_KL_FORWARD) {
-        terms.loss = larger * kl_of(u, x, p_is_larger) + choose(p_is_larger, beyond, 0.0);
+        terms.loss = larger * kl_of(u, x, p_is_larger) + choose(p_is_larger, if_masked, 0.0);
         terms.slope = 0.0 - p;
     } else if (kind == TEMPERA_KL_REVERSE) {
-        terms.loss = larger * kl_of(u, x, q_is_larger) + choose(q_is_larger, beyond, 0.0);
+        terms.loss = larger * kl_of(u, x, q_is_larger) + choose(q_is_larger, if_masked, 0.0);
         terms.slope = q * d;
     } else {
         double w = choose(p_is_larger, how->beta, 1.0 - how->beta);
@@ -113,10 +121,10 @@ ALWAYS_INLINE void divergence_loop(const struct tempera_divergence *how,
     }
 }
 
-// Groups of 16, whose length the compiler sees, and the rest.
-ALWAYS_INLINE void divergence_row(const struct tempera_divergence *how,
-                                  enum tempera_divergence_kind kind, bool maps, const float *t,
-                                  const float *s, size_t n, float *out, double sums[2][16])
+// 16 at a time, a length that is constant for the compiler, and the rest.
+ALWAYS_INLINE void divergence_piece(const struct tempera_divergence *how,
+                                    enum tempera_divergence_kind kind, bool maps, const float *t,
+                                    const float *s, size_t n, float *out, double sums[2][16])
 {
     size_t i = 0;
     for (; i + 16 <= n; i += 16)
@@ -131,21 +139,21 @@ static void divergence(const struct tempera_divergence *how, const float *t, con
     switch (how->kind) {
     case TEMPERA_KL_FORWARD:
         if (out != NULL)
-            divergence_row(&local, TEMPERA_KL_FORWARD, true, t, s, n, out, sums);
+            divergence_piece(&local, TEMPERA_KL_FORWARD, true, t, s, n, out, sums);
         else
-            divergence_row(&local, TEMPERA_KL_FORWARD, false, t, s, n, NULL, sums);
+            divergence_piece(&local, TEMPERA_KL_FORWARD, false, t, s, n, NULL, sums);
         break;
     case TEMPERA_KL_REVERSE:
         if (out != NULL)
-            divergence_row(&local, TEMPERA_KL_REVERSE, true, t, s, n, out, sums);
+            divergence_piece(&local, TEMPERA_KL_REVERSE, true, t, s, n, out, sums);
         else
-            divergence_row(&local, TEMPERA_KL_REVERSE, false, t, s, n, NULL, sums);
+            divergence_piece(&local, TEMPERA_KL_REVERSE, false, t, s, n, NULL, sums);
         break;
     case TEMPERA_MIXTURE:
         if (out != NULL)
-            divergence_row(&local, TEMPERA_MIXTURE, true, t, s, n, out, sums);
+            divergence_piece(&local, TEMPERA_MIXTURE, true, t, s, n, out, sums);
         else
-            divergence_row(&local, TEMPERA_MIXTURE, false, t, s, n, NULL, sums);
+            divergence_piece(&local, TEMPERA_MIXTURE, false, t, s, n, NULL, sums);
         break;
     }
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// exp of 16 scores, the heart of all kernels. docs/NUMERICS.md has the derivation.
+// exp of 16 scores, which most kernels are built on. docs/NUMERICS.md has the derivation.
 #ifndef TEMPERA_KERNELS_EXP_TMPL_H
 #define TEMPERA_KERNELS_EXP_TMPL_H
 
-// In plain C the compiler would call these, with vectors in memory, at two thirds of the speed.
-#define ALWAYS_INLINE __attribute__((always_inline)) static inline
+#include "kernels/kernels.h"
+#include "simd/vec.h"
 
 // 2^f - 1 for |f| <= 1/2 + 1e-4: a polynomial of degree 6, in a form whose value never falls as f
 // rises, which Horner's form does. c1 is ln 2, or 2 ulp less: then 2^f does not fall either where
@@ -24,7 +24,7 @@ ALWAYS_INLINE f32x16 two_to(f32x16 f)
     return v_add(v_set(1), two_to_minus_one(f, 0x1.62e42cp-1f)); // ln 2 - 2 ulp
 }
 
-// The same for each lane, or one for each.
+// struct tempera_exponent with one value a lane.
 struct exponents {
     f32x16 shift, lowest, L_high, L_low, magic;
 };
@@ -35,11 +35,11 @@ ALWAYS_INLINE struct exponents exponents_of(const struct tempera_exponent *how)
                               v_set(how->L_low), v_set(how->magic)};
 }
 
-// e(x) = 2^((x - shift) L + the integer that magic holds), for x no NaN and at most the maximum.
-// t's addition rounds (x - shift) L to an integer k, left in t's lowest bits; f is what is left of
-// the exponent, |f| <= 1/2 + 4e-5. `shifts` false: the shift is known to be 0, as it is for rows
-// near 0, which most are: one operation of sixteen less.
-ALWAYS_INLINE f32x16 exp16_by(f32x16 x, const struct exponents *how, bool shifts)
+// e(x) = 2^((x - shift) L + k0), where magic = 1.5 2^23 + k0. x: at most the maximum, not a NaN.
+// Adding magic rounds (x - shift) L to an integer, which stays in t's lowest bits; f is the rest of
+// the exponent, |f| <= 1/2 + 4e-5. shifts = false: the shift is known to be 0, which holds for most
+// rows (see tempera_exponent_of) and saves one operation of sixteen.
+ALWAYS_INLINE f32x16 exp16_each(f32x16 x, const struct exponents *how, bool shifts)
 {
     f32x16 d = v_max(how->lowest, shifts ? v_sub(x, how->shift) : x);
     f32x16 t = v_fma(d, how->L_high, how->magic);
@@ -50,7 +50,7 @@ ALWAYS_INLINE f32x16 exp16_by(f32x16 x, const struct exponents *how, bool shifts
 ALWAYS_INLINE f32x16 exp16(f32x16 x, const struct tempera_exponent *how, bool shifts)
 {
     const struct exponents all = exponents_of(how);
-    return exp16_by(x, &all, shifts);
+    return exp16_each(x, &all, shifts);
 }
 
 #endif

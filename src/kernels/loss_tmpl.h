@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: MIT
-// What a cross-entropy needs beside a softmax's sums: the targets' sums and the gradient's map.
-// Both are about target masses t = w (fraction q + floor): struct tempera_target_mass.
+// What a cross-entropy needs besides a softmax's sums: sums over the targets, and the gradient. The
+// mass of a target is t = w (fraction q + floor): struct tempera_target_mass.
 #ifndef TEMPERA_KERNELS_LOSS_TMPL_H
 #define TEMPERA_KERNELS_LOSS_TMPL_H
+
+#include <math.h>
+
+#include "kernels/convert_tmpl.h"
+#include "kernels/pieces_tmpl.h"
 
 static inline f32x16 mass16(const struct tempera_target_mass *t, size_t n, size_t i)
 {
@@ -14,30 +19,30 @@ static inline f32x16 mass16(const struct tempera_target_mass *t, size_t n, size_
     return mass;
 }
 
-// For smoothing: the sum of w (s - max), no term of which is positive, so that sums of four in f32
-// are off by an ulp or two of the whole. Without weights, a score of -inf shows as -inf.
+// For smoothing: the sum of w (s - max). No term is positive, so sums of four in f32 have an error
+// of an ulp or two of the total. Without weights, a score of -inf makes the sum -inf.
 static void distance_sum(const float *weights, const float *s, size_t n, float max,
                          double lanes[16])
 {
     f64x16 sum = v_load64(lanes);
     f32x16 m = v_set(max), zero = v_set(0);
     for (size_t i = 0; i < n; i += GROUP) {
-        f32x16 part[4];
+        f32x16 group[4];
         for (size_t k = 0; k < 4; k++) {
             f32x16 d = v_sub(load_lanes(s, n, i + 16 * k, max), m);
             if (weights != NULL) {
                 f32x16 w = load_lanes(weights, n, i + 16 * k, 0);
                 d = v_mul(w, v_select(v_less(zero, w), d, zero));
             }
-            part[k] = d;
+            group[k] = d;
         }
-        sum = v_add64(sum, v_widen(v_add(v_add(part[0], part[1]), v_add(part[2], part[3]))));
+        sum = v_add64(sum, v_widen(v_add(v_add(group[0], group[1]), v_add(group[2], group[3]))));
     }
     v_store64(lanes, sum);
 }
 
-// Products of floats are exact in double, so both sums have the error of double additions. A score
-// without mass counts 0, even one of -inf.
+// Products of floats are exact in double, so the sums' only error is that of additions in double. A
+// score without mass counts 0, even one of -inf.
 static void target_sums(const struct tempera_target_mass *t, const float *s, size_t n,
                         double mass[16], double scores[16])
 {
@@ -55,18 +60,18 @@ static void target_sums(const struct tempera_target_mass *t, const float *s, siz
     v_store64(scores, score_sum);
 }
 
-// Scores below this have gradients with care: the products may be denormal, or the score masked,
-// whose e isn't quite 0.
-static inline f32x16 least_ordinary(const struct tempera_loss_map *map)
+// An e below this needs gradient_small16: its products may be denormal, or its score is masked, and
+// then e is small but not 0.
+static inline f32x16 least_direct(const struct tempera_loss_map *map)
 {
-    return v_max(least_plain(map->high), v_set(2 * map->e_masked));
+    return v_max(least_normal(map->high), v_set(2 * map->e_masked));
 }
 
-// The product is rounded by itself. With b = 0 the bits are those of `scale`, but that a masked
-// score has gradient 0 under any factor.
+// The product is rounded before b is subtracted. With b = 0 the bits are those of `scale`, except
+// that a masked score's gradient is 0 under any factor.
 static inline f32x16 gradient_small16(const struct tempera_loss_map *map, f32x16 e, f32x16 b)
 {
-    f32x16 product = scale_mixed16(e, map->high, map->low, least_plain(map->high));
+    f32x16 product = scale_mixed16(e, map->high, map->low, least_normal(map->high));
     return v_sub(v_select(v_less(v_set(map->e_masked), e), product, v_set(0)), b);
 }
 
@@ -78,11 +83,11 @@ static inline f32x16 cap_slope16(const struct tempera_loss_map *map, f32x16 s)
     return v_select(v_less(v_magnitude(s), v_set(map->softcap)), slope, v_set(0));
 }
 
-// The same mass for all, no softcap: what smoothing needs.
-static inline void even_map(const struct tempera_loss_map *map, const float *e, size_t n,
-                            float *out)
+// All targets have the same mass and there is no softcap, as with label smoothing.
+static inline void gradient_uniform(const struct tempera_loss_map *map, const float *e, size_t n,
+                                    float *out)
 {
-    f32x16 least = least_ordinary(map);
+    f32x16 least = least_direct(map);
     f32x16 high = v_set(map->high), low = v_set(map->low), b = v_set(map->target.floor);
     for (size_t i = 0; i < n; i += 16) {
         f32x16 x = load_lanes(e, n, i, 0x1p51f);
@@ -94,10 +99,10 @@ static inline void even_map(const struct tempera_loss_map *map, const float *e, 
     }
 }
 
-static inline void any_map(const struct tempera_loss_map *map, const float *e, const float *s,
-                           size_t n, float *out)
+static inline void gradient_any(const struct tempera_loss_map *map, const float *e, const float *s,
+                                size_t n, float *out)
 {
-    f32x16 least = least_ordinary(map);
+    f32x16 least = least_direct(map);
     f32x16 high = v_set(map->high), low = v_set(map->low);
     for (size_t i = 0; i < n; i += 16) {
         f32x16 x = load_lanes(e, n, i, 0x1p51f), b = mass16(&map->target, n, i);
@@ -115,13 +120,13 @@ static void loss_gradient(const struct tempera_loss_map *map, const float *e, co
                           size_t n, float *out)
 {
     if (map->target.probs == NULL && map->target.weights == NULL && map->softcap == 0)
-        even_map(map, e, n, out);
+        gradient_uniform(map, e, n, out);
     else
-        any_map(map, e, s, n, out);
+        gradient_any(map, e, s, n, out);
 }
 
-// e of scores far below the maximum isn't quite 0, but their d is bounded, so that e d is as good
-// as 0 next to the sum's e(max).
+// e of scores far below the maximum is not quite 0, but d is bounded for them, so e d is negligible
+// beside the sum, which is at least e(max).
 static void entropy_sum(const float *s, size_t n, float max,
                         const struct tempera_temperature_params *params,
                         const struct tempera_exponent *x, double lanes[16])
@@ -135,7 +140,7 @@ static void entropy_sum(const float *s, size_t n, float max,
     v_store64(lanes, sum);
 }
 
-// The softcap may round the score beside the largest above it: no score leaves here above `most`.
+// Rounding in the softcap may lift a score above the softcap of the largest, which is `most`.
 static void softcap_below(const struct tempera_prepare *how, const void *z, size_t first, size_t n,
                           float most, float *s)
 {

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The sampler's masses: exponentials rounded to integers, so that their sums are exact, in any
-// order. Scores of -inf have none.
+// The sampler's masses: exponentials rounded to integers, whose sums are exact in any order. The
+// mass of a score of -inf is 0.
 #ifndef TEMPERA_KERNELS_MASSES_TMPL_H
 #define TEMPERA_KERNELS_MASSES_TMPL_H
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/pieces_tmpl.h"
 
 static void masses(const float *z, size_t n, const struct tempera_exponent *how, uint64_t *w)
 {
@@ -17,8 +22,8 @@ static void masses(const float *z, size_t n, const struct tempera_exponent *how,
     }
 }
 
-ALWAYS_INLINE uint64_t mass_sum_by(const float *z, size_t n, const struct tempera_exponent *how,
-                                   bool shifts)
+ALWAYS_INLINE uint64_t mass_sum_loop(const float *z, size_t n, const struct tempera_exponent *how,
+                                     bool shifts)
 {
     u64x16 even = v_zero_u64(), odd = even;
     size_t i = 0;
@@ -34,13 +39,13 @@ ALWAYS_INLINE uint64_t mass_sum_by(const float *z, size_t n, const struct temper
 
 static uint64_t mass_sum(const float *z, size_t n, const struct tempera_exponent *how)
 {
-    return how->shift == 0 ? mass_sum_by(z, n, how, false) : mass_sum_by(z, n, how, true);
+    return how->shift == 0 ? mass_sum_loop(z, n, how, false) : mass_sum_loop(z, n, how, true);
 }
 
-ALWAYS_INLINE uint64_t mass_sum_gather_by(const float *z, size_t n,
-                                          const struct tempera_exponent *how, int32_t first,
-                                          float floor, float *out, int32_t *out_ids, size_t *n_kept,
-                                          bool shifts)
+ALWAYS_INLINE uint64_t mass_sum_gather_loop(const float *z, size_t n,
+                                            const struct tempera_exponent *how, int32_t first,
+                                            float floor, float *out, int32_t *out_ids,
+                                            size_t *n_kept, bool shifts)
 {
     const f32x16 least = v_set(floor);
     u64x16 sum = v_zero_u64();
@@ -62,36 +67,36 @@ static uint64_t mass_sum_gather(const float *z, size_t n, const struct tempera_e
                                 size_t *n_kept)
 {
     return how->shift == 0
-               ? mass_sum_gather_by(z, n, how, first, floor, out, out_ids, n_kept, false)
-               : mass_sum_gather_by(z, n, how, first, floor, out, out_ids, n_kept, true);
+               ? mass_sum_gather_loop(z, n, how, first, floor, out, out_ids, n_kept, false)
+               : mass_sum_gather_loop(z, n, how, first, floor, out, out_ids, n_kept, true);
 }
 
-ALWAYS_INLINE void mass_depths_by(const float *z, size_t n, const struct tempera_exponent *how,
+ALWAYS_INLINE void mass_gaps_loop(const float *z, size_t n, const struct tempera_exponent *how,
                                   float max, float inverse_T, uint64_t sums[2], bool shifts)
 {
     const f32x16 m = v_set(max), factor = v_set(inverse_T), most = v_set(1024);
-    u64x16 mass = v_zero_u64(), depth = mass;
+    u64x16 mass = v_zero_u64(), gap = mass;
     for (size_t i = 0; i < n; i += 16) {
         f32x16 score = load_lanes(z, n, i, -INFINITY), e = exp16(score, how, shifts);
         f32x16 x = v_min(v_mul(v_sub(m, score), factor), most);
         mass = v_add_u64(mass, v_round(e));
-        depth = v_add_u64(depth, v_round(v_mul(e, x)));
+        gap = v_add_u64(gap, v_round(v_mul(e, x)));
     }
     sums[0] = v_sum_u64(mass);
-    sums[1] = v_sum_u64(depth);
+    sums[1] = v_sum_u64(gap);
 }
 
 static void mass_gaps(const float *z, size_t n, const struct tempera_exponent *how, float max,
                       float inverse_T, uint64_t sums[2])
 {
     if (how->shift == 0)
-        mass_depths_by(z, n, how, max, inverse_T, sums, false);
+        mass_gaps_loop(z, n, how, max, inverse_T, sums, false);
     else
-        mass_depths_by(z, n, how, max, inverse_T, sums, true);
+        mass_gaps_loop(z, n, how, max, inverse_T, sums, true);
 }
 
-// Small ones are raised to what has a normal square, since denormal results take hundreds of
-// cycles; it still rounds to 0. Before the product, which would be denormal itself.
+// Denormal results take hundreds of cycles. So a small e is raised to one whose product with the
+// unit and whose square are normal; the square still rounds to 0.
 static uint64_t mass_squares(const float *z, size_t n, const struct tempera_exponent *how)
 {
     const f32x16 unit = v_set(0x1p-26f), least = v_set(0x1p-34f);

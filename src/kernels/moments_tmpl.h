@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The sums from which the mean and the variance of a row's scores under its own softmax follow.
+// The sums that give the mean and the variance of a row's scores under its own softmax.
 #ifndef TEMPERA_KERNELS_MOMENTS_TMPL_H
 #define TEMPERA_KERNELS_MOMENTS_TMPL_H
 
-// e is summed as in exp_sum, e x exactly as e and x are, e x x from a rounded e x. So far below the
-// maximum that p is 0, a score counts nothing: x, which may be infinite, is taken as 0.
+#include <math.h>
+
+#include "kernels/pieces_tmpl.h"
+
+// e is summed as in exp_sum. The products e x are exact, e x x is of the rounded e x. x is taken as
+// 0 for scores so far below the maximum that p is 0, as it may be infinite there.
 static void moments(const float *z, size_t n, const struct tempera_exponent *how, float max,
                     float lowest, double sums[3][16])
 {

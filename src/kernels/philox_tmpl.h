@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Random bits for many tokens. Plain C over 16 lanes: integers have no rounding that could differ.
+// Random bits for many tokens. Plain C over 16 lanes, which the compiler vectorises.
 #ifndef TEMPERA_KERNELS_PHILOX_TMPL_H
 #define TEMPERA_KERNELS_PHILOX_TMPL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/philox.h"
 
 static inline void philox16(const uint32_t key[2], uint32_t c0[16], uint32_t c1[16],
                             uint32_t c2[16], uint32_t c3[16])

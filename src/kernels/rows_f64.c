@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Rows whose temperature or maximum f32 arithmetic can't hold: T below 1e-36 or above 1e30, scores
-// from 1e31 on. In double, one plain text for every machine; such rows are rare.
+// f64 rows: those whose temperature or maximum is out of the f32 kernels' range, that is T below
+// 1.1e-36 or above 1.8e30, or scores from 1e31 on. Plain C in double, as such rows are rare.
 #include "base/exp.h"
 #include "kernels/kernels.h"
 #include "kernels/scalars.h"
 
-// Four lanes, so that the additions need not wait for one another; the order is fixed.
+// In four lanes, since one chain of additions would wait for each result.
 double tempera_f64_sum(const float *z, size_t n, float max, double T)
 {
     double lanes[4] = {0, 0, 0, 0};

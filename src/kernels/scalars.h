@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The scalar arithmetic of a row, in double. Inline, since for short rows a call costs as much as
-// the work; doubles have the same bits whoever compiles it.
+// the work; arithmetic in double has the same bits in every translation unit.
 #ifndef TEMPERA_KERNELS_SCALARS_H
 #define TEMPERA_KERNELS_SCALARS_H
 
@@ -20,7 +20,7 @@ static inline uint64_t tempera_rounded(double x)
     return bits & 0xFFFFFFFFFFFFFu;
 }
 
-// Elements of a block of a row of n: at most 65 blocks.
+// Elements of a block of a row of n: TEMPERA_ROW_BLOCK, doubled until there are at most 65 blocks.
 static inline size_t tempera_row_block(size_t n)
 {
     size_t block = TEMPERA_ROW_BLOCK;
@@ -29,7 +29,8 @@ static inline size_t tempera_row_block(size_t n)
     return block;
 }
 
-// True if rows with this maximum go to the tables. Beyond, a difference of scores can overflow.
+// Whether a row with this maximum can be an f32 row. From 2^103 on, a difference of scores can
+// overflow.
 static inline bool tempera_max_fits_f32(float max)
 {
     return max > -INFINITY && max < 0x1p103f;
@@ -49,7 +50,7 @@ tempera_exponent_of(float max, const struct tempera_temperature_params *params)
     return x;
 }
 
-// factor / sum as two floats: high toward zero, low what is missing.
+// factor / sum as two floats: high is rounded toward zero, low is the rest.
 static inline void tempera_split_inverse(double factor, double sum, float *high, float *low)
 {
     double inverse = factor / sum;

@@ -1,44 +1,49 @@
 // SPDX-License-Identifier: MIT
-// What the sampler asks of a row before it takes any exponential: where large scores can be, which
-// ones reach a threshold, how far they are spread.
+// The sampler's scans of a row: maxima of blocks, selection by thresholds, sums of deviations. No
+// exponentials.
 #ifndef TEMPERA_KERNELS_SCAN_TMPL_H
 #define TEMPERA_KERNELS_SCAN_TMPL_H
 
-// 0 times an infinity or a NaN is NaN, and stays it in a sum.
+#include <float.h>
+#include <math.h>
+
+#include "kernels/pieces_tmpl.h"
+
+// Finds scores that are not finite by adding up 0 times each score, which is NaN for them.
 static float block_maxima(const float *z, size_t n, float *maxima, bool *is_finite)
 {
     const f32x16 zero = v_set(0);
-    f32x16 whole = v_set(-INFINITY), seen[4] = {zero, zero, zero, zero};
+    f32x16 max = v_set(-INFINITY), zeros[4] = {zero, zero, zero, zero};
     size_t i = 0, block = 0;
     for (; i + TEMPERA_MAXIMA_BLOCK <= n; i += TEMPERA_MAXIMA_BLOCK) {
         f32x16 largest[4];
         for (size_t k = 0; k < 4; k++) {
             f32x16 a = v_load(z + i + 16 * k), b = v_load(z + i + 64 + 16 * k);
-            seen[k] = v_fma(a, zero, v_fma(b, zero, seen[k]));
+            zeros[k] = v_fma(a, zero, v_fma(b, zero, zeros[k]));
             largest[k] = v_max(a, b);
         }
         f32x16 all = v_max(v_max(largest[0], largest[1]), v_max(largest[2], largest[3]));
-        whole = v_max(whole, all);
+        max = v_max(max, all);
         maxima[block++] = v_max_lane(all);
     }
     if (i < n) {
         f32x16 all = v_set(-INFINITY);
         for (; i < n; i += 16) {
             f32x16 x = load_lanes(z, n, i, z[n - 1]);
-            seen[0] = v_fma(x, zero, seen[0]);
+            zeros[0] = v_fma(x, zero, zeros[0]);
             all = v_max(all, x);
         }
-        whole = v_max(whole, all);
+        max = v_max(max, all);
         maxima[block] = v_max_lane(all);
     }
-    f32x16 sum = v_add(v_add(seen[0], seen[1]), v_add(seen[2], seen[3]));
+    f32x16 sum = v_add(v_add(zeros[0], zeros[1]), v_add(zeros[2], zeros[3]));
     *is_finite = !v_any(v_unordered(sum, sum));
-    return v_max_lane(whole) + 0.0f; // -0 becomes +0
+    return v_max_lane(max) + 0.0f; // -0 becomes +0
 }
 
-// One vector of gather, those of its lanes that have a bit.
-ALWAYS_INLINE size_t take_lanes(f32x16 x, uint32_t bits, const int32_t *ids, size_t i,
-                                int32_t first, float *out, int32_t *out_ids)
+// Appends the lanes of x that have a bit of 1, and their ids. Returns how many.
+ALWAYS_INLINE size_t append_lanes(f32x16 x, uint32_t bits, const int32_t *ids, size_t i,
+                                  int32_t first, float *out, int32_t *out_ids)
 {
     if (ids != NULL)
         v_compress_ids(out_ids, bits, ids + i);
@@ -48,7 +53,7 @@ ALWAYS_INLINE size_t take_lanes(f32x16 x, uint32_t bits, const int32_t *ids, siz
     return (size_t)__builtin_popcount(bits);
 }
 
-// Four vectors at a time: whether one alone has a score to be kept is often hard to predict.
+// Four vectors a branch: whether a single one has a score to keep is often hard to predict.
 static size_t gather(const float *z, const int32_t *ids, size_t n, int32_t first, float floor,
                      float ceiling, float *out, int32_t *out_ids)
 {
@@ -64,16 +69,16 @@ static size_t gather(const float *z, const int32_t *ids, size_t n, int32_t first
         if ((bits[0] | bits[1] | bits[2] | bits[3]) == 0)
             continue;
         for (size_t k = 0; k < 4; k++)
-            kept += take_lanes(x[k], bits[k], ids, i + 16 * k, first, out + kept,
-                               out_ids == NULL ? NULL : out_ids + kept);
+            kept += append_lanes(x[k], bits[k], ids, i + 16 * k, first, out + kept,
+                                 out_ids == NULL ? NULL : out_ids + kept);
     }
     for (; i < n; i += 16) {
         f32x16 x = load_lanes(z, n, i, 0);
         uint32_t bits = v_bits_of(v_either(v_less(x, least), v_less(most, x))) ^ 0xFFFF;
         if (n - i < 16)
             bits &= ((uint32_t)1 << (n - i)) - 1;
-        kept += take_lanes(x, bits, ids, i, first, out + kept,
-                           out_ids == NULL ? NULL : out_ids + kept);
+        kept += append_lanes(x, bits, ids, i, first, out + kept,
+                             out_ids == NULL ? NULL : out_ids + kept);
     }
     return kept;
 }

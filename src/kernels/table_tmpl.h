@@ -1,31 +1,18 @@
 // SPDX-License-Identifier: MIT
-// The whole of a table's translation unit: the includer defines which vectors (TEMPERA_VEC_*), the
-// table's symbol, its isa and its name.
-#include <float.h>
-#include <math.h>
-#include <string.h>
-
-#include "base/exp.h"
-#include "base/philox.h"
-#include "kernels/kernels.h"
-#include "kernels/scalars.h"
-#include "simd/vec.h"
-
-#include "kernels/exp_tmpl.h"
-#include "kernels/pieces_tmpl.h"
-
-#include "kernels/whole_rows_tmpl.h"
-
-#include "kernels/divergence_tmpl.h"
-#include "kernels/moments_tmpl.h"
-
+// The whole translation unit of a table: the includer defines which vectors (TEMPERA_VEC_*), the
+// table's symbol, its isa and its name. Each template includes what it uses, so the order is free.
 #include "kernels/backward_tmpl.h"
-#include "kernels/scan_tmpl.h"
 #include "kernels/convert_tmpl.h"
-#include "kernels/rows_16bit_tmpl.h"
+#include "kernels/divergence_tmpl.h"
+#include "kernels/kernels.h"
 #include "kernels/loss_tmpl.h"
-#include "kernels/philox_tmpl.h"
 #include "kernels/masses_tmpl.h"
+#include "kernels/moments_tmpl.h"
+#include "kernels/philox_tmpl.h"
+#include "kernels/pieces_tmpl.h"
+#include "kernels/rows_16bit_tmpl.h"
+#include "kernels/scan_tmpl.h"
+#include "kernels/whole_rows_tmpl.h"
 
 const struct tempera_kernels TABLE = {
     .isa = TABLE_ISA,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Thin products in AVX-512; compiled with -mavx512f, bw, dq, vl.
+// Products with small M in AVX-512; compiled with -mavx512f, bw, dq, vl.
 #define TEMPERA_VEC_AVX512
 #define TABLE tempera_small_m_avx512
 #define TILE_ROWS 8

@@ -8,7 +8,7 @@
 #include "matmul/small_m.h"
 
 // ------------------------------------------------------------------------------------------------
-// The library
+// OpenBLAS
 
 static pthread_once_t start_once = PTHREAD_ONCE_INIT;
 static enum tempera_status start_status;
@@ -28,7 +28,7 @@ enum tempera_status tempera_matmul_start(void)
 }
 
 // ------------------------------------------------------------------------------------------------
-// One piece
+// One library call
 
 static const float *element(const float *matrix, size_t stride, bool transposed, size_t row,
                             size_t column)
@@ -45,7 +45,7 @@ static void multiply_piece(const struct tempera_matmul *p, size_t row, size_t M,
     float *c = p->c + row * p->c_stride + column;
     float beta = p->accumulate ? 1.0f : 0.0f;
     if (M == 1 && p->b_transposed && !p->a_transposed) {
-        // One token: a matrix-vector product, which the library does far faster as such.
+        // One token: sgemm would pack the whole matrix first, for a single use.
         cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)N, (int)p->K, 1.0f, b, (int)p->b_stride, a, 1,
                     beta, c, 1);
         return;
@@ -89,21 +89,23 @@ static size_t ceil_div(size_t a, size_t b)
     return (a + b - 1) / b;
 }
 
-// Even pieces of at most `most`, in multiples of `unit` so that the library's kernels stay full.
-static size_t even_piece(size_t total, size_t most, size_t unit)
+// The size of equal panels of at most `most`, a multiple of `unit`, for which the library's kernels
+// have no remainder.
+static size_t panel_size(size_t total, size_t most, size_t unit)
 {
     size_t piece = ceil_div(total, ceil_div(total, most));
     return ceil_div(piece, unit) * unit;
 }
 
-static struct panels cut(const struct tempera_matmul *p)
+static struct panels cut_into_panels(const struct tempera_matmul *p)
 {
+    // `test_matmul --bench` shows these shapes.
     enum { MOST_ROWS = 256, MOST_COLUMNS = 512, UNIT = 16, ENOUGH_PANELS = 8 };
     const size_t least_work = 1 << 20; // multiply-adds that are worth a task
     size_t most_rows = MOST_ROWS, most_columns = MOST_COLUMNS;
     for (;;) {
-        size_t rows = even_piece(p->M, most_rows, UNIT);
-        size_t columns = even_piece(p->N, most_columns, UNIT);
+        size_t rows = panel_size(p->M, most_rows, UNIT);
+        size_t columns = panel_size(p->N, most_columns, UNIT);
         size_t n = ceil_div(p->M, rows) * ceil_div(p->N, columns);
         bool small = smaller(rows, p->M) * smaller(columns, p->N) * p->K <= 2 * least_work;
         if (n >= ENOUGH_PANELS || small || (rows == UNIT && columns == UNIT))
@@ -134,7 +136,7 @@ void tempera_matmul_parallel(const struct tempera_matmul *product,
     }
     if (tempera_matmul_small_m(product, executor))
         return;
-    struct panels panels = cut(product);
+    struct panels panels = cut_into_panels(product);
     size_t n_panels = ceil_div(product->M, panels.rows) * panels.n_across;
     tempera_guarded_for(executor, n_panels, multiply_panel, &panels);
 }

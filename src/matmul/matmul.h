@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Matrix products in f32, through OpenBLAS, cut into fixed panels; those of a few rows with a large
-// matrix in kernels of ours (thin.h).
+// Matrix products in f32, through OpenBLAS, cut into fixed panels. Products with few rows (small M)
+// and a large matrix go to kernels of our own (small_m.h).
 //
 // Each panel is one single-threaded library call and one task of the caller's executor. The
 // panels depend on the product's shape alone, so the bits do not depend on the number of threads.
@@ -12,15 +12,15 @@
 #include <tempera/parallel.h>
 #include <tempera/status.h>
 
-// Readies the library, once for the process: one thread a call. UNSAFE_LIBRARY if the build at
-// hand can't be called from several threads. To be called before the first product.
+// Sets OpenBLAS to one thread a call, for the whole process. UNSAFE_LIBRARY if this build of it
+// cannot be called from several threads. Call it before the first product.
 enum tempera_status tempera_matmul_start(void);
 
-// Runs the panels on the executor (NULL: here). Sizes of 0 are fine: K = 0 gives 0.
+// Runs the panels on the executor (NULL: in this thread). Sizes may be 0; K = 0 gives zeros.
 void tempera_matmul_parallel(const struct tempera_matmul *product,
                              const struct tempera_executor *executor);
 
-// The whole product in this thread, as one piece: for small ones inside a task.
+// The whole product in this thread, as one library call: for small products inside a task.
 void tempera_matmul_serial(const struct tempera_matmul *product);
 
 #endif

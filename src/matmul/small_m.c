@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which products are thin, and which kernels do them.
+// Which products have a small M, and which kernels compute them.
 #include "matmul/small_m.h"
 
 #include <stdlib.h>
@@ -25,9 +25,9 @@ static const struct tempera_small_m_kernels *kernels(void)
     return NULL;
 }
 
-// One row is a matrix-vector product, which the library does well. B must be larger than a core's
-// cache, or copying it costs little.
-static bool is_thin(const struct tempera_matmul *p)
+// One row is a matrix-vector product, which the library does well. B must not fit in a core's
+// cache: otherwise packing it costs little.
+static bool has_small_m(const struct tempera_matmul *p)
 {
     const size_t least = 1 << 20;
     return p->M > 1 && p->M <= TEMPERA_SMALL_M_MOST_ROWS && !p->a_transposed && p->K > 0 &&
@@ -39,14 +39,14 @@ static size_t round_up(size_t n)
     return (n + 15) / 16 * 16;
 }
 
-// Of floats that are 0, aligned to a cache line. aligned_alloc, asked for one size again and again,
-// lets the C library's memory grow.
+// Zeroed floats, aligned to a cache line. By calloc, since glibc's heap grows under repeated calls
+// of aligned_alloc with the same size.
 struct memory {
-    void *block; // NULL: there is none; to be freed
+    void *block; // to be freed; NULL if memory is out
     float *floats;
 };
 
-static struct memory take_memory(size_t n_floats)
+static struct memory allocate(size_t n_floats)
 {
     const size_t line = 64;
     char *block = calloc(n_floats * sizeof(float) + line, 1);
@@ -55,19 +55,19 @@ static struct memory take_memory(size_t n_floats)
     return (struct memory){block, (float *)(void *)(block + line - (uintptr_t)block % line)};
 }
 
-// A that is too deep for the memory goes in pieces.
+// In pieces of K, if all of A does not fit in the memory.
 static bool multiply_transposed(const struct tempera_matmul *p,
                                 const struct tempera_executor *executor)
 {
-    size_t most = TEMPERA_SMALL_M_MOST_FLOATS / round_up(p->M), depth = smaller(p->K, most);
-    struct memory memory = take_memory(depth * round_up(p->M));
+    size_t most = TEMPERA_SMALL_M_MOST_FLOATS / round_up(p->M), piece_K = smaller(p->K, most);
+    struct memory memory = allocate(piece_K * round_up(p->M));
     if (memory.block == NULL)
         return false;
     struct tempera_matmul piece = *p;
-    for (size_t k = 0; k < p->K; k += depth) {
+    for (size_t k = 0; k < p->K; k += piece_K) {
         piece.a = p->a + k;
         piece.b = p->b + k;
-        piece.K = smaller(depth, p->K - k);
+        piece.K = smaller(piece_K, p->K - k);
         kernels()->transposed(&piece, memory.floats, executor);
         piece.accumulate = true;
     }
@@ -75,12 +75,12 @@ static bool multiply_transposed(const struct tempera_matmul *p,
     return true;
 }
 
-// Slices of K are the tasks: a power of two of them, as memory and K allow.
+// The tasks are slices of K: a power of two of them, as many as memory and K allow.
 static size_t count_slices(const struct tempera_matmul *p)
 {
-    const size_t most = 8, least_depth = 1024;
+    const size_t most = 8, least_K = 1024; // `test_matmul --bench`
     size_t n = 1, floats = p->M * round_up(p->N);
-    while (n < most && 2 * n * floats <= TEMPERA_SMALL_M_MOST_FLOATS && 2 * n * least_depth <= p->K)
+    while (n < most && 2 * n * floats <= TEMPERA_SMALL_M_MOST_FLOATS && 2 * n * least_K <= p->K)
         n *= 2;
     return n;
 }
@@ -90,7 +90,7 @@ static bool multiply_plain(const struct tempera_matmul *p, const struct tempera_
     size_t floats = p->M * round_up(p->N), n_slices = count_slices(p);
     if (n_slices == 1)
         return false;
-    struct memory memory = take_memory(n_slices * floats);
+    struct memory memory = allocate(n_slices * floats);
     if (memory.block == NULL)
         return false;
     kernels()->plain(p, n_slices, memory.floats, executor);
@@ -101,7 +101,7 @@ static bool multiply_plain(const struct tempera_matmul *p, const struct tempera_
 bool tempera_matmul_small_m(const struct tempera_matmul *product,
                             const struct tempera_executor *executor)
 {
-    if (kernels() == NULL || !is_thin(product))
+    if (kernels() == NULL || !has_small_m(product))
         return false;
     return product->b_transposed ? multiply_transposed(product, executor)
                                  : multiply_plain(product, executor);

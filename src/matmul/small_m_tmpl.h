@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The whole of a translation unit for thin products: the includer defines which vectors
-// (TEMPERA_VEC_*), the table's name (TABLE), and how many rows and vectors of 16 a tile has
-// (TILE_ROWS, at least 2, and TILE_VECTORS, 1 to 3), so that its sums stay in registers.
+// The whole translation unit of the kernels for small M: the includer defines which vectors
+// (TEMPERA_VEC_*), the table's name (TABLE), and the size of a tile, whose sums stay in registers:
+// TILE_ROWS, at least 2, and TILE_VECTORS of 16, 1 to 3.
 #include "base/guarded.h"
 #include "matmul/small_m.h"
 #include "simd/vec.h"
 
 enum {
-    MOST_WIDTH = TEMPERA_SMALL_M_MOST_ROWS,
+    MAX_WIDTH = TEMPERA_SMALL_M_MOST_ROWS,
     BLOCK_ROWS = TILE_ROWS * 8,
     TASK_ROWS = BLOCK_ROWS * 4,
-    DEPTH = 128, // rows of B at a time
+    BLOCK_K = 128, // rows of B that are packed at a time
 };
 
 static size_t smaller(size_t a, size_t b)
@@ -29,18 +29,17 @@ static size_t ceil_div(size_t a, size_t b)
 // sums[rows, 16 vectors] += x[rows, K] y[K, 16 vectors]
 struct tile {
     size_t rows, vectors, K;
-    const float *x; // read number by number, wherever it lies
+    const float *x; // read one number at a time, with any strides
     size_t x_row, x_k;
     const float *y; // rows of vectors
     size_t y_stride;
     float *sums;
     size_t sums_stride;
-    uintptr_t ahead; // memory that is fetched meanwhile, ahead_step bytes a k
+    uintptr_t ahead; // prefetched meanwhile, ahead_step bytes for each k
     size_t ahead_step;
 };
 
-__attribute__((always_inline)) static inline void add_tile(const struct tile *t, size_t rows,
-                                                           size_t vectors)
+ALWAYS_INLINE void add_tile(const struct tile *t, size_t rows, size_t vectors)
 {
     f32x16 sums[TILE_ROWS][TILE_VECTORS], y[TILE_VECTORS];
     for (size_t r = 0; r < rows; r++)
@@ -61,8 +60,8 @@ __attribute__((always_inline)) static inline void add_tile(const struct tile *t,
             v_store(t->sums + r * t->sums_stride + 16 * v, sums[r][v]);
 }
 
-// Of constant size, so that the sums are registers; what is left of the rows goes one by one.
-__attribute__((always_inline)) static inline void add_rows(const struct tile *t, size_t vectors)
+// Of constant size, so that the sums are registers; the remaining rows are added one by one.
+ALWAYS_INLINE void add_rows(const struct tile *t, size_t vectors)
 {
     if (t->rows == TILE_ROWS) {
         add_tile(t, TILE_ROWS, vectors);
@@ -89,7 +88,7 @@ static void add(const struct tile *t)
 }
 
 // ------------------------------------------------------------------------------------------------
-// B[N, K]: its rows are the tiles' rows, and C^T comes out. A lies in memory transposed.
+// B[N, K]: its rows are the tiles' rows, and the result is C^T. A is transposed into memory.
 
 struct transposed {
     const struct tempera_matmul *p;
@@ -107,11 +106,11 @@ static void store_block(const struct tempera_matmul *p, size_t n, size_t count, 
     }
 }
 
-// While a tile's rows of B are used, the next ones come.
+// While a tile's rows of B are used, the next ones are prefetched.
 static void do_block(const struct transposed *job, size_t n, size_t count)
 {
     const struct tempera_matmul *p = job->p;
-    float sums[BLOCK_ROWS * MOST_WIDTH] __attribute__((aligned(64)));
+    float sums[BLOCK_ROWS * MAX_WIDTH] __attribute__((aligned(64)));
     for (size_t i = 0; i < count * job->width; i++)
         sums[i] = 0;
     size_t nbytes = TILE_ROWS * p->b_stride * sizeof(float), used = job->vectors * 16;
@@ -151,18 +150,18 @@ static void multiply_transposed(const struct tempera_matmul *p, float *memory,
 }
 
 // ------------------------------------------------------------------------------------------------
-// B[K, N]: C's rows are the tiles' rows. Each task adds up a slice of K in memory of its own.
+// B[K, N]: C's rows are the tiles' rows. Each task sums over a slice of K, into memory of its own.
 
 struct plain {
     const struct tempera_matmul *p;
     float *sums; // [n_slices, M, width]
-    size_t width, depth; // N in whole vectors; rows of B in a slice
+    size_t width, slice_K; // N in whole vectors; rows of B in a slice
 };
 
-static void copy_columns(const struct tempera_matmul *p, size_t k, size_t depth, size_t n,
+static void pack_columns(const struct tempera_matmul *p, size_t k, size_t n_k, size_t n,
                          size_t width, float *to)
 {
-    for (size_t i = 0; i < depth; i++) {
+    for (size_t i = 0; i < n_k; i++) {
         const float *from = p->b + (k + i) * p->b_stride + n;
         for (size_t at = 0; at < width; at += 16) {
             bool is_whole = p->N - n - at >= 16;
@@ -172,24 +171,31 @@ static void copy_columns(const struct tempera_matmul *p, size_t k, size_t depth,
     }
 }
 
-// depth rows of B from row k on, while the next ones come.
-static void add_depth(const struct plain *job, size_t k, size_t depth, float *sums)
+// Adds n_k rows of B from row k on, while the next ones are prefetched.
+static void add_k_block(const struct plain *job, size_t k, size_t n_k, float *sums)
 {
     const struct tempera_matmul *p = job->p;
     enum { MOST = TILE_VECTORS * 16 };
-    float columns[DEPTH * MOST] __attribute__((aligned(64)));
+    float columns[BLOCK_K * MOST] __attribute__((aligned(64)));
     size_t n_tiles = ceil_div(job->width, MOST) * ceil_div(p->M, TILE_ROWS), tile = 0;
-    size_t share = DEPTH * p->b_stride * sizeof(float) / n_tiles;
-    uintptr_t next = (uintptr_t)(p->b + k * p->b_stride) + DEPTH * p->b_stride * sizeof(float);
+    size_t nbytes_a_tile = BLOCK_K * p->b_stride * sizeof(float) / n_tiles;
+    uintptr_t next = (uintptr_t)(p->b + k * p->b_stride) + BLOCK_K * p->b_stride * sizeof(float);
     for (size_t n = 0; n < job->width; n += MOST) {
         size_t width = smaller(MOST, job->width - n);
-        copy_columns(p, k, depth, n, width, columns);
+        pack_columns(p, k, n_k, n, width, columns);
         for (size_t m = 0; m < p->M; m += TILE_ROWS) {
-            struct tile t = {.rows = smaller(TILE_ROWS, p->M - m), .vectors = width / 16,
-                             .K = depth, .x = p->a + m * p->a_stride + k, .x_row = p->a_stride,
-                             .x_k = 1, .y = columns, .y_stride = width,
-                             .sums = sums + m * job->width + n, .sums_stride = job->width,
-                             .ahead = next + tile++ * share, .ahead_step = share / DEPTH};
+            struct tile t = {.rows = smaller(TILE_ROWS, p->M - m),
+                             .vectors = width / 16,
+                             .K = n_k,
+                             .x = p->a + m * p->a_stride + k,
+                             .x_row = p->a_stride,
+                             .x_k = 1,
+                             .y = columns,
+                             .y_stride = width,
+                             .sums = sums + m * job->width + n,
+                             .sums_stride = job->width,
+                             .ahead = next + tile++ * nbytes_a_tile,
+                             .ahead_step = nbytes_a_tile / BLOCK_K};
             add(&t);
         }
     }
@@ -198,17 +204,17 @@ static void add_depth(const struct plain *job, size_t k, size_t depth, float *su
 static void do_slice(void *context, size_t index)
 {
     const struct plain *job = context;
-    size_t first = index * job->depth, end = smaller(job->p->K, first + job->depth);
-    for (size_t k = first; k < end; k += DEPTH)
-        add_depth(job, k, smaller(DEPTH, end - k), job->sums + index * job->p->M * job->width);
+    size_t first = index * job->slice_K, end = smaller(job->p->K, first + job->slice_K);
+    for (size_t k = first; k < end; k += BLOCK_K)
+        add_k_block(job, k, smaller(BLOCK_K, end - k), job->sums + index * job->p->M * job->width);
 }
 
 static void multiply_plain(const struct tempera_matmul *p, size_t n_slices, float *memory,
                            const struct tempera_executor *executor)
 {
     struct plain job = {p, memory, ceil_div(p->N, 16) * 16, 0};
-    job.depth = ceil_div(ceil_div(p->K, n_slices), DEPTH) * DEPTH;
-    tempera_guarded_for(executor, ceil_div(p->K, job.depth), do_slice, &job);
+    job.slice_K = ceil_div(ceil_div(p->K, n_slices), BLOCK_K) * BLOCK_K;
+    tempera_guarded_for(executor, ceil_div(p->K, job.slice_K), do_slice, &job);
     for (size_t m = 0; m < p->M; m++) {
         float *c = p->c + m * p->c_stride;
         for (size_t n = 0; n < p->N; n++) {

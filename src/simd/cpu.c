@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Capabilities only: a level counts when the processor has every instruction of it and the
-// operating system saves its registers (XCR0). Which level is used is decided in kernels/.
+// Capabilities only: an instruction set counts if the processor has all of its extensions and the
+// operating system saves its registers (XCR0). Which one is used is decided in kernels/dispatch.c.
 #include "simd/cpu.h"
 
 #include <pthread.h>
@@ -15,7 +15,7 @@ struct leaf {
     uint32_t a, b, c, d;
 };
 
-static struct leaf ask(uint32_t number, uint32_t sub)
+static struct leaf read_leaf(uint32_t number, uint32_t sub)
 {
     struct leaf leaf = {0, 0, 0, 0};
     if (number <= (uint32_t)__get_cpuid_max(number & 0x80000000u, NULL))
@@ -42,7 +42,7 @@ uint32_t tempera_simd_detect(void)
     const uint32_t avx512vl = 1u << 31;
     enum { YMM_STATE = 0x6, ZMM_STATE = 0xE6 };
     uint32_t found = TEMPERA_ISA_SCALAR;
-    struct leaf basic = ask(1, 0), extended = ask(7, 0);
+    struct leaf basic = read_leaf(1, 0), extended = read_leaf(7, 0);
     if (!has_all(basic.c, OSXSAVE | AVX))
         return found;
     uint64_t saved = saved_registers();
@@ -58,14 +58,14 @@ uint32_t tempera_simd_detect(void)
 static void read_name(char *name)
 {
     for (uint32_t i = 0; i < 3; i++) {
-        struct leaf part = ask(0x80000002u + i, 0);
-        memcpy(name + 16 * i, &part, 16);
+        struct leaf leaf = read_leaf(0x80000002u + i, 0);
+        memcpy(name + 16 * i, &leaf, 16);
     }
 }
 #elif defined(__aarch64__)
 uint32_t tempera_simd_detect(void)
 {
-    return TEMPERA_ISA_SCALAR | TEMPERA_ISA_NEON; // every AArch64 processor has it
+    return TEMPERA_ISA_SCALAR | TEMPERA_ISA_NEON; // which every AArch64 processor has
 }
 
 static void read_name(char *name)

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-// A set of enum tempera_isa bits, asked of the processor afresh.
+// A set of enum tempera_isa bits. Asks the processor at each call.
 uint32_t tempera_simd_detect(void);
 
 #endif
