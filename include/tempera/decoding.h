@@ -3,7 +3,7 @@
 // verification, beam search, classifier-free guidance. Definitions: docs/SAMPLING.md. Read first:
 // sampler.h.
 //
-// All of these take scratch of tempera_sample_scratch_nbytes, aligned to 64, unless said otherwise.
+// Scratch has tempera_sample_scratch_nbytes bytes, aligned to 64, unless stated otherwise.
 // No output may overlap an input or another output. No function here allocates or starts a thread.
 #ifndef TEMPERA_DECODING_H
 #define TEMPERA_DECODING_H
@@ -17,24 +17,25 @@ extern "C" {
 // ------------------------------------------------------------------------------------------------
 // Several draws from one row
 
-// n independent draws, with replacement, from logits[1, vocab]. The stages run once, and each draw
-// looks at 4096 tokens at most, and sums of as many. Draw number 0 is the one of tempera_sample.
-//   row      input; its logprobs report on the distribution, which is that of all draws
-//   results  [n_draws], output, n_draws below 2^30; all alike where the row has no token
-// Status as tempera_sample. INVALID_ARGUMENT also for a sampler that races.
+// n independent draws, with replacement, from logits[1, vocab]. The stages are applied once. A draw
+// then reads one sum for each 4096 tokens, and at most 4096 tokens. Draw number 0 is the one of
+// tempera_sample.
+//   row      input; its logprobs report on the distribution, which all draws share
+//   results  [n_draws], output, n_draws below 2^30; all equal if the row has no token
+// Status as tempera_sample. INVALID_ARGUMENT also for a sampler with TEMPERA_DRAW_RACE.
 TEMPERA_API enum tempera_status tempera_sample_many(const struct tempera_matrix *logits,
                                                     const struct tempera_sample_row *row,
                                                     size_t n_draws,
                                                     struct tempera_sample_result *results,
                                                     void *scratch, size_t scratch_nbytes);
 
-// k different tokens from logits[1, vocab]: draws without replacement, in the order in which they
-// come (Gumbel-top-k: Kool, van Hoof, Welling 2019, arXiv 1903.06059). The first is the one that a
-// sampler with TEMPERA_DRAW_RACE gives. logprob is that of a first draw.
+// k different tokens from logits[1, vocab]: draws without replacement, in the order of the draws
+// (Gumbel-top-k: Kool, van Hoof, Welling 2019, arXiv 1903.06059). The first is the one that a
+// sampler with TEMPERA_DRAW_RACE gives. Each logprob is that of a first draw.
 //   row      input; its logprobs report on the distribution of the first draw
-//   results  [k], output; from *n_drawn on left alone
-//   n_drawn  output: min(k, tokens that can be drawn); 0 where the row has no token
-// Status as tempera_sample, whatever the sampler's draw is.
+//   results  [k], output; not written from *n_drawn on
+//   n_drawn  output: min(k, tokens that can be drawn); 0 if the row has no token
+// Status as tempera_sample. The sampler's kind of draw has no influence.
 TEMPERA_API enum tempera_status
 tempera_sample_distinct(const struct tempera_matrix *logits, const struct tempera_sample_row *row,
                         size_t k, struct tempera_sample_result *results, size_t *n_drawn,
@@ -43,26 +44,28 @@ tempera_sample_distinct(const struct tempera_matrix *logits, const struct temper
 // ------------------------------------------------------------------------------------------------
 // Speculative verification (Leviathan et al. 2022, arXiv 2211.17192; Chen et al. 2023, 2302.01318)
 
-// Goes through a chain of drafted tokens: x is accepted with probability min(1, p(x) / q(x)), p
-// being what the sampler makes of the row, q what the draft was drawn from; the first that is not
-// accepted is replaced by a draw from max(p - q, 0), and after a whole chain one more token is
-// drawn. So the tokens are distributed as if drawn one by one from p, to vocab * 2^-50 in total
-// variation and what rounding q to its type has cost. With n_drafted = 0 this is tempera_sample.
-//   logits       [n_drafted + 1, vocab]: row i is what the model says after i drafted tokens
-//   rows         [n_drafted + 1]: masks, wants and logprobs of each position. All have the sampler,
-//                seed and stream of the first, and no state and no tokens
+// Verifies a chain of drafted tokens. p is the sampler's distribution of a row, q the one that the
+// drafted token was drawn from. A token x is accepted with probability min(1, p(x) / q(x)); the
+// first that is not accepted is replaced by a draw from max(p - q, 0); if all are accepted, one
+// more token is drawn. So the tokens are distributed as if drawn one by one from p, to vocab *
+// 2^-50 in total variation, plus the error of rounding q to its type. With n_drafted = 0 this is
+// tempera_sample.
+//   logits       [n_drafted + 1, vocab]: row i has the model's scores after i drafted tokens
+//   rows         [n_drafted + 1]: masks, wants and logprobs of each position. All have the same
+//                sampler, seed and stream, no state and no tokens
 //   state        NULL, or the sequence's, input and output: it accepts every token that is
-//                returned. To take them back, put back a copy. Without one, positions are steps 0,
-//                1, ... of no history
+//                returned. To roll back, restore a copy. With NULL, positions are steps 0, 1, ...
+//                without a history
 //   drafted      [n_drafted] token ids
-//   draft_probs  [n_drafted, vocab], any dtype: q; or NULL: each drafted token was certain, as from
-//                a lookup. Rows need not sum up to 1 exactly; one of zeros stands for no draft
-//   results      [n_drafted + 1], output; from *n_tokens on left alone
+//   draft_probs  [n_drafted, vocab], any dtype: q. NULL means q = 1 for each drafted token (such as
+//                from an n-gram lookup). Rows need not sum to 1 exactly; a row of zeros means that
+//                no draft was made at this position
+//   results      [n_drafted + 1], output; not written from *n_tokens on
 //   n_tokens     output: accepted tokens and the one after them; at least 1 unless a row fails
 //   scratch      as for one row of the logits
-// Results and reports are of p. Stops at the first row that is not OK (ALL_MASKED, NAN_INPUT) and
-// returns its status; the tokens before it count. Otherwise as tempera_sample; INVALID_ARGUMENT
-// also for a q that is negative, NaN or above 1, then nothing is written.
+// Results and reports are those of p. Stops at the first row that is not OK (ALL_MASKED, NAN_INPUT)
+// and returns its status; the tokens before it are valid. Otherwise as tempera_sample;
+// INVALID_ARGUMENT also if an element of q is negative, NaN or above 1, and then writes nothing.
 TEMPERA_API enum tempera_status tempera_speculative_verify(
     const struct tempera_matrix *logits, const struct tempera_sample_row *rows,
     struct tempera_sampler_state *state, const int32_t *drafted, size_t n_drafted,
@@ -70,7 +73,7 @@ TEMPERA_API enum tempera_status tempera_speculative_verify(
     size_t *n_tokens, void *scratch, size_t scratch_nbytes);
 
 // ------------------------------------------------------------------------------------------------
-// Beam search: the step; what a beam holds and when it ends is the caller's.
+// Beam search: one step. The caller keeps the tokens of the beams and decides when one ends.
 
 struct tempera_beam {
     double logprob;  // sum over its tokens
@@ -80,30 +83,31 @@ struct tempera_beam {
 
 // The best `width` continuations of n beams, by logprob descending, then parent, then token.
 //   logits    [n_beams, vocab], any dtype; vocab at most 2^31 - 1; -inf is banned
-//   logprobs  [n_beams]: of the beams so far, below +inf; -inf: this one is over, and its row isn't
-//             read
+//   logprobs  [n_beams]: of the beams so far, below +inf; -inf: this beam has ended, and its row is
+//             not read
 //   masks     NULL, or [n_beams] pointers, each NULL or ceil(vocab / 32) words as in softmax.h
 //   beams     [width], output; logprob = logprobs[parent] + raw logprob of token (sampler.h), in
-//             double; from *n_found on left alone
+//             double; not written from *n_found on
 //   n_found   output: min(width, continuations with a logprob above -inf)
-// No scratch; vocab * log(width) steps a row at most. Returns the worst row's status: rows with a
-// NaN and rows without an allowed token continue nothing. INVALID_ARGUMENT: nothing is written.
+// No scratch; at most vocab * log(width) steps per row. Returns the worst row's status: rows with a
+// NaN and rows without an allowed token give no continuation. INVALID_ARGUMENT: nothing is written.
 TEMPERA_API enum tempera_status tempera_beam_step(const struct tempera_matrix *logits,
                                                   const double *logprobs,
                                                   const uint32_t *const *masks,
                                                   struct tempera_beam *beams, size_t width,
                                                   size_t *n_found);
 
-// logprob / length^penalty, to 2^-42 of it: what beams of different lengths are compared by.
-// penalty 0: no difference; 1: the mean. length at least 1, |penalty| at most 8; else NaN.
+// logprob / length^penalty, to a relative error of 2^-42: the score for comparing beams of
+// different lengths. penalty 0: the logprob; 1: the mean. length at least 1, |penalty| at most 8;
+// else NaN.
 TEMPERA_API double tempera_beam_score(double logprob, size_t length, double penalty);
 
 // ------------------------------------------------------------------------------------------------
 // Classifier-free guidance (Sanchez et al. 2023, arXiv 2306.17806)
 
-// guided = u + scale (c - u), c and u being the log-softmax of the two rows, in double, rounded to
-// f32 and then to guided's type. -inf where c is -inf, c where only u is; other results don't leave
-// the finite floats of guided's type. Scale 1 gives c. A NaN makes its row NaN.
+// guided = u + scale (c - u) in double, rounded to f32 and then to guided's type, where c and u are
+// the log-softmax of the two rows. -inf where c is -inf, c where only u is; all other results are
+// clamped to the finite range of guided's type. Scale 1 gives c. A NaN makes its row NaN.
 //   conditional, unconditional  [rows, vocab], any dtype
 //   scale       finite
 //   guided      [rows, vocab], any dtype, output; may be exactly one of the inputs

@@ -2,7 +2,10 @@
 // Mirostat: a filter adjusted after every token so that the surprise, -log2 p, of the tokens drawn
 // averages tau bits. The feedback is mu, the largest surprise to be allowed.
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
+
+#include <tempera/presets.h>
 
 #include "base/exp.h"
 #include "kernels/kernels.h"
@@ -95,4 +98,23 @@ void tempera_apply_mirostat_1(struct tempera_candidates *c, const struct tempera
     double s = zipf_exponent(c, m < n ? m : n);
     size_t k = s > 0 ? n_unsurprising(n, s, c->feedback) : n;
     tempera_candidates_keep_first(c, k > stage->min_keep ? k : stage->min_keep);
+}
+
+// ------------------------------------------------------------------------------------------------
+// In presets
+
+// Another version than 0, 1 and 2 gives a stage of no kind, which is refused.
+bool tempera_preset_of_mirostat_1(const struct tempera_sampling_params *p,
+                                  struct tempera_stage *stage)
+{
+    if (p->mirostat != 1)
+        stage->kind = (enum tempera_stage_kind)0;
+    return p->mirostat != 0 && p->mirostat != 2;
+}
+
+bool tempera_preset_of_mirostat_2(const struct tempera_sampling_params *p,
+                                  struct tempera_stage *stage)
+{
+    (void)stage;
+    return p->mirostat == 2;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Named parameters, made into stages in the orders that engines use: what is where, and what is
-// off, is said by the table.
+// Makes named parameters into stages, in the orders that engines use. Where a parameter goes, and
+// which value is off, is in the table.
 #include <float.h>
 #include <math.h>
 #include <stdbool.h>
@@ -55,8 +55,7 @@ struct tempera_sampling_params tempera_sampling_params_llama_cpp(void)
 }
 
 // ------------------------------------------------------------------------------------------------
-// Stages. Only the exact off-values are off, so that a NaN gets into the chain and is refused
-// there.
+// Stages. Only the exact off-values are off, so a NaN gets into the chain and is refused there.
 
 static size_t nbytes_of(enum tempera_parameter_type type)
 {
@@ -96,63 +95,78 @@ static bool make(const struct tempera_sampling_params *params, enum tempera_stag
     return type->preset != NULL ? type->preset(params, stage) : on;
 }
 
-// A range around 0 or inf has no meaning: those temperatures stay as they are.
-static bool has_range(const struct tempera_sampling_params *p)
-{
-    return p->temperature_range != 0 && p->temperature != 0 && p->temperature != INFINITY;
-}
+// ------------------------------------------------------------------------------------------------
+// The orders of the presets
 
-bool tempera_preset_of_temperature(const struct tempera_sampling_params *p,
-                                   struct tempera_stage *stage)
-{
-    (void)stage;
-    return !has_range(p) && p->temperature != 1;
-}
+#define BEGINNING                                                                                  \
+    TEMPERA_STAGE_LOGIT_BIAS, TEMPERA_STAGE_ALLOW, TEMPERA_STAGE_BAN,                              \
+        TEMPERA_STAGE_NO_REPEAT_NGRAM, TEMPERA_STAGE_PENALTIES, TEMPERA_STAGE_DRY
+#define TEMPERATURES                                                                               \
+    TEMPERA_STAGE_TEMPERATURE, TEMPERA_STAGE_DYNAMIC_TEMPERATURE, TEMPERA_STAGE_SMOOTHING
+#define LAST TEMPERA_STAGE_MIROSTAT_1, TEMPERA_STAGE_MIROSTAT_2, TEMPERA_STAGE_ADAPTIVE_P
 
-bool tempera_preset_of_dynamic_temperature(const struct tempera_sampling_params *p,
-                                           struct tempera_stage *stage)
-{
-    float T = p->temperature, range = p->temperature_range;
-    stage->u.dynamic_temperature.low = T < range ? 0 : T - range;
-    stage->u.dynamic_temperature.high = T + range > FLT_MAX ? FLT_MAX : T + range;
-    return has_range(p);
-}
+static const enum tempera_stage_kind temperature_first[] = {
+    BEGINNING,
+    TEMPERATURES,
+    TEMPERA_STAGE_TOP_K,
+    TEMPERA_STAGE_TOP_P,
+    TEMPERA_STAGE_MIN_P,
+    TEMPERA_STAGE_TYPICAL,
+    TEMPERA_STAGE_EPSILON,
+    TEMPERA_STAGE_ETA,
+    TEMPERA_STAGE_TAIL_FREE,
+    TEMPERA_STAGE_TOP_A,
+    TEMPERA_STAGE_TOP_N_SIGMA,
+    TEMPERA_STAGE_TOP_H,
+    TEMPERA_STAGE_P_LESS,
+    TEMPERA_STAGE_XTC,
+    LAST,
+};
 
-// Another version than 0, 1 and 2 gives a stage of no kind, which is refused.
-bool tempera_preset_of_mirostat_1(const struct tempera_sampling_params *p,
-                                  struct tempera_stage *stage)
-{
-    if (p->mirostat != 1)
-        stage->kind = (enum tempera_stage_kind)0;
-    return p->mirostat != 0 && p->mirostat != 2;
-}
+// llama.cpp's order; what it doesn't have stands after what it has.
+static const enum tempera_stage_kind temperature_last[] = {
+    BEGINNING,
+    TEMPERA_STAGE_TOP_N_SIGMA,
+    TEMPERA_STAGE_TOP_K,
+    TEMPERA_STAGE_TYPICAL,
+    TEMPERA_STAGE_TOP_P,
+    TEMPERA_STAGE_MIN_P,
+    TEMPERA_STAGE_EPSILON,
+    TEMPERA_STAGE_ETA,
+    TEMPERA_STAGE_TAIL_FREE,
+    TEMPERA_STAGE_TOP_A,
+    TEMPERA_STAGE_TOP_H,
+    TEMPERA_STAGE_P_LESS,
+    TEMPERA_STAGE_XTC,
+    TEMPERATURES,
+    LAST,
+};
 
-bool tempera_preset_of_mirostat_2(const struct tempera_sampling_params *p,
-                                  struct tempera_stage *stage)
-{
-    (void)stage;
-    return p->mirostat == 2;
-}
+_Static_assert(sizeof temperature_first / sizeof *temperature_first <= TEMPERA_PRESET_STAGES &&
+                   sizeof temperature_last / sizeof *temperature_last <= TEMPERA_PRESET_STAGES,
+               "every stage of a preset has room");
 
 // ------------------------------------------------------------------------------------------------
 // Presets
 
 static size_t make_all(const struct tempera_sampling_params *params,
-                       const struct tempera_preset_info *preset, struct tempera_stage *stages)
+                       const enum tempera_stage_kind *order, size_t n_order,
+                       struct tempera_stage *stages)
 {
     size_t n = 0;
-    for (size_t i = 0; i < preset->n_order; i++) {
+    for (size_t i = 0; i < n_order; i++) {
         struct tempera_stage stage;
-        unsigned int roles = tempera_describe_stage((int)preset->order[i])->roles;
+        unsigned int roles = tempera_describe_stage((int)order[i])->roles;
         bool is_replaced = params->mirostat != 0 && (roles & TEMPERA_ROLE_FILTER) != 0 &&
                            (roles & TEMPERA_ROLE_FEEDBACK) == 0;
-        if (!is_replaced && make(params, preset->order[i], &stage))
+        if (!is_replaced && make(params, order[i], &stage))
             stages[n++] = stage;
     }
     return n;
 }
 
-static size_t chain(const struct tempera_sampling_params *params, size_t preset,
+static size_t chain(const struct tempera_sampling_params *params,
+                    const enum tempera_stage_kind *order, size_t n_order,
                     struct tempera_stage *stages)
 {
     if (params == NULL || params->struct_size < sizeof *params) {
@@ -160,7 +174,7 @@ static size_t chain(const struct tempera_sampling_params *params, size_t preset,
         return 1;
     }
     struct tempera_fpenv env = tempera_fpenv_enter();
-    size_t n = make_all(params, tempera_describe_preset(preset), stages);
+    size_t n = make_all(params, order, n_order, stages);
     tempera_fpenv_carry(&n);
     tempera_fpenv_leave(env);
     return n;
@@ -169,11 +183,27 @@ static size_t chain(const struct tempera_sampling_params *params, size_t preset,
 size_t tempera_preset_temperature_first(const struct tempera_sampling_params *params,
                                         struct tempera_stage *stages)
 {
-    return chain(params, TEMPERA_TEMPERATURE_FIRST, stages);
+    return chain(params, temperature_first, sizeof temperature_first / sizeof *temperature_first,
+                 stages);
 }
 
 size_t tempera_preset_temperature_last(const struct tempera_sampling_params *params,
                                        struct tempera_stage *stages)
 {
-    return chain(params, TEMPERA_TEMPERATURE_LAST, stages);
+    return chain(params, temperature_last, sizeof temperature_last / sizeof *temperature_last,
+                 stages);
+}
+
+#define PRESET(called, stem, engines)                                                              \
+    .name = called, .used_by = engines, .make = tempera_preset_##stem, .order = stem,              \
+    .n_order = sizeof(stem) / sizeof *(stem)
+
+static const struct tempera_preset_info presets[] = {
+    {PRESET("temperature-first", temperature_first, "Transformers, vLLM, OpenAI")},
+    {PRESET("temperature-last", temperature_last, "llama.cpp")},
+};
+
+const struct tempera_preset_info *tempera_describe_preset(size_t number)
+{
+    return number < sizeof presets / sizeof *presets ? &presets[number] : NULL;
 }

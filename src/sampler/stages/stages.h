@@ -42,9 +42,6 @@ struct tempera_stage_type {
     bool takes_whole; // apply works on whole rows
 };
 
-// The numbers of the presets in the table.
-enum { TEMPERA_TEMPERATURE_FIRST, TEMPERA_TEMPERATURE_LAST };
-
 // NULL if there is no such kind.
 const struct tempera_stage_type *tempera_stage_type_of(enum tempera_stage_kind kind);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The table of stages: for each kind its functions, its parameters with their ranges and defaults,
-// and how a command line spells them; below it the orders of the presets. Checks (check.c), presets
-// (presets.c), the command's options and texts, and tests are all made from it.
+// and how a command line spells them. Checks (check.c), presets (presets.c), the command's options
+// and texts, and tests are all made from it.
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -271,67 +271,6 @@ static const struct tempera_stage_type types[] = {
 // clang-format on
 
 // ------------------------------------------------------------------------------------------------
-// The orders of the presets
-
-#define BEGINNING                                                                                  \
-    TEMPERA_STAGE_LOGIT_BIAS, TEMPERA_STAGE_ALLOW, TEMPERA_STAGE_BAN,                              \
-        TEMPERA_STAGE_NO_REPEAT_NGRAM, TEMPERA_STAGE_PENALTIES, TEMPERA_STAGE_DRY
-#define TEMPERATURES                                                                               \
-    TEMPERA_STAGE_TEMPERATURE, TEMPERA_STAGE_DYNAMIC_TEMPERATURE, TEMPERA_STAGE_SMOOTHING
-#define LAST TEMPERA_STAGE_MIROSTAT_1, TEMPERA_STAGE_MIROSTAT_2, TEMPERA_STAGE_ADAPTIVE_P
-
-static const enum tempera_stage_kind temperature_first[] = {
-    BEGINNING,
-    TEMPERATURES,
-    TEMPERA_STAGE_TOP_K,
-    TEMPERA_STAGE_TOP_P,
-    TEMPERA_STAGE_MIN_P,
-    TEMPERA_STAGE_TYPICAL,
-    TEMPERA_STAGE_EPSILON,
-    TEMPERA_STAGE_ETA,
-    TEMPERA_STAGE_TAIL_FREE,
-    TEMPERA_STAGE_TOP_A,
-    TEMPERA_STAGE_TOP_N_SIGMA,
-    TEMPERA_STAGE_TOP_H,
-    TEMPERA_STAGE_P_LESS,
-    TEMPERA_STAGE_XTC,
-    LAST,
-};
-
-// llama.cpp's order; what it doesn't have stands after what it has.
-static const enum tempera_stage_kind temperature_last[] = {
-    BEGINNING,
-    TEMPERA_STAGE_TOP_N_SIGMA,
-    TEMPERA_STAGE_TOP_K,
-    TEMPERA_STAGE_TYPICAL,
-    TEMPERA_STAGE_TOP_P,
-    TEMPERA_STAGE_MIN_P,
-    TEMPERA_STAGE_EPSILON,
-    TEMPERA_STAGE_ETA,
-    TEMPERA_STAGE_TAIL_FREE,
-    TEMPERA_STAGE_TOP_A,
-    TEMPERA_STAGE_TOP_H,
-    TEMPERA_STAGE_P_LESS,
-    TEMPERA_STAGE_XTC,
-    TEMPERATURES,
-    LAST,
-};
-
-_Static_assert(sizeof temperature_first / sizeof *temperature_first <= TEMPERA_PRESET_STAGES &&
-                   sizeof temperature_last / sizeof *temperature_last <= TEMPERA_PRESET_STAGES,
-               "every stage of a preset has room");
-
-#define PRESET(called, stem, engines)                                                              \
-    .name = called, .used_by = engines, .make = tempera_preset_##stem, .order = stem,              \
-    .n_order = sizeof(stem) / sizeof *(stem)
-
-static const struct tempera_preset_info presets[] = {
-    [TEMPERA_TEMPERATURE_FIRST] = {PRESET("temperature-first", temperature_first,
-                                          "Transformers, vLLM, OpenAI")},
-    [TEMPERA_TEMPERATURE_LAST] = {PRESET("temperature-last", temperature_last, "llama.cpp")},
-};
-
-// ------------------------------------------------------------------------------------------------
 // Queries
 
 const struct tempera_stage_type *tempera_stage_type_of(enum tempera_stage_kind kind)
@@ -353,11 +292,6 @@ const struct tempera_parameter_info *tempera_describe_parameter(int kind, size_t
                    type->parameters[number].name == NULL
                ? NULL
                : &type->parameters[number];
-}
-
-const struct tempera_preset_info *tempera_describe_preset(size_t number)
-{
-    return number < sizeof presets / sizeof *presets ? &presets[number] : NULL;
 }
 
 const char *tempera_stage_name(enum tempera_stage_kind kind)

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The stages that shape the distribution by its temperature.
+#include <float.h>
 #include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <tempera/presets.h>
 
 #include "base/exp.h"
 #include "sampler/row/candidates.h"
@@ -68,4 +73,29 @@ void tempera_apply_smoothing(struct tempera_candidates *c, const struct tempera_
         c->scores[i] = tempera_to_score(max + ((factor * d) * g) * (cubic * g - quadratic));
     }
     tempera_candidates_refresh(c);
+}
+
+// ------------------------------------------------------------------------------------------------
+// In presets
+
+// A range around 0 or inf has no meaning: those temperatures stay as they are.
+static bool has_range(const struct tempera_sampling_params *p)
+{
+    return p->temperature_range != 0 && p->temperature != 0 && p->temperature != INFINITY;
+}
+
+bool tempera_preset_of_temperature(const struct tempera_sampling_params *p,
+                                   struct tempera_stage *stage)
+{
+    (void)stage;
+    return !has_range(p) && p->temperature != 1;
+}
+
+bool tempera_preset_of_dynamic_temperature(const struct tempera_sampling_params *p,
+                                           struct tempera_stage *stage)
+{
+    float T = p->temperature, range = p->temperature_range;
+    stage->u.dynamic_temperature.low = T < range ? 0 : T - range;
+    stage->u.dynamic_temperature.high = T + range > FLT_MAX ? FLT_MAX : T + range;
+    return has_range(p);
 }
