@@ -8,6 +8,7 @@
 // prints what it has to say. That the values reach the right members is in test_sampler_presets.c.
 #include "sampler_setup.h"
 
+#include <fenv.h>
 #include <float.h>
 #include <stdarg.h>
 
@@ -448,6 +449,14 @@ static void defaults_are_those_described(void)
             CHECK_MEM(&a, &off, sizeof a);
             CHECK_MEM(&b, &llama, sizeof b);
         }
+    // In any rounding mode.
+    static const int modes[] = {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
+    for (size_t i = 0; i < COUNT_OF(modes); i++) {
+        fesetround(modes[i]);
+        struct tempera_sampling_params again = tempera_sampling_params_llama_cpp();
+        fesetround(FE_TONEAREST);
+        CHECK_MEM(&again, &llama, sizeof again);
+    }
 }
 
 // ------------------------------------------------------------------------------------------------
