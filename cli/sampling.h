@@ -36,8 +36,8 @@ struct cli_sampling {
 
 struct cli_sampling cli_sampling_default(void);
 
-// Copies own[n_own] to options and puts the sampling options behind them; returns how many there
-// are. The temperature is apart: generate takes one, explain several.
+// Copies own[n_own] to options and adds the sampling options; returns how many there are. The
+// temperature is apart: generate takes one, explain several.
 size_t cli_sampling_options(struct cli_sampling *sampling, const struct cli_option *own,
                             size_t n_own, struct cli_option *options);
 

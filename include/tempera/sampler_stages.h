@@ -5,11 +5,12 @@
 // Score stages (penalties, bias, temperatures, smoothing) change scores. Ban stages remove tokens
 // by id, and alone may leave nothing. Filter stages remove tokens by rank or probability: they keep
 // a prefix of an order in which ties are decided, at least its first token, and at least min_keep
-// of them. Learning stages (adaptive-p, and mirostat, which is a filter, too) follow the tokens
+// of them. Feedback stages (adaptive-p, and mirostat, which is a filter, too) follow the tokens
 // that are accepted: there may be one, as the last of the array.
 //
 // The values named "off" switch a stage off. Values out of range are refused by
-// tempera_sampler_check, never repaired. Read next: sampler.h.
+// tempera_sampler_check, never repaired. Read next: sampler.h; stage_info.h, which has all of this
+// as data.
 #ifndef TEMPERA_SAMPLER_STAGES_H
 #define TEMPERA_SAMPLER_STAGES_H
 
@@ -36,7 +37,7 @@ enum tempera_stage_kind {
     TEMPERA_STAGE_TAIL_FREE = 10,   // where the second differences end (Bricken 2019, a blog post)
     TEMPERA_STAGE_TOP_A = 11,       // p_i >= a p_max^2 (BlinkDL 2022, in RWKV-LM)
     TEMPERA_STAGE_TOP_N_SIGMA = 12, // z_i >= z_max - s sigma (Tang et al. 2024, arXiv 2411.07641)
-    TEMPERA_STAGE_TOP_H = 13,       // a share of the entropy (2025, arXiv 2509.02510)
+    TEMPERA_STAGE_TOP_H = 13,       // a fraction of the entropy (2025, arXiv 2509.02510)
     TEMPERA_STAGE_P_LESS = 14,      // p_i >= sum of p^2 (Tan, Wu, Howard 2025, arXiv 2509.23234)
     TEMPERA_STAGE_XTC = 15,         // by chance, leave out the most likely (p-e-w 2024)
     TEMPERA_STAGE_ADAPTIVE_P = 16,  // near a probability (llama.cpp PR 17927)
@@ -127,7 +128,7 @@ struct tempera_stage {
     } u;
 };
 
-// "top-k", as the command spells it; "unknown" for what is no stage. Never NULL.
+// "top-k", as the command spells it; "unknown" for what isn't a stage. Never NULL.
 TEMPERA_API const char *tempera_stage_name(enum tempera_stage_kind kind);
 
 // ------------------------------------------------------------------------------------------------
@@ -195,10 +196,10 @@ static inline struct tempera_stage tempera_stage_eta(float epsilon)
     return stage;
 }
 
-static inline struct tempera_stage tempera_stage_tail_free(float share)
+static inline struct tempera_stage tempera_stage_tail_free(float fraction)
 {
     struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_TAIL_FREE);
-    stage.u.tail_free = share;
+    stage.u.tail_free = fraction;
     return stage;
 }
 
@@ -216,10 +217,10 @@ static inline struct tempera_stage tempera_stage_top_n_sigma(float n)
     return stage;
 }
 
-static inline struct tempera_stage tempera_stage_top_h(float share)
+static inline struct tempera_stage tempera_stage_top_h(float fraction)
 {
     struct tempera_stage stage = tempera_stage_of(TEMPERA_STAGE_TOP_H);
-    stage.u.top_h = share;
+    stage.u.top_h = fraction;
     return stage;
 }
 

@@ -72,7 +72,7 @@ struct tempera_parameter_info {
     const char *help;     // "keep the likeliest up to mass P"
 };
 
-// NULL for what is no kind in this version; the kinds are 1, 2, 3 and so on without a gap.
+// NULL if this version has no such kind; the kinds are 1, 2, 3 and so on without a gap.
 TEMPERA_API const struct tempera_stage_info *tempera_describe_stage(int kind);
 
 // A stage's parameters in the order of docs/SAMPLING.md, counted from 0; NULL beyond the last.

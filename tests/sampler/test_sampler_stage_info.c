@@ -8,6 +8,7 @@
 // prints what it has to say. That the values reach the right members is in test_sampler_presets.c.
 #include "sampler_setup.h"
 
+#include <fenv.h>
 #include <float.h>
 #include <stdarg.h>
 
@@ -139,25 +140,23 @@ static void parameters_are_told_apart(void)
         }
 }
 
-// No field of the presets' parameters was forgotten.
+// No field of the presets' parameters was forgotten: what is left is the padding before lists.
 static void every_field_is_a_parameter(void)
 {
-    bool is_known[sizeof(struct tempera_sampling_params)] = {0};
+    enum { UNKNOWN, FIELD, LIST };
+    char bytes[sizeof(struct tempera_sampling_params) + 1] = {UNKNOWN};
     const struct tempera_parameter_info *p;
-    memset(is_known + offsetof(struct tempera_sampling_params, struct_size), 1, sizeof(size_t));
-    memset(is_known + offsetof(struct tempera_sampling_params, min_keep), 1, sizeof(uint32_t));
+    memset(bytes + offsetof(struct tempera_sampling_params, struct_size), FIELD, sizeof(size_t));
+    memset(bytes + offsetof(struct tempera_sampling_params, min_keep), FIELD, sizeof(uint32_t));
+    bytes[sizeof bytes - 1] = LIST;
     for (int kind = 1; kind <= n_kinds(); kind++)
         for (size_t i = 0; (p = tempera_describe_parameter(kind, i)) != NULL; i++)
             if (p->params_offset != 0)
-                memset(is_known + p->params_offset, 1, nbytes_of(p));
-    size_t unknown = 0, padding = 0;
-    for (size_t i = 0; i < sizeof is_known; i += 4) {
-        unknown += !is_known[i];
-        padding += !is_known[i] && i % 8 == 4 && (i + 4 == sizeof is_known || is_known[i + 4]);
-        if (!is_known[i])
-            printf("# nothing at byte %zu\n", i);
-    }
-    CHECK_EQ_SIZE(unknown, padding);
+                memset(bytes + p->params_offset, is_number(p) ? FIELD : LIST, nbytes_of(p));
+    for (size_t i = 0; i < sizeof bytes - 1; i += 4)
+        if (bytes[i] == UNKNOWN && !CHECK(i % 8 == 4 && bytes[i + 4] == LIST))
+            printf("# no parameter at byte %zu\n", i);
+    CHECK_EQ_INT(bytes[offsetof(struct tempera_sampling_params, top_p)], FIELD);
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -450,6 +449,14 @@ static void defaults_are_those_described(void)
             CHECK_MEM(&a, &off, sizeof a);
             CHECK_MEM(&b, &llama, sizeof b);
         }
+    // In any rounding mode.
+    static const int modes[] = {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
+    for (size_t i = 0; i < COUNT_OF(modes); i++) {
+        fesetround(modes[i]);
+        struct tempera_sampling_params again = tempera_sampling_params_llama_cpp();
+        fesetround(FE_TONEAREST);
+        CHECK_MEM(&again, &llama, sizeof again);
+    }
 }
 
 // ------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The stages, each a function on the candidates, and what a learning one learns from.
+// The stages, each a function on the candidates, and what the table says about them.
 #ifndef TEMPERA_SAMPLER_STAGES_STAGES_H
 #define TEMPERA_SAMPLER_STAGES_STAGES_H
 
