@@ -65,7 +65,7 @@ static void bench_shape(size_t rows, size_t cols, const struct tempera_executor 
     float *z = bench_alloc(n, sizeof *z), *other = bench_alloc(n, sizeof *other);
     float *out = bench_alloc(n + 1, sizeof *out);
     uint16_t *halves = bench_alloc(n, sizeof *halves);
-    bench_fill(z, n, 6, 1);
+    bench_fill(z, n, 3.5, 1);
     bench_fill(other, n, 1, 2);
     for (size_t i = 0; i < n; i++) { // the upper half of a small float: a number of either type
         float small = z[i] / 8;
