@@ -8,7 +8,9 @@
 // Each returns the program's exit status. json: one object a line instead of a table.
 int bench_loss(bool json);
 int bench_sampler(bool json);
+int bench_kernels(bool json);
 int bench_linear_loss(bool json); // needs libtempera-lm's matrix product
+int bench_matmul(bool json);      // needs libtempera-lm
 int bench_prompt(bool json);      // needs libtempera-lm, and the model that ships
 
 #endif

@@ -13,8 +13,10 @@ static const struct command {
 } commands[] = {
     {"loss", "cross-entropy, forward and backward", bench_loss},
     {"sampler", "one token from a row of 128256 scores", bench_sampler},
+    {"kernels", "every operation on every instruction set", bench_kernels},
 #ifdef TEMPERA_BENCH_LM
     {"linear-loss", "the last layer and its cross-entropy", bench_linear_loss},
+    {"matmul", "the matrix products of a model", bench_matmul},
     {"prompt", "the first token after a prompt", bench_prompt},
 #endif
 };

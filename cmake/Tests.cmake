@@ -47,6 +47,10 @@ foreach(source IN LISTS sources)
         endif()
     endif()
     add_executable(${name} ${source})
+    if(name STREQUAL kcheck) # checks what tempera-bench times
+        target_sources(${name} PRIVATE bench/operations.c)
+        target_include_directories(${name} PRIVATE bench)
+    endif()
     set_target_properties(${name} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
     # tests/llama stands in for llama.cpp's header.

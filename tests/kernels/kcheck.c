@@ -6,7 +6,8 @@
 //     kcheck                 the checks
 //     kcheck NAME            those whose name contains NAME
 //     kcheck --print         the golden hashes, for tests/golden/kernels.hash
-//     kcheck --bench [--json] times of the same operations, see bench_all
+//
+// What the operations are is in bench/operations.c; tempera-bench kernels times them.
 //
 // TEMPERA_REQUIRE_ISA=avx2,avx512: fails where one of these is not there, instead of skipping it.
 #define _GNU_SOURCE // mmap's MAP_ANONYMOUS
@@ -15,11 +16,13 @@
 
 #include <math.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "kcheck_operations.h"
+#include "base/half.h"
 #include "kernels/kernels.h"
+#include "operations.h"
+
+enum { MOST = OPERATION_MAX_COLS, MOST_ROWS = OPERATION_MAX_ROWS };
 
 static const size_t big_sizes[] = {1000, 4095, 4097, 32000, 50257, 128256, 151936, MOST};
 static enum tempera_isa active_at_start; // what TEMPERA_ISA or the processor decided
@@ -34,6 +37,7 @@ static float other_data[sizeof z_data / sizeof *z_data];
 static float result[sizeof z_data / sizeof *z_data + 1], again[sizeof result / sizeof *result];
 
 static uint64_t state;
+static bool has_specials; // among the inputs: NaN, infinities, rows or targets that are masked
 
 static double next_between(double low, double high)
 {
@@ -47,6 +51,7 @@ enum { N_KINDS = 6 };
 static void fill_inputs(size_t count, size_t n, unsigned kind, uint64_t seed)
 {
     state = seed;
+    has_specials = kind >= 4;
     for (size_t i = 0; i < count; i++) {
         double bell = 0;
         for (int k = 0; k < 4; k++)
@@ -63,6 +68,49 @@ static void fill_inputs(size_t count, size_t n, unsigned kind, uint64_t seed)
             static const float specials[] = {NAN, INFINITY, -INFINITY, 3e38f, -3e38f, 1e-42f};
             z_data[r * n + (n - 1) / 2] = specials[(r + seed) % 6];
         }
+}
+
+// ------------------------------------------------------------------------------------------------
+// Operations
+
+// Only with special values may a row have a status of its own; a call is never refused.
+static void check_answered(const struct operation *o, enum tempera_status status)
+{
+    bool is_row_status = status == TEMPERA_NAN_INPUT || status == TEMPERA_ALL_MASKED ||
+                         status == TEMPERA_TARGET_MASKED;
+    if (!CHECK(status == TEMPERA_OK || (has_specials && is_row_status)))
+        printf("# %s: %s\n", o->name, tempera_status_name(status));
+}
+
+// Writes floats to out, rows * n + 1 at most, and returns how many; those of 16-bit types converted
+// there and back.
+static size_t run_operation(const struct operation *o, const struct operation_inputs *in,
+                            float *out)
+{
+    static uint16_t halves[sizeof z_data / sizeof *z_data], results[sizeof halves / sizeof *halves];
+    size_t n_out = 0;
+    if (o->dtype == TEMPERA_F32) {
+        check_answered(o, o->run(in, out, &n_out));
+        return n_out;
+    }
+    bool is_f16 = o->dtype == TEMPERA_F16;
+    for (size_t r = 0; r < in->rows; r++)
+        for (size_t i = 0; i < in->n; i++) {
+            float x = in->z[r * in->stride + i];
+            halves[r * in->n + i] = is_f16 ? tempera_f32_to_f16(x) : tempera_f32_to_bf16(x);
+        }
+    struct operation_inputs of_16_bits = *in;
+    of_16_bits.halves = halves;
+    check_answered(o, o->run(&of_16_bits, results, &n_out));
+    for (size_t i = 0; i < n_out; i++)
+        out[i] = is_f16 ? tempera_f16_to_f32(results[i]) : tempera_bf16_to_f32(results[i]);
+    return n_out;
+}
+
+static size_t run_named(const char *name, const struct operation_inputs *in, float *out)
+{
+    const struct operation *o = operation_named(name);
+    return CHECK(o != NULL) ? run_operation(o, in, out) : 0;
 }
 
 // ------------------------------------------------------------------------------------------------
@@ -113,12 +161,12 @@ static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t nbytes)
     return hash;
 }
 
-static uint64_t hash_case(uint64_t hash, operation *run, size_t rows, size_t n, unsigned kind,
-                          float T, const struct tempera_executor *executor)
+static uint64_t hash_case(uint64_t hash, const struct operation *o, size_t rows, size_t n,
+                          unsigned kind, float T, const struct tempera_executor *executor)
 {
-    struct inputs in = {z_data, other_data, NULL, rows, n, n, T, executor};
+    struct operation_inputs in = {z_data, other_data, NULL, rows, n, n, T, executor};
     fill_inputs(rows * n, n, kind, n * 31 + kind);
-    size_t count = run(&in, result);
+    size_t count = run_operation(o, &in, result);
     return hash_bytes(hash, result, count * sizeof *result);
 }
 
@@ -138,7 +186,7 @@ static uint64_t hash_operation(size_t operation_number, const struct tempera_exe
         shapes[n_shapes++].n = big_sizes[i];
     }
     for (size_t s = 0; s < n_shapes; s++)
-        hash = hash_case(hash, operations[operation_number].run, shapes[s].rows, shapes[s].n,
+        hash = hash_case(hash, &operations[operation_number], shapes[s].rows, shapes[s].n,
                          (unsigned)(s % N_KINDS), temperatures[s % 7], executor);
     return hash;
 }
@@ -210,17 +258,17 @@ static struct guarded guard(size_t n)
 static void check_places(size_t o, size_t n)
 {
     enum { ROWS = 3 };
-    struct inputs in = {z_data, other_data, NULL, ROWS, n, n, 0.7f, NULL};
+    struct operation_inputs in = {z_data, other_data, NULL, ROWS, n, n, 0.7f, NULL};
     fill_inputs(ROWS * n, n, 0, n);
-    size_t count = operations[o].run(&in, result);
+    size_t count = run_operation(&operations[o], &in, result);
     struct guarded z = guard(ROWS * n), other = guard(ROWS * n), out = guard(count);
     for (int end = 0; end < 2; end++) {
         float *place = end ? z.at_end : z.at_start, *to = end ? out.at_end : out.at_start;
         float *second = end ? other.at_end : other.at_start;
-        struct inputs there = {place, second, NULL, ROWS, n, n, 0.7f, NULL};
+        struct operation_inputs there = {place, second, NULL, ROWS, n, n, 0.7f, NULL};
         memcpy(place, z_data, ROWS * n * sizeof *place);
         memcpy(second, other_data, ROWS * n * sizeof *second);
-        operations[o].run(&there, to);
+        run_operation(&operations[o], &there, to);
         CHECK_MEM(to, result, count * sizeof *to);
     }
     munmap(z.map, z.nbytes);
@@ -228,13 +276,13 @@ static void check_places(size_t o, size_t n)
     munmap(out.map, out.nbytes);
     for (size_t shift = 1; shift < 16; shift += 3) { // floats, so any alignment of a float
         static float moved[ROWS * 160 + 16], moved_other[ROWS * 160 + 16];
-        struct inputs there = {moved + shift, moved_other + shift, NULL, ROWS, n, n + 7, 0.7f,
-                               NULL};
+        struct operation_inputs there = {
+            moved + shift, moved_other + shift, NULL, ROWS, n, n + 7, 0.7f, NULL};
         for (size_t r = 0; r < ROWS; r++) {
             memcpy(moved + shift + r * (n + 7), z_data + r * n, n * sizeof *moved);
             memcpy(moved_other + shift + r * (n + 7), other_data + r * n, n * sizeof *moved);
         }
-        operations[o].run(&there, again + shift);
+        run_operation(&operations[o], &there, again + shift);
         CHECK_MEM(again + shift, result, count * sizeof *again);
     }
 }
@@ -254,13 +302,14 @@ static void places(void)
 // A row's result doesn't depend on the rows beside it, nor on how many there are.
 static void check_batch(size_t operation_number, size_t n, unsigned kind)
 {
-    operation *run = operations[operation_number].run;
+    const struct operation *o = &operations[operation_number];
     fill_inputs(MOST_ROWS * n, n, kind, 3);
-    struct inputs in = {z_data, other_data, NULL, MOST_ROWS, n, n, 1.3f, NULL};
-    size_t per_row = run(&in, result) / MOST_ROWS;
+    struct operation_inputs in = {z_data, other_data, NULL, MOST_ROWS, n, n, 1.3f, NULL};
+    size_t per_row = run_operation(o, &in, result) / MOST_ROWS;
     for (size_t r = 0; r < MOST_ROWS; r++) {
-        struct inputs one = {z_data + r * n, other_data + r * n, NULL, 1, n, n, 1.3f, NULL};
-        run(&one, again);
+        struct operation_inputs one = {
+            z_data + r * n, other_data + r * n, NULL, 1, n, n, 1.3f, NULL};
+        run_operation(o, &one, again);
         CHECK_MEM(again, result + r * per_row, per_row * sizeof *again);
     }
 }
@@ -276,8 +325,7 @@ static void batches(void)
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s += check_stride(5))
             for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
                 for (size_t o = 0; o < N_OPERATIONS; o++)
-                    // Each row has its own sink; the mean over the rows is in the gradient.
-                    if (operations[o].run != attention && operations[o].run != cross_entropy)
+                    if (!operations[o].mixes_rows)
                         check_batch(o, sizes[s], kinds[k]);
     }
     tempera_cpu_set_mask(UINT32_MAX);
@@ -288,7 +336,7 @@ static void short_rows(void)
 {
     enum { N = 61, ROWS = 1024, ROUNDS = 4 };
     static const float offsets[ROUNDS] = {0, -200, 330, 1000}; // exponents are taken in two ways
-    static operation *const runs[] = {softmax, log_softmax, logsumexp};
+    static const char *const names_of[] = {"softmax", "log_softmax", "logsumexp"};
     const struct tempera_kernels *table;
     for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++) {
         tempera_kernels_use(table);
@@ -296,11 +344,12 @@ static void short_rows(void)
             fill_inputs(ROWS * N, N, 0, round);
             for (size_t k = 0; k < ROWS * N; k++)
                 z_data[k] += offsets[round / 3];
-            struct inputs in = {z_data, other_data, NULL, ROWS, N, N, 0.7f, NULL};
-            size_t per_row = runs[round % 3](&in, result) / ROWS;
+            struct operation_inputs in = {z_data, other_data, NULL, ROWS, N, N, 0.7f, NULL};
+            size_t per_row = run_named(names_of[round % 3], &in, result) / ROWS;
             for (size_t r = 0; r < ROWS; r++) {
-                struct inputs one = {z_data + r * N, other_data, NULL, 1, N, N, 0.7f, NULL};
-                runs[round % 3](&one, again);
+                struct operation_inputs one = {z_data + r * N, other_data, NULL, 1, N, N,
+                                               0.7f,           NULL};
+                run_named(names_of[round % 3], &one, again);
                 CHECK_MEM(again, result + r * per_row, per_row * sizeof *again);
             }
         }
@@ -358,21 +407,21 @@ static void bounds(void)
     for (size_t s = 0; s < 140; s += check_stride(23)) {
         size_t n = s < 130 ? s + 1 : big_sizes[s % 8];
         unsigned kind = (unsigned)(s % 5);
-        struct inputs in = {z_data, other_data, NULL, 1, n, n, ordinary[s % 5], NULL};
+        struct operation_inputs in = {z_data, other_data, NULL, 1, n, n, ordinary[s % 5], NULL};
         fill_inputs(n, n, kind, s);
         z_data[0] = 1.5f; // a row that is masked altogether has no bounds
-        softmax(&in, result);
-        log_softmax(&in, logs);
+        run_named("softmax", &in, result);
+        run_named("log_softmax", &in, logs);
         measure_row(z_data, result, logs, n, (double)in.T, 24, -149, &all);
         for (size_t i = 0; i < n; i++) // what the 16-bit types hold
             z_data[i] = tempera_bf16_to_f32(tempera_f32_to_bf16(z_data[i]));
-        softmax_bf16(&in, result);
-        through_halves(&in, TEMPERA_BF16, true, logs);
+        run_named("softmax_bf16", &in, result);
+        run_named("log_softmax_bf16", &in, logs);
         measure_row(z_data, result, logs, n, (double)in.T, 8, -133, &bf16);
         for (size_t i = 0; i < n; i++)
             z_data[i] = tempera_f16_to_f32(tempera_f32_to_f16(z_data[i]));
-        softmax_f16(&in, result);
-        through_halves(&in, TEMPERA_F16, true, logs);
+        run_named("softmax_f16", &in, result);
+        run_named("log_softmax_f16", &in, logs);
         measure_row(z_data, result, logs, n, (double)in.T, 11, -24, &f16);
     }
     printf("# f32: p %.3f ulp, |sum - 1| 2^%.1f, log p %.3f of the bound; f16: p %.3f ulp, log p "
@@ -402,108 +451,8 @@ static void softcap_bound(void)
     CHECK(worst <= 5);
 }
 
-// ------------------------------------------------------------------------------------------------
-// Bench
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static size_t copy(const struct inputs *in, float *out)
-{
-    memcpy(out, in->z, in->rows * in->n * sizeof *out);
-    return 0;
-}
-
-static size_t read_all(const struct inputs *in, float *out)
-{
-    float max[16];
-    memcpy(max, in->z, sizeof max);
-    for (size_t i = 0; i + 16 <= in->rows * in->n; i += 16)
-        for (size_t lane = 0; lane < 16; lane++)
-            max[lane] = in->z[i + lane] > max[lane] ? in->z[i + lane] : max[lane];
-    out[0] = max[0];
-    return 0;
-}
-
-// Median nanoseconds an element, of runs that take a millisecond each.
-static double time_of(operation *run, const struct inputs *in)
-{
-    enum { RUNS = 15 };
-    double times[RUNS];
-    size_t repeats = 1 + 1000000 / (in->rows * in->n + 500);
-    for (int i = 0; i < RUNS; i++) {
-        double start = now();
-        for (size_t k = 0; k < repeats; k++)
-            run(in, result);
-        times[i] = (now() - start) / (double)repeats / (double)(in->rows * in->n) * 1e9;
-    }
-    qsort(times, RUNS, sizeof *times, compare_doubles);
-    return times[RUNS / 2];
-}
-
-static void bench_line(const char *name, const char *isa, const struct inputs *in, size_t threads,
-                       double ns, double floor_ns, bool json)
-{
-    if (json)
-        printf("{\"operation\":\"%s\",\"isa\":\"%s\",\"rows\":%zu,\"cols\":%zu,\"threads\":%zu,"
-               "\"ns_per_element\":%.4f,\"copy_ns_per_element\":%.4f}\n",
-               name, isa, in->rows, in->n, threads, ns, floor_ns);
-    else
-        printf("%-18s %-7s %4zu x %-7zu %zu thread%s %8.3f ns an element, %6.1f copies\n", name,
-               isa, in->rows, in->n, threads, threads == 1 ? " " : "s", ns, ns / floor_ns);
-}
-
-// For each shape: what reading and copying take, then every operation on every instruction set, on
-// one thread and on two. In nanoseconds an element, medians of 15.
-static int bench_all(bool json)
-{
-    static const struct {
-        size_t rows, n;
-    } shapes[] = {{1, 128256}, {1, 1024}, {16, 1024}, {16, 64}, {16, 4096}};
-    struct tempera_thread_pool *pool = NULL;
-    if (tempera_thread_pool_open(&pool, 2) != TEMPERA_OK)
-        return 1;
-    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-        static uint16_t halves[MOST];
-        struct inputs in = {.z = z_data, .other = other_data, .halves = halves, .T = 1};
-        in.rows = shapes[s].rows;
-        in.n = in.stride = shapes[s].n;
-        fill_inputs(in.rows * in.n, in.n, 0, 1);
-        for (size_t i = 0; i < in.rows * in.n; i++) // small numbers of either 16-bit type
-            halves[i] = tempera_f32_to_bf16(z_data[i] / 8);
-        double floor_ns = time_of(copy, &in);
-        bench_line("copy", "-", &in, 1, floor_ns, floor_ns, json);
-        bench_line("read", "-", &in, 1, time_of(read_all, &in), floor_ns, json);
-        for (size_t o = 0; o < N_OPERATIONS; o++)
-            for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
-                if (tempera_cpu_set_mask(isas[i]) != TEMPERA_OK)
-                    continue;
-                const char *isa = tempera_isa_name((enum tempera_isa)isas[i]);
-                for (size_t threads = 1; threads <= 2; threads++) {
-                    in.executor = threads == 2 ? tempera_thread_pool_executor(pool) : NULL;
-                    bench_line(operations[o].name, isa, &in, threads,
-                               time_of(operations[o].run, &in), floor_ns, json);
-                }
-            }
-    }
-    tempera_thread_pool_close(&pool);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "--bench") == 0)
-        return bench_all(argc > 2 && strcmp(argv[2], "--json") == 0);
     if (argc > 1 && strcmp(argv[1], "--print") == 0) {
         for (size_t o = 0; o < N_OPERATIONS; o++)
             printf("%s %016llx\n", operations[o].name, (unsigned long long)hash_operation(o, NULL));

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Matrix products against the definition in double: shapes, transposes, strides, accumulation;
-// the same bits for any executor; nothing written outside. Thin products on every instruction set
-// that has kernels for them.
-//
-//     test_matmul --bench      GFLOP/s of a training's products, for docs/MATMUL.md
+// the same bits for any executor; nothing written outside. Products of few rows on every
+// instruction set that has kernels for them.
 #include "check.h"
-
-#include <time.h>
 
 #include <tempera/cpu.h>
 
@@ -145,7 +141,7 @@ static void make_exact(const struct tempera_matmul *p)
 }
 
 // Rows and columns beside whole tiles; K in slices, and in pieces (65 rows of 4000).
-static void thin_on(uint32_t isa)
+static void small_m_on(uint32_t isa)
 {
     static const size_t shapes[][3] = {{64, 16384, 64}, {2, 1030, 1025},  {65, 270, 4000},
                                        {17, 1500, 800}, {128, 130, 8200}, {71, 97, 11000},
@@ -175,17 +171,17 @@ static void thin_on(uint32_t isa)
     CHECK(has_kernels ? n_done >= (check_is_small() ? 8 : 24) : n_done == 0);
 }
 
-static void thin(void)
+static void small_m(void)
 {
     uint32_t usable = tempera_cpu_detected() & tempera_cpu_compiled();
     for (uint32_t isa = TEMPERA_ISA_SCALAR; isa <= TEMPERA_ISA_NEON; isa *= 2)
         if (usable & isa)
-            thin_on(isa);
+            small_m_on(isa);
     CHECK_STATUS(tempera_cpu_set_mask(usable), TEMPERA_OK);
 }
 
-// Not thin: one row, or too many, or a transposed A, or a B that is small or isn't deep.
-static void not_thin(void)
+// Left to the library: one row, or too many, or a transposed A, or a B that is small or isn't deep.
+static void other_shapes(void)
 {
     static const size_t shapes[][3] = {
         {1, 1100, 1000}, {129, 1100, 1000}, {16, 1000, 1000}, {64, 1040, 1024}, {9, 1100, 1000}};
@@ -222,62 +218,6 @@ static void products_at_once(void)
     tempera_thread_pool_close(&pool);
 }
 
-// ------------------------------------------------------------------------------------------------
-// The benchmark
-
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static double gflops(const struct tempera_matmul *p, const struct tempera_executor *executor)
-{
-    double best = 0;
-    for (int run = 0; run < 15; run++) {
-        double start = seconds_now();
-        tempera_matmul_parallel(p, executor);
-        double rate = 2e-9 * (double)(p->M * p->N * p->K) / (seconds_now() - start);
-        best = rate > best ? rate : best;
-    }
-    return best;
-}
-
-static int bench(void)
-{
-    static const struct {
-        const char *what;
-        size_t M, N, K;
-        unsigned flags;
-    } products[] = {
-        {"y = x W^T", 2048, 384, 384, 2},     {"y = x W^T", 2048, 1024, 384, 2},
-        {"y = x W^T", 1024, 1024, 1024, 2},   {"dx = dy W", 2048, 384, 1024, 0},
-        {"dW += dy^T x", 384, 384, 2048, 5},  {"dW += dy^T x", 1024, 384, 2048, 5},
-        {"one head: q k^T", 256, 256, 64, 2}, {"one token", 1, 1024, 1024, 2},
-        {"few: y = x W^T", 16, 2048, 1024, 2}, {"few: y = x W^T", 64, 2048, 1024, 2},
-        {"few: dx = dy W", 64, 512, 4096, 0},
-    };
-    struct tempera_thread_pool *pool = NULL;
-    if (tempera_thread_pool_open(&pool, 2) != TEMPERA_OK)
-        return 1;
-    static float large_a[2048 * 1024], large_b[2048 * 1024], large_c[2048 * 1024];
-    printf("%-16s %18s  %8s %8s   GFLOP/s, best of 15\n", "product", "M x N x K", "serial",
-           "2 threads");
-    for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
-        struct tempera_matmul p = make(1, 1, 1, products[i].flags);
-        p.M = products[i].M, p.N = products[i].N, p.K = products[i].K;
-        p.a = large_a, p.b = large_b, p.c = large_c;
-        p.a_stride = p.a_transposed ? p.M : p.K;
-        p.b_stride = p.b_transposed ? p.K : p.N;
-        p.c_stride = p.N;
-        printf("%-16s %6zu %5zu %5zu  %8.0f %8.0f\n", products[i].what, p.M, p.N, p.K,
-               gflops(&p, NULL), gflops(&p, tempera_thread_pool_executor(pool)));
-    }
-    tempera_thread_pool_close(&pool);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
@@ -285,15 +225,13 @@ int main(int argc, char **argv)
         {"products of one row are right", one_row},
         {"empty products are zero, or leave what they add to", empty},
         {"results do not depend on the executor", any_executor},
-        {"products of few rows are right on every instruction set", thin},
-        {"products of other shapes are left to the library", not_thin},
+        {"products of few rows are right on every instruction set", small_m},
+        {"products of other shapes are left to the library", other_shapes},
         {"serial products can run in several threads at once", products_at_once},
     };
     if (tempera_matmul_start() != TEMPERA_OK) {
         printf("Bail out! the matrix library can't be called from several threads\n");
         return 1;
     }
-    if (argc > 1 && strcmp(argv[1], "--bench") == 0)
-        return bench();
     return CHECK_RUN(tests, argc, argv);
 }
