@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A loop whose tasks run in the default floating-point modes. The threads of an executor have
-// modes of their own: those of whoever started them.
+// modes of their own: those of the thread that started them.
 #ifndef TEMPERA_BASE_GUARDED_H
 #define TEMPERA_BASE_GUARDED_H
 
