@@ -13,7 +13,7 @@
 #include "input.h"
 #include "text.h"
 
-// Names what the library doesn't know of: the model's file, and the option for the context.
+// Adds what the library doesn't know: the model's file, and the option for the context.
 static int failed(const struct cli_session *session, enum tempera_status status,
                   const struct tempera_error *error)
 {
@@ -72,7 +72,7 @@ static int evaluate(const struct cli_session *session, const char *path, uint64_
     struct tempera_evaluation result;
     struct tempera_error error = {0};
     struct watch watch = {.progress = cli_progress_begin()};
-    bool watched = !json || isatty(STDERR_FILENO); // a program that reads JSON wants no lines
+    bool watched = !json || isatty(STDERR_FILENO); // not for a program that reads JSON
     enum tempera_status status =
         tempera_evaluate(session->model, session->tokenizer, text, nbytes, (size_t)context,
                          watched ? on_progress : NULL, &watch, &result, session->executor, &error);
@@ -108,10 +108,11 @@ static int run(int argc, char **argv)
     uint64_t context = 0, threads = 0;
     bool json = false;
     const struct cli_option options[] = {
-        {"model", 'm', CLI_FILE, &model, "FILE", "a GGUF model; the one that ships", 0, 0},
-        {"context", 0, CLI_COUNT, &context, "N", "tokens a window; 0: the model's, at most 4096; 0",
-         0, 1e9},
-        {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors; 0", 0, 1024},
+        {"model", 'm', CLI_FILE, &model, "FILE", "a GGUF model (default: the one that ships)", 0,
+         0},
+        {"context", 0, CLI_COUNT, &context, "N",
+         "tokens a window; 0: the model's, at most 4096 (default: 0)", 0, 1e9},
+        {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors (default: 0)", 0, 1024},
         {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
         {"json", 0, CLI_FLAG, &json, NULL, "print JSON", 0, 0},
     };

@@ -83,7 +83,7 @@ static enum tempera_status compute_temperatures(struct analysis *a)
 // Tokens that were asked for
 
 // A number is an id, anything else the exact text of a token. -1, with a message, for a number that
-// is not an id; -2 if no token has the text.
+// isn't an id; -2 if no token has the text.
 static int32_t find_token(const struct tempera_tokenizer *tokenizer, const char *text)
 {
     size_t n_tokens = tempera_tokenizer_n_tokens(tokenizer), length = strlen(text);
@@ -175,7 +175,7 @@ static void print_text(const struct analysis *a, size_t top)
         const uint8_t *bytes = tempera_tokenizer_token(a->row.tokenizer, a->impossible[i], &nbytes);
         char text[CLI_TOKEN_NBYTES];
         cli_quote(bytes, nbytes, CLI_TOKEN_COLUMNS, text, sizeof text);
-        printf("%s (%d): no text that begins with the prompt has it here\n", text,
+        printf("%s (%d): it cannot come next in a text that begins with the prompt\n", text,
                a->impossible[i]);
     }
 }

@@ -54,7 +54,7 @@ static char *read_bytes(const char *command, const char *path, size_t *nbytes)
     char *text = read_stream(file, nbytes);
     int failure = errno;
     if (text == NULL) {
-        cli_error("tempera %s: '%s' gives more than %zu MB of text, the most that is read; give a "
+        cli_error("tempera %s: '%s' has more than %zu MB of text, the most that is read; give a "
                   "part of it",
                   command, cli_shown(path), CLI_MOST_TEXT >> 20);
     } else if (ferror(file)) {
@@ -78,7 +78,7 @@ struct mark {
 
 static const struct mark utf8_mark = {"UTF-8", "\xEF\xBB\xBF", 3};
 
-// The longer ones first: the mark of UTF-32LE begins with that of UTF-16LE.
+// The longer ones first: the mark of UTF-32LE starts with that of UTF-16LE.
 static const struct mark wide_marks[] = {
     {"UTF-32LE", "\xFF\xFE\0\0", 4},
     {"UTF-32BE", "\0\0\xFE\xFF", 4},
@@ -94,12 +94,12 @@ static bool begins_with(const char *text, size_t nbytes, const struct mark *mark
 static char *convert(const char *command, const char *path, const char *encoding, char *text,
                      size_t *nbytes)
 {
-    size_t left = *nbytes, room = 2 * *nbytes + 16; // two bytes become three at most
-    char *converted = cli_realloc(NULL, room + 1), *in = text, *out = converted;
+    size_t left = *nbytes, space = 2 * *nbytes + 16; // two bytes become three at most
+    char *converted = cli_realloc(NULL, space + 1), *in = text, *out = converted;
     iconv_t converter = iconv_open("UTF-8", encoding);
     bool ok = converter != (iconv_t)-1;
     if (ok) {
-        ok = iconv(converter, &in, &left, &out, &room) != (size_t)-1 && left == 0;
+        ok = iconv(converter, &in, &left, &out, &space) != (size_t)-1 && left == 0;
         iconv_close(converter);
     }
     if (!ok) {
@@ -191,7 +191,7 @@ static void append(struct cli_documents *d, const char *text, size_t nbytes)
     d->text[d->nbytes] = '\0';
 }
 
-// An empty document is none.
+// An empty document does not count.
 static void end_document(struct cli_documents *d)
 {
     size_t last = d->n_borders > 0 ? d->borders[d->n_borders - 1] : 0;

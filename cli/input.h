@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-// More than this is taken for a stream without end.
+// More than this counts as a stream without end.
 #define CLI_MOST_TEXT ((size_t)1 << 30)
 
 // Reads a whole file ("-": stdin) to malloc'ed memory with a NUL after it. A UTF-8 mark is skipped;

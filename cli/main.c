@@ -34,8 +34,8 @@ static void print_usage(FILE *file)
                   "Example:\n  tempera softmax 2 1 0.1\n");
 }
 
-// What lies in stdout's buffer may fail to reach a full disk: then the command failed. One that
-// failed already has said why.
+// If the rest of stdout's buffer can't be written, the command failed. One that failed before has
+// said why.
 static int written(int exit_code)
 {
     if (exit_code != CLI_OK || (fflush(stdout) == 0 && !ferror(stdout)))
@@ -44,9 +44,9 @@ static int written(int exit_code)
     return CLI_FAILED;
 }
 
-// A file opened where stdin, stdout or stderr is closed would take its place, and be given what is
-// meant for it. So something stands there that can't be read, or written, any more than before; but
-// messages to a closed stderr are lost, which is not an error.
+// If stdin, stdout or stderr is closed, the next file opened would take its place. So /dev/null is
+// opened there, in a mode in which reading stdin or writing stdout still fails; messages to a
+// closed stderr are lost, which is not an error.
 static bool hold_descriptors(void)
 {
     static const int modes[] = {O_WRONLY, O_RDONLY, O_WRONLY};
@@ -62,8 +62,8 @@ int main(int argc, char **argv)
         cli_error("tempera: can't open /dev/null: %s", strerror(errno));
         return CLI_FAILED;
     }
-    // Who closes a pipe wants no more, and no message: the signal ends the command, whatever its
-    // parent did with it. A file that may grow no more is a write error, reported like any other.
+    // A closed pipe ends the command by its signal, without a message, even if the parent ignored
+    // the signal. A limit on the size of files is a write error, reported like any other.
     signal(SIGPIPE, SIG_DFL);
     signal(SIGXFSZ, SIG_IGN);
     cli_json_begin();

@@ -217,7 +217,7 @@ static void fill_getopt_tables(const struct cli_option *options, size_t n_option
                                struct option *longs, char *shorts)
 {
     char *s = shorts;
-    *s++ = '-'; // arguments that are no options come in order, as code 1
+    *s++ = '-'; // arguments that are not options come in order, as code 1
     *s++ = ':'; // errors are reported by us
     *s++ = 'h';
     for (size_t i = 0; i < n_options; i++) {

@@ -51,7 +51,7 @@ struct cli_command {
     int (*run)(int argc, char **argv);
 };
 
-// Parses argv[1..argc). Arguments that are no options go to *positionals. Returns true to go on;
+// Parses argv[1..argc). Arguments that are not options go to *positionals. Returns true to go on;
 // false when the command is over: after --help (printed to stdout, *exit_code CLI_OK) or an error
 // (printed to stderr, CLI_USAGE).
 bool cli_options_parse(const struct cli_command *command, const struct cli_option *options,
@@ -61,8 +61,8 @@ bool cli_options_parse(const struct cli_command *command, const struct cli_optio
 // True for "0,5" and the like: two numbers here, and one where decimals have a comma.
 bool cli_has_decimal_comma(const char *text);
 
-// Tells who wrote such a thing what it was read as, if one number may have been meant: it begins
-// with 0, the locale has a comma, or `likely`.
+// Tells the user how such a text was read, if one number may have been meant: it begins with 0, the
+// locale has a comma, or `likely`.
 void cli_hint_decimal_comma(const char *command, const char *text, bool likely);
 
 // Frees the lists that parsing made.

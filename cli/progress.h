@@ -18,8 +18,8 @@ struct cli_progress {
 struct cli_progress cli_progress_begin(void);
 bool cli_progress_due(const struct cli_progress *progress);
 
-// ASCII text of parts with two blanks between them, the dearest first: a line to be redrawn loses
-// those at its end for which the terminal is too narrow. kept: the line is whole, and stays.
+// ASCII text of parts with two blanks between them, the most important first: a line to be redrawn
+// loses those at its end for which the terminal is too narrow. kept: the line is whole, and stays.
 void cli_progress_draw(struct cli_progress *progress, const char *line, bool kept);
 
 // Leaves the line there, or takes it away, so that other text may follow.
@@ -33,7 +33,7 @@ size_t cli_terminal_columns(int fd);
 // "1m05s", "2h03m".
 void cli_duration(double seconds, char *text, size_t nbytes);
 
-// By a clock that never goes back.
+// From a clock that never goes back.
 double cli_seconds_now(void);
 
 #endif

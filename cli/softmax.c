@@ -27,7 +27,7 @@ static bool append_score(struct scores *scores, const char *text, const char *wh
     double number = 0;
     bool is_number = cli_parse_number(text, &number);
     if (is_number && isnan(number)) {
-        cli_error("tempera softmax: score %zu, '%s' (%s), is NaN, from which nothing follows; "
+        cli_error("tempera softmax: score %zu, '%s' (%s), is NaN, which has no probability; "
                   "-inf is a score that is masked out",
                   scores->count + 1, cli_shown(text), where);
         return false;
@@ -52,7 +52,7 @@ static bool append_score(struct scores *scores, const char *text, const char *wh
     return true;
 }
 
-// The scores in a text that may be cut up. where: of an argument; NULL: lines are counted.
+// The scores in a text, which is overwritten. where: for messages; NULL: lines are counted.
 static bool append_scores(struct scores *scores, char *text, const char *where)
 {
     bool ok = true;
@@ -181,7 +181,7 @@ static int run(int argc, char **argv)
     bool json = false;
     const struct cli_option options[] = {
         {"temperature", 't', CLI_NUMBER, &temperature, "T",
-         "from 0 (all to the top) to inf (all equal); 1", 0, INFINITY},
+         "from 0 (all to the top) to inf (all equal) (default: 1)", 0, INFINITY},
         {"file", 'f', CLI_TEXT, &file, "FILE", "read the scores from FILE, '-' for stdin", 0, 0},
         {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
         {"json", 0, CLI_FLAG, &json, NULL, "print JSON", 0, 0},

@@ -58,7 +58,7 @@ static const char *option_of(const char *text, size_t *length)
     return NULL;
 }
 
-// The library speaks of fields, which a user of the command doesn't know.
+// The library names fields; a user of the command knows options.
 static void name_options(const char *message, char *text, size_t nbytes)
 {
     size_t used = 0;
@@ -194,7 +194,7 @@ static void *json_malloc(size_t nbytes)
     return cli_realloc(NULL, nbytes);
 }
 
-// Without it jansson leaves out, in silence, what there's no memory for.
+// Without it jansson silently leaves out what there is no memory for.
 void cli_json_begin(void)
 {
     json_set_alloc_funcs(json_malloc, free);
@@ -223,7 +223,7 @@ json_t *cli_json_text(const char *bytes, size_t nbytes)
     json_t *whole = json_stringn(bytes, nbytes);
     if (whole != NULL)
         return whole;
-    // Some byte is no UTF-8: jansson tells good pieces from bad ones, a character at a time.
+    // Some byte is not UTF-8: jansson checks one character at a time.
     char *text = cli_realloc(NULL, 3 * nbytes + 1);
     size_t used = 0;
     for (size_t i = 0; i < nbytes;) {

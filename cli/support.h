@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the subcommands share: messages, memory, whole files, threads, the default model, JSON.
+// Used by all subcommands: messages, memory, threads, the default model, JSON.
 #ifndef CLI_SUPPORT_H
 #define CLI_SUPPORT_H
 
@@ -35,7 +35,7 @@ int cli_cant_write(const char *command);
 // caller.
 char *cli_default_model(const char *command);
 
-// Restricts the kernels to the named level; NULL: nothing. Prints what is wrong.
+// Restricts the kernels to the named instruction set; NULL: nothing. Prints what is wrong.
 bool cli_set_isa(const char *command, const char *name);
 
 // A model with its tokenizer and threads, opened for one subcommand.
@@ -58,12 +58,12 @@ void cli_session_close(struct cli_session *session);
 // program ends with a message where memory is out.
 
 void cli_json_begin(void);
-// null for what no number stands for: the logarithm of a probability of 0, the loss by an infinity.
+// null for what JSON has no number for: NaN and infinities, as the logarithm of a probability of 0.
 json_t *cli_json_number(double value);
 // A temperature, which may be "inf".
 json_t *cli_json_temperature(double value);
 json_t *cli_json_numbers(const float *values, size_t count);
-// Bytes as a JSON string; bytes that are no UTF-8 become U+FFFD.
+// Bytes as a JSON string; bytes that are not UTF-8 become U+FFFD.
 json_t *cli_json_text(const char *bytes, size_t nbytes);
 // Prints object on one line, at once, and frees it; false if stdout can't be written.
 bool cli_json_line(json_t *object);

@@ -13,9 +13,9 @@
 enum { SHOWN_COLUMNS = 200, SHOWN_NBYTES = 1024, LONGEST_PIECE = 10 };
 
 // ------------------------------------------------------------------------------------------------
-// The user's locale, which says what the screen can show, and that of all text in here
+// The user's locale, which says what the screen can show, and UTF-8, which all text here is in
 
-// A container often names a locale that it doesn't have: then the name has to do.
+// A container often names a locale that isn't installed: then the name has to do.
 static bool names_utf8(void)
 {
     static const char *const variables[] = {"LC_ALL", "LC_CTYPE", "LANG"};
@@ -53,8 +53,8 @@ static locale_t enter_utf8(void)
 // ------------------------------------------------------------------------------------------------
 // Characters
 
-// What is seen as nothing or moves what is around it: format characters, the turners of direction
-// among them. wcwidth knows the other controls.
+// Characters that are invisible or move others: format characters, among them those that change the
+// direction of text. wcwidth knows the other controls.
 static bool is_format(wchar_t c)
 {
     static const struct {
@@ -143,7 +143,7 @@ static void show(const char *bytes, size_t nbytes, const char *quote, size_t col
 {
     const char *ellipsis = screen_is_utf8() ? "…" : "...", *ending = "";
     const size_t n_ellipsis = screen_is_utf8() ? 1 : 3, n_quotes = 2 * strlen(quote);
-    const size_t room = columns > n_quotes ? columns - n_quotes : 0;
+    const size_t available = columns > n_quotes ? columns - n_quotes : 0;
     const size_t end = nbytes_text - sizeof "\"...";
     size_t used = strlen(quote), width = 0;
     size_t cut = used; // where an ellipsis still fits
@@ -151,7 +151,7 @@ static void show(const char *bytes, size_t nbytes, const char *quote, size_t col
     memcpy(text, quote, used);
     for (size_t i = 0; i < nbytes;) {
         struct piece piece = next_piece(bytes + i, nbytes - i, n_quotes > 0);
-        if (piece.columns > room - width || used + piece.length > end) {
+        if (piece.columns > available - width || used + piece.length > end) {
             used = cut;
             ending = ellipsis;
             break;
@@ -160,7 +160,7 @@ static void show(const char *bytes, size_t nbytes, const char *quote, size_t col
         used += piece.length;
         width += piece.columns;
         i += piece.nbytes;
-        if (width + n_ellipsis <= room)
+        if (width + n_ellipsis <= available)
             cut = used;
     }
     snprintf(text + used, nbytes_text - used, "%s%s", quote, ending);
@@ -202,12 +202,12 @@ const char *cli_shown(const char *string)
 // ------------------------------------------------------------------------------------------------
 // Bars
 
-void cli_bar(double share, size_t width, char *text)
+void cli_bar(double fraction, size_t width, char *text)
 {
     static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-    if (!(share >= 0)) // a NaN has no length
-        share = 0;
-    double cells = fmin(share, 1) * (double)width;
+    if (!(fraction >= 0)) // a NaN has no length
+        fraction = 0;
+    double cells = fmin(fraction, 1) * (double)width;
     char *end = text;
     if (!screen_is_utf8()) {
         size_t whole = (size_t)(cells + 0.5);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Text on a screen: what may be shown of bytes that anybody can have written, and how many columns
-// it takes. Control characters are written out, those beyond ASCII too: \n, \x1b, \u009b, \u202e.
-// So are bytes that are no UTF-8, and all but ASCII where the locale isn't one of UTF-8.
+// Text on a screen: bytes that are not trusted, as they may be shown, and how many columns they
+// take. Control characters are written out, those beyond ASCII too: \n, \x1b, \u009b, \u202e. So
+// are bytes that are not UTF-8, and all but ASCII where the locale isn't one of UTF-8.
 #ifndef CLI_TEXT_H
 #define CLI_TEXT_H
 
@@ -25,12 +25,12 @@ void cli_escape(const char *string, size_t columns, char *text, size_t nbytes_te
 // Whether anything of a string is written out when it's shown.
 bool cli_needs_escape(const char *string);
 
-// What a user wrote, for a message: escaped, and cut where it's longer than anybody reads. One of
-// four buffers in turn.
+// What a user wrote, for a message: escaped, and cut if it is very long. One of four buffers in
+// turn.
 const char *cli_shown(const char *string);
 
-// A bar of `width` cells for share in [0, 1], in eighths of a cell, or whole ones of '#' where the
-// locale has no others. text: 3 * width + 4 bytes.
-void cli_bar(double share, size_t width, char *text);
+// A bar of `width` cells for a fraction in [0, 1], in eighths of a cell, or whole ones of '#' where
+// the locale has no others. text: 3 * width + 4 bytes.
+void cli_bar(double fraction, size_t width, char *text);
 
 #endif

@@ -22,7 +22,7 @@ bool cli_tokens_by_id(const char *command, const char *option, const struct cli_
 bool cli_token_biases(const char *command, const char *option, const struct cli_texts *texts,
                       const struct tempera_tokenizer *tokenizer, struct tempera_logit_bias **bias);
 
-// All tokens of text with one of the texts in them; the empty one is in none.
+// All tokens of text that contain one of the texts; no token contains the empty one.
 struct cli_tokens cli_tokens_with_text(const struct cli_texts *texts,
                                        const struct tempera_tokenizer *tokenizer);
 

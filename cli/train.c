@@ -23,7 +23,7 @@
 
 #define NOT_GIVEN UINT64_MAX
 
-// Everything one run holds, so that one function can let go of it.
+// Everything that a run holds, so that one function can free it.
 struct run {
     // from the command line; NAN and NOT_GIVEN where the option isn't, if 0 has a meaning
     struct cli_texts texts;
@@ -66,7 +66,8 @@ static void on_interrupt(int signal_number)
     errno = kept;
 }
 
-// SIGHUP: the terminal was closed, or the connection lost; who ignores it (nohup) trains on.
+// SIGHUP: the terminal was closed, or the connection lost; if it is ignored (nohup), training goes
+// on.
 static void catch_signals(void)
 {
     const struct sigaction action = {.sa_handler = on_interrupt};
@@ -111,7 +112,7 @@ static void on_sample(void *context, const struct tempera_train_report *report)
     if (run->quiet || interrupted)
         return;
     if (run->decoder == NULL && tempera_decoder_open(&run->decoder, run->model, 0, run->executor))
-        return; // no memory for a sample is no reason to end a training
+        return; // training goes on without a sample
     tempera_decoder_rewind(run->decoder, 0);
     struct tempera_generate_options options = tempera_generate_options_default();
     options.seed = report->step;
@@ -244,7 +245,7 @@ static bool check_stdin(const struct run *run)
     n += run->heldout_path != NULL && strcmp(run->heldout_path, "-") == 0;
     n += run->prompt_text != NULL && strcmp(run->prompt_text, "-") == 0;
     if (n > 1)
-        cli_error("tempera train: '-' is stdin, which can be read once only");
+        cli_error("tempera train: '-' is stdin, which can be read only once");
     return n <= 1;
 }
 
@@ -284,7 +285,7 @@ static void keep_count(uint64_t given, uint64_t *value)
         *value = given;
 }
 
-// The plan takes a 0 for a wish to have it chosen; for these options 0 is an answer.
+// To the plan, 0 means "choose"; for these options it is a value.
 static void keep_given(const struct run *run, struct tempera_train_options *options)
 {
     keep_number(run->min_learning_rate, &options->min_learning_rate);
@@ -356,7 +357,7 @@ static enum tempera_status start_new(struct run *run, struct tempera_train_optio
             1e-6 * (double)tempera_model_config_n_parameters(&config),
             (unsigned long long)options->steps, options->batch, options->context, n_threads);
     if (run->text.n_borders > 0)
-        fprintf(stderr, "the ends of documents within it, %zu, are learnt (--one-document: not)\n",
+        fprintf(stderr, "%zu ends of documents within it are trained on (--one-document: none)\n",
                 run->text.n_borders);
     return tempera_model_create(&run->model, &config, options->seed, error);
 }
@@ -489,7 +490,7 @@ static void print_escaped(const char *word)
     free(text);
 }
 
-// An option and a word as a shell has to be given them: quoted where need be.
+// An option and a word, quoted for a shell where that is needed.
 static void print_words(const char *option, const char *word)
 {
     const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+:,=@%-";
@@ -545,7 +546,7 @@ static void say_when_saved(const struct run *run)
                 (unsigned long long)run->checkpoint_every, cli_shown(run->checkpoint_path));
 }
 
-// How to go on once a file could not be written, be it model, checkpoint or log.
+// How to go on after the model, the checkpoint or the log could not be written.
 static void advise(const struct run *run, enum tempera_status status)
 {
     uint64_t step, steps;
@@ -555,12 +556,12 @@ static void advise(const struct run *run, enum tempera_status status)
         fprintf(stderr, "free some space, or allow larger files; ");
     if (read_progress(run->checkpoint_path, &step, &steps))
         fprintf(stderr,
-                "%s holds the training up to step %llu of %llu: once that is mended, the same "
+                "%s holds the training up to step %llu of %llu: once that is fixed, the same "
                 "command with --resume goes on from there\n",
                 cli_shown(run->checkpoint_path), (unsigned long long)step,
                 (unsigned long long)steps);
     else if (status == TEMPERA_DISK_FULL)
-        fprintf(stderr, "there is no checkpoint yet: start again then\n");
+        fprintf(stderr, "no checkpoint was written yet: start over after that\n");
 }
 
 static int train(struct run *run)
@@ -676,15 +677,16 @@ static int run(int argc, char **argv)
     };
     const struct cli_option options[] = {
         {"out", 'o', CLI_FILE, &r.out, "FILE", "the model to write (GGUF)", 0, 0},
-        {"minutes", 0, CLI_NUMBER, &r.minutes, "M", "time to plan for; 5", 0.01, 1e6},
+        {"minutes", 0, CLI_NUMBER, &r.minutes, "M", "time to plan for (default: 5)", 0.01, 1e6},
         {"held-out", 0, CLI_TEXT, &r.heldout_path, "FILE",
-         "text to measure on; a twentieth of the text", 0, 0},
-        {"resume", 0, CLI_FLAG, &r.resume, NULL, "go on from the checkpoint beside -o", 0, 0},
+         "text to measure on (default: a twentieth of the text)", 0, 0},
+        {"resume", 0, CLI_FLAG, &r.resume, NULL, "go on from the checkpoint next to -o", 0, 0},
         {"steps", 0, CLI_COUNT, &r.steps, "N", "optimiser steps in all", 1, 1e15},
         {"layers", 0, CLI_COUNT, &r.layers, "N", "of the model", 1, 4096},
         {"dim", 0, CLI_COUNT, &r.dim, "N", "width of the model", 1, 1 << 18},
         {"heads", 0, CLI_COUNT, &r.heads, "N", "attention heads", 1, 1 << 16},
-        {"kv-heads", 0, CLI_COUNT, &r.kv_heads, "N", "key and value heads; as heads", 1, 1 << 16},
+        {"kv-heads", 0, CLI_COUNT, &r.kv_heads, "N", "key and value heads (default: as --heads)", 1,
+         1 << 16},
         {"hidden", 0, CLI_COUNT, &r.hidden, "N", "width of the feed-forward part", 1, 1 << 20},
         {"context", 0, CLI_COUNT, &r.context, "N", "tokens a sequence", 1, 1 << 20},
         {"batch", 0, CLI_COUNT, &r.batch, "N", "sequences a step", 1, 1 << 16},
@@ -696,14 +698,14 @@ static int run(int argc, char **argv)
         {"evaluate-every", 0, CLI_COUNT, &r.evaluate_every, "N", "steps; 0: at the end", 0, 1e15},
         {"sample-every", 0, CLI_COUNT, &r.sample_every, "N", "steps; 0: never", 0, 1e15},
         {"checkpoint-every", 0, CLI_COUNT, &r.checkpoint_every, "N",
-         "steps; 0: at the end and on Ctrl-C; unless given, every minute", 0, 1e15},
-        {"one-document", 0, CLI_FLAG, &r.one_document, NULL, "texts have no ends to be learnt", 0,
+         "steps; 0: at the end and on Ctrl-C (default: every minute)", 0, 1e15},
+        {"one-document", 0, CLI_FLAG, &r.one_document, NULL, "do not train on the ends of texts", 0,
          0},
         {"prompt", 'p', CLI_TEXT, &r.prompt_text, "TEXT", "what samples go on from", 0, 0},
-        {"dtype", 0, CLI_TEXT, &r.dtype_name, "TYPE", "of the model written: f16, f32, bf16; f16",
-         0, 0},
-        {"seed", 0, CLI_COUNT, &r.seed, "N", "same seed, same curve; 0", 0, 9e15},
-        {"threads", 0, CLI_COUNT, &r.threads, "N", "0: all processors; 0", 0, 1024},
+        {"dtype", 0, CLI_TEXT, &r.dtype_name, "TYPE",
+         "of the model written: f16, f32, bf16 (default: f16)", 0, 0},
+        {"seed", 0, CLI_COUNT, &r.seed, "N", "same seed, same curve (default: 0)", 0, 9e15},
+        {"threads", 0, CLI_COUNT, &r.threads, "N", "0: all processors (default: 0)", 0, 1024},
         {"isa", 0, CLI_TEXT, &r.isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
         {"quiet", 'q', CLI_FLAG, &r.quiet, NULL, "nothing but errors on stderr", 0, 0},
     };
@@ -723,8 +725,8 @@ const struct cli_command cli_train = {
     .details =
         "Trains a small Llama-architecture model. Sizes that aren't given are picked from the "
         "text's size\nand --minutes. TEXT is a file, '-' stdin; UTF-8, or UTF-16 or UTF-32 with a "
-        "mark. Where a text\nends, or has <|endoftext|>, a document ends: that is learnt, and "
-        "generate stops there.\nBeside MODEL.gguf: MODEL.log.jsonl, the loss log, and "
+        "mark. A document\nends where a text does and at <|endoftext|>; generate "
+        "stops there.\nBeside MODEL.gguf: MODEL.log.jsonl, the loss log, and "
         "MODEL.state.gguf, the checkpoint for --resume,\nwritten every minute (or ten times what "
         "writing takes, or a step, whichever is longest): a kill costs\nno more than that.",
     .example = "tempera train data/rhymes.txt -o my.gguf --minutes 1",

@@ -3,8 +3,8 @@
 //
 //     temperature_tour MODEL.gguf [PROMPT]
 //
-// Greedy text repeats itself, hot text wanders: the share of repeated 4-grams of words falls with
-// the temperature, the number of distinct words and the entropy rise.
+// Greedy text repeats itself, text at a high temperature wanders: the fraction of repeated 4-grams
+// of words falls with the temperature, the number of distinct words and the entropy rise.
 #include <ctype.h>
 #include <math.h>
 #include <stdbool.h>
@@ -26,8 +26,8 @@ struct text {
 };
 
 struct numbers {
-    double repeated_4grams; // share
-    double distinct_words;  // share of all words
+    double repeated_4grams; // fraction
+    double distinct_words;  // fraction of all words
     double entropy_bits;    // mean, of what was drawn from along the text
 };
 
@@ -87,8 +87,8 @@ static bool same_gram(char *const *a, char *const *b, size_t n)
     return true;
 }
 
-// The share of word n-grams that stood earlier in the same text.
-static double repeated_share(char *const *words, size_t n_words, size_t n)
+// The fraction of word n-grams that stood earlier in the same text.
+static double repeated_fraction(char *const *words, size_t n_words, size_t n)
 {
     size_t repeated = 0;
     if (n_words < n)
@@ -110,8 +110,8 @@ static struct numbers measure(const struct text *text)
     copy[text->nbytes] = '\0';
     size_t n_words = split_words(copy, words);
     return (struct numbers){
-        .repeated_4grams = repeated_share(words, n_words, GRAM),
-        .distinct_words = 1 - repeated_share(words, n_words, 1),
+        .repeated_4grams = repeated_fraction(words, n_words, GRAM),
+        .distinct_words = 1 - repeated_fraction(words, n_words, 1),
         .entropy_bits = text->n_tokens > 0 ? text->entropy_sum / (double)text->n_tokens : 0,
     };
 }

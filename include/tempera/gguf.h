@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// GGUF, version 3: the file format of models, read with distrust and written crash-safe.
+// GGUF, version 3: the file format of models. Files are not trusted, and written crash-safe.
 //
 //     "GGUF"  u32 version  u64 n_tensors  u64 n_keys
 //     n_keys times:    string key, u32 type, value        string = u64 length, bytes
@@ -169,8 +169,8 @@ TEMPERA_API enum tempera_status tempera_gguf_add_tensor(struct tempera_gguf_writ
 TEMPERA_API enum tempera_status tempera_gguf_save(const struct tempera_gguf_writer *writer,
                                                   const char *path, struct tempera_error *error);
 
-// Whether tempera_gguf_save can begin to write path: it opens what a save opens, and leaves nothing
-// behind. Before long work, whose result would have no place. IO_ERROR, DISK_FULL.
+// Whether tempera_gguf_save can write path: opens what a save opens, and removes it again. To be
+// called before long work whose result would be lost. IO_ERROR, DISK_FULL.
 TEMPERA_API enum tempera_status tempera_gguf_save_check(const char *path,
                                                         struct tempera_error *error);
 

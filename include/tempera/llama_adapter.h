@@ -19,7 +19,7 @@
 // llama_sampler_accept tells it the history, prompt and drawn tokens alike, llama_sampler_reset
 // makes it forget, and llama_sampler_clone copies state and all: from there both draw the same.
 // Random numbers are those of sampler.h: (seed, stream, tokens accepted so far), so that applying
-// it twice gives the same token, and there is no seed that stands for chance.
+// it twice gives the same token, and no seed value means "random seed" (unlike LLAMA_DEFAULT_SEED).
 //
 // Memory is allocated when a sampler is made or cloned, none for a token. A sampler is for one
 // thread at a time. examples/llama_sampler.c is a whole program.
@@ -61,9 +61,9 @@ tempera_llama_sampler_result(const struct llama_sampler *smpl);
 static inline void tempera_llama_sampler_keep_probs(struct llama_sampler *smpl, bool keep);
 
 // ------------------------------------------------------------------------------------------------
-// What follows is how it is done.
+// Implementation.
 
-// What a llama_sampler's ctx points to: one block of memory, with the arrays behind the structure.
+// What a llama_sampler's ctx points to: one block of memory, with the arrays after the structure.
 struct tempera_llama_context {
     struct tempera_sampler sampler; // with stages of its own
     uint64_t seed;
@@ -158,7 +158,7 @@ static inline enum tempera_status tempera_llama_run(struct tempera_llama_context
     return tempera_sample(&logits, &row, &c->result, c->scratch, c->scratch_nbytes, NULL);
 }
 
-// The candidates as a row by id; what is not among them is -inf, which is what a mask means.
+// The candidates as a row by id; tokens not among them are -inf, as masked ones are.
 static inline void tempera_llama_scatter(struct tempera_llama_context *c,
                                          const llama_token_data_array *candidates)
 {
@@ -218,7 +218,7 @@ static inline void tempera_llama_apply(struct llama_sampler *smpl,
     candidates->selected = tempera_llama_find(candidates, c->result.token);
 }
 
-// A token that the last row gave is a drawn one; any other is taken as one of the prompt.
+// A token that the last row gave counts as drawn; any other as part of the prompt.
 static inline void tempera_llama_accept(struct llama_sampler *smpl, llama_token token)
 {
     struct tempera_llama_context *c = tempera_llama_context_of(smpl);

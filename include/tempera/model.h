@@ -104,7 +104,7 @@ struct tempera_parameter {
 TEMPERA_API const struct tempera_parameter *tempera_model_parameters(struct tempera_model *model,
                                                                      size_t *count);
 
-// The block behind the table: *n_parameters floats. Neither pointer may be NULL.
+// The block that the table points into: *n_parameters floats. Neither pointer may be NULL.
 TEMPERA_API float *tempera_model_weights(struct tempera_model *model, size_t *n_parameters);
 
 // ------------------------------------------------------------------------------------------------
@@ -151,9 +151,9 @@ tempera_model_loss(const struct tempera_model *model, struct tempera_workspace *
 // A sequence with its KV cache.
 struct tempera_decoder;
 
-// n_context: positions that there can be, at most the model's context_length; 0 takes that. Memory
-// is taken for those that are reached, twice their number at most, so a long context costs nothing
-// before it is used. The model and the executor are borrowed until the close.
+// n_context: the largest number of positions, at most the model's context_length; 0: that. Memory
+// grows with the positions that are reached, to at most twice their number, so a long context costs
+// nothing until it is used. The model and the executor are borrowed until the close.
 TEMPERA_API enum tempera_status tempera_decoder_open(struct tempera_decoder **decoder,
                                                      const struct tempera_model *model,
                                                      size_t n_context,
@@ -192,8 +192,9 @@ struct tempera_generated {
     // text. [n_logits]: V of them, or the columns of the first row (see tempera_generate).
     const float *logits;
     size_t n_logits;
-    // What it was drawn with, borrowed for the call; NULL with logits. A copy with logprobs and
-    // wants of one's own makes tempera_sample or tempera_explain say more of the same token.
+    // What it was drawn with, borrowed for the call; NULL if logits is. Give a copy, with
+    // `logprobs` or `want` set, to tempera_sample or tempera_explain to learn more about the same
+    // token.
     const struct tempera_sample_row *row;
     // [n_logits]: bytes at the beginning of each column's token that are the prompt's; the text
     // that it adds is the rest. NULL, but for the first row: none
@@ -221,7 +222,7 @@ TEMPERA_API struct tempera_generate_options tempera_generate_options_default(voi
 // Continues prompt[nbytes] on an empty decoder, token by token through the callback.
 //
 // A prompt may end anywhere, within a word or a character: what follows is distributed as the model
-// says given the prompt's bytes, over the encodings that tempera_tokenizer_encode makes of prompt
+// says given the prompt's bytes, over the encodings that tempera_tokenizer_encode gives for prompt
 // and continuation (Phan et al. 2024, arXiv 2410.09303; Hayase et al. 2025, 2506.14123). So
 // "Humpty D" reaches "Dumpty", though that is one token, and "king" goes on as a word as often as
 // the model has it. Let c be the prompt's tokens up to its last word, w the bytes of that word with

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Text to token ids and back: byte-level BPE as GPT-2 does it (Sennrich, Haddow, Birch 2016,
 // arXiv 1508.07909; bytes as the base alphabet: Radford et al. 2019), or plain bytes for tiny
-// texts. Any bytes survive encode and decode; text needs not be valid UTF-8.
+// texts. Any bytes survive encode and decode; text need not be valid UTF-8.
 //
 // Ids: first the tokens of text, last the specials. The byte tokenizer has 256 + specials. BPE:
 // 256 bytes in GPT-2's order, then one token a merge, then the special "<|endoftext|>", which is
@@ -63,8 +63,8 @@ TEMPERA_API bool tempera_tokenizer_adds_bos(const struct tempera_tokenizer *toke
 TEMPERA_API bool tempera_tokenizer_is_special(const struct tempera_tokenizer *tokenizer,
                                               int32_t id);
 
-// The bytes of a token of text, borrowed until the close; NULL and 0 bytes for an id that is no
-// token. A special token gives its name, such as "<|endoftext|>".
+// The bytes of a token of text, borrowed until the close; NULL and 0 bytes for an id that is not
+// a token. A special token gives its name, such as "<|endoftext|>".
 TEMPERA_API const uint8_t *tempera_tokenizer_token(const struct tempera_tokenizer *tokenizer,
                                                    int32_t id, size_t *nbytes);
 
@@ -77,7 +77,7 @@ TEMPERA_API enum tempera_status tempera_tokenizer_encode(const struct tempera_to
                                                          size_t *n_ids);
 
 // Decodes ids[n_ids] to bytes (no NUL is added). *nbytes is always set to the length of the
-// whole; BUFFER_TOO_SMALL writes nothing. TOKEN_OUT_OF_RANGE for an id that is no token.
+// whole; BUFFER_TOO_SMALL writes nothing. TOKEN_OUT_OF_RANGE for an id that is not a token.
 TEMPERA_API enum tempera_status tempera_tokenizer_decode(const struct tempera_tokenizer *tokenizer,
                                                          const int32_t *ids, size_t n_ids,
                                                          char *text, size_t capacity,

@@ -24,8 +24,8 @@
 extern "C" {
 #endif
 
-// For checkpoint_every. In the end, and when the caller stops the training, there is one in any
-// case.
+// For checkpoint_every. A checkpoint is always written at the end, and when the caller stops the
+// training.
 enum {
     TEMPERA_CHECKPOINT_BY_TIME = 0, // once a minute, or as often as takes a tenth of the time. A
                                     // kill costs a minute, a step, or ten times what writing takes
@@ -69,13 +69,12 @@ TEMPERA_API enum tempera_status tempera_train_plan(size_t text_nbytes, double mi
                                                    struct tempera_train_options *options,
                                                    struct tempera_error *error);
 
-// Texts to train on and to measure on. heldout NULL: the trainer keeps back a part of the tokens
-// itself, every twentieth block of `context` tokens; nothing of a text of fewer than 60 blocks,
-// which is learnt whole and not measured.
+// Texts to train on and to measure on. heldout NULL: the trainer holds out every twentieth block of
+// `context` tokens. A text of fewer than 60 blocks is used entirely for training; nothing is held
+// out.
 //
-// A text may be several documents: the end-of-text token is learnt where one ends and the next
-// begins, and generation stops there. They lie in the text one after the other, with nothing
-// between.
+// A text may be several documents, one directly after the other: the model is trained to end each
+// with the end-of-text token, at which generation stops.
 struct tempera_corpus {
     const char *text;
     size_t nbytes;
@@ -137,11 +136,11 @@ struct tempera_train_callbacks {
 };
 
 // Steps until options.steps, with evaluation, log and checkpoints; held-out loss is also measured
-// after the last step. callbacks may be NULL. STOPPED if progress said so before the last step.
-// A log at log_path is started afresh, unless training resumed from a state. What these paths hold,
-// but for logs and states, is left alone: then nothing is trained (IO_ERROR). After an error of the
-// log, a checkpoint is still tried, and the message says whether it was written; after an error of
-// a checkpoint (IO_ERROR, DISK_FULL) the last one is whole, and is what to go on from.
+// after the last step. callbacks may be NULL. STOPPED if progress said so before the last step. A
+// log at log_path is truncated, unless the trainer was resumed. A file at one of the paths that is
+// not a log or a state is left alone: IO_ERROR, and nothing is trained. After an error of the log,
+// a checkpoint is still tried, and the message says whether it was written; after an error of a
+// checkpoint (IO_ERROR, DISK_FULL) the last one is whole, and is what to go on from.
 TEMPERA_API enum tempera_status tempera_trainer_run(struct tempera_trainer *trainer,
                                                     const struct tempera_train_callbacks *callbacks,
                                                     struct tempera_error *error);
@@ -151,9 +150,9 @@ TEMPERA_API enum tempera_status tempera_trainer_run(struct tempera_trainer *trai
 TEMPERA_API enum tempera_status tempera_trainer_save(const struct tempera_trainer *trainer,
                                                      const char *path, struct tempera_error *error);
 
-// Takes up a state saved by a trainer of the same model shape, tokenizer, text and options (steps
-// may be larger, the *_every and paths may differ): weights, moments, position. The loss log is
-// cut back to where the state was; one that is gone is started afresh. STATE_MISMATCH says what
+// Resumes from a state saved by a trainer of the same model shape, tokenizer, text and options
+// (steps may be larger, the *_every and paths may differ): weights, moments, position. The loss log
+// is cut back to where the state was; a missing one is started over. STATE_MISMATCH says what
 // differs, or that the file is damaged: then nothing has changed.
 TEMPERA_API enum tempera_status tempera_trainer_resume(struct tempera_trainer *trainer,
                                                        const char *path,
@@ -182,10 +181,10 @@ struct tempera_evaluation {
     double bits_per_byte_at_best_temperature;
 };
 
-// The longest window that is taken unasked: memory for attention grows with its square.
+// The longest window that context = 0 gives: memory for attention grows with its square.
 enum { TEMPERA_EVALUATE_CONTEXT = 4096 };
 
-// Called, if it isn't NULL, with the tokens measured so far and those in all: at 0 and after every
+// Called, if not NULL, with the number of tokens measured so far and of all: at 0 and after every
 // few windows, in the floating-point modes of the computation. Return false to stop.
 typedef bool tempera_evaluate_progress(void *context, uint64_t n_done, uint64_t n_tokens);
 

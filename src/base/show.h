@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Text from a file, or a path, as a message shows it. A terminal must not obey what a file says,
-// and no file may fill a screen.
+// Text from a file, or a path, as a message shows it: a terminal must not obey what a file
+// contains, and a file must not fill a screen.
 #ifndef TEMPERA_BASE_SHOW_H
 #define TEMPERA_BASE_SHOW_H
 
@@ -11,8 +11,8 @@
 enum { TEMPERA_SHOWN_PATH_NBYTES = 100, TEMPERA_SHOWN_TEXT_NBYTES = 72 };
 
 // Writes text[nbytes] to shown[capacity], ended by a NUL. "\x1b" stands for a control character of
-// ASCII and for a byte that is no UTF-8, "\u202E" for a character that can't be seen or turns
-// others around. What has no room is cut off, between characters, and "..." stands for it.
+// ASCII and for a byte that is not UTF-8, "\u202E" for an invisible character or one that changes
+// the direction of others. What does not fit is cut off, between characters, and replaced by "...".
 // Showing what was shown already changes nothing. capacity: at least 16.
 void tempera_show_text(char *shown, size_t capacity, const char *text, size_t nbytes);
 

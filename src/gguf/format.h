@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What reader and writer of GGUF share: limits, sizes, and integers as bytes.
+// Used by the reader and the writer of GGUF: limits, sizes, and integers as bytes.
 #ifndef TEMPERA_GGUF_FORMAT_H
 #define TEMPERA_GGUF_FORMAT_H
 
@@ -11,14 +11,14 @@
 
 enum {
     TEMPERA_GGUF_VERSION = 3,
-    TEMPERA_GGUF_ALIGNMENT = 32,          // unless general.alignment says otherwise
+    TEMPERA_GGUF_ALIGNMENT = 32,          // the default of general.alignment
     TEMPERA_GGUF_MAX_ALIGNMENT = 1 << 20, // beyond any page or sector
     TEMPERA_GGUF_MAX_KEY_NBYTES = 65535,
     TEMPERA_GGUF_MAX_NAME_NBYTES = 63, // of a tensor; 64 with the NUL in other programs
     TEMPERA_GGUF_HEADER_NBYTES = 24,
 };
 
-// Bytes of one value of a scalar type; 0 for strings, arrays and what is no type.
+// Bytes of one value of a scalar type; 0 for strings, arrays and unknown types.
 static inline size_t tempera_gguf_type_nbytes(uint32_t type)
 {
     static const uint8_t nbytes[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Parses a GGUF header from a source that is not trusted. One pass without recursion; each number
-// of the file is held against the bytes that are left before it is used for anything. Tables grow
-// with what was really read, never with what a count promises.
+// of the file is checked against the bytes that are left before it is used. Tables grow with what
+// was really read, never with what a count promises.
 #include "gguf/parse.h"
 
 #include <inttypes.h>
@@ -16,7 +16,7 @@
 #include "gguf/reader.h"
 
 enum {
-    MAX_HEADER_NBYTES = 256 << 20, // ten times the longest vocabularies of today
+    MAX_HEADER_NBYTES = 256 << 20, // ten times the largest known vocabularies
     FIRST_READ_NBYTES = 64 << 10,
     MIN_KEY_NBYTES = 8 + 1 + 4 + 1,
     MIN_TENSOR_NBYTES = 8 + 1 + 4 + 4 + 8,
@@ -70,7 +70,7 @@ static uint64_t n_left(const struct parser *p)
 // ------------------------------------------------------------------------------------------------
 // Bytes
 
-// Makes the next nbytes of the file be in the image.
+// Loads the next nbytes of the file into the image.
 static bool need(struct parser *p, uint64_t nbytes, const char *what)
 {
     struct tempera_gguf *gguf = p->gguf;
@@ -84,7 +84,7 @@ static bool need(struct parser *p, uint64_t nbytes, const char *what)
         return true;
     if (end > MAX_HEADER_NBYTES)
         return fail(p, TEMPERA_BAD_FORMAT, p->at,
-                    "%s goes beyond the first %d MiB, where no model's keys and names reach", what,
+                    "%s goes beyond the first %d MiB, beyond any model's keys and names", what,
                     MAX_HEADER_NBYTES >> 20);
     uint64_t size = 2 * (uint64_t)p->n_loaded;
     size = size < FIRST_READ_NBYTES ? FIRST_READ_NBYTES : size;
@@ -121,7 +121,7 @@ static bool take_u64(struct parser *p, uint64_t *value, const char *what)
     return true;
 }
 
-// A string, moved over its length and ended by a NUL.
+// A string, moved to where its length was, and ended by a NUL.
 static bool take_string(struct parser *p, struct tempera_gguf_span *span)
 {
     uint64_t nbytes;
@@ -144,8 +144,8 @@ static bool take_name(struct parser *p, size_t max_nbytes, uint32_t *name_at)
     if (!take_u64(p, &nbytes, "the length of a name"))
         return false;
     if (nbytes == 0 || nbytes > max_nbytes)
-        return fail(p, TEMPERA_BAD_FORMAT, start, "a name of %" PRIu64 " bytes; 1 to %zu can be",
-                    nbytes, max_nbytes);
+        return fail(p, TEMPERA_BAD_FORMAT, start,
+                    "a name of %" PRIu64 " bytes; 1 to %zu are allowed", nbytes, max_nbytes);
     p->at = start;
     struct tempera_gguf_span span;
     if (!take_string(p, &span))
@@ -156,7 +156,7 @@ static bool take_name(struct parser *p, size_t max_nbytes, uint32_t *name_at)
     return true;
 }
 
-// Room for one more element of nbytes in *table.
+// Makes room for one more element of nbytes in *table.
 static bool grow(struct parser *p, void **table, size_t *capacity, size_t n, size_t nbytes)
 {
     if (n < *capacity)
@@ -193,13 +193,13 @@ static bool check_bools(struct parser *p, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (p->gguf->image[p->at + i] > 1)
-            return fail(p, TEMPERA_BAD_FORMAT, p->at + i, "a bool of %d; 0 or 1 can be",
+            return fail(p, TEMPERA_BAD_FORMAT, p->at + i, "a bool of %d; only 0 and 1 are allowed",
                         p->gguf->image[p->at + i]);
     return true;
 }
 
-// Moves the array at p->at to the multiple of 4 before it, where only its own count was, and
-// gives it the byte order of this machine.
+// Moves the array at p->at down to a multiple of 4, over its own count, and converts it to the byte
+// order of this machine.
 static uint32_t align_array(const struct parser *p, size_t count)
 {
     size_t aligned = p->at & ~(size_t)3;
@@ -232,7 +232,7 @@ static bool read_array_head(struct parser *p, struct tempera_gguf_entry *entry)
     if (!take_u32(p, &entry->type, "an array's type") || !take_u64(p, &count, "an array's length"))
         return false;
     if (entry->type == TEMPERA_GGUF_ARRAY)
-        return fail(p, TEMPERA_BAD_FORMAT, start, "an array of arrays, which no model has");
+        return fail(p, TEMPERA_BAD_FORMAT, start, "an array of arrays, which models do not have");
     size_t element = entry->type == TEMPERA_GGUF_STRING ? 8 : tempera_gguf_type_nbytes(entry->type);
     if (element != 0 && count > n_left(p) / element)
         return fail(p, TEMPERA_TRUNCATED_FILE, start + 4,
@@ -300,7 +300,7 @@ static bool read_dims(struct parser *p, struct tempera_gguf_tensor *tensor)
     if (!take_u32(p, &tensor->n_dims, "the number of dimensions"))
         return false;
     if (tensor->n_dims > TEMPERA_GGUF_MAX_DIMS)
-        return fail(p, TEMPERA_BAD_FORMAT, start, "%" PRIu32 " dimensions; 0 to %d can be",
+        return fail(p, TEMPERA_BAD_FORMAT, start, "%" PRIu32 " dimensions; 0 to %d are allowed",
                     tensor->n_dims, TEMPERA_GGUF_MAX_DIMS);
     tensor->n_elements = 1;
     for (uint32_t i = 0; i < TEMPERA_GGUF_MAX_DIMS; i++) {
@@ -310,7 +310,7 @@ static bool read_dims(struct parser *p, struct tempera_gguf_tensor *tensor)
             return false;
         if (tensor->dims[i] == 0)
             return fail(p, TEMPERA_BAD_FORMAT, dim_at,
-                        "a dimension of 0: no tensor is without elements");
+                        "a dimension of 0: every tensor has elements");
         if (__builtin_mul_overflow(tensor->n_elements, tensor->dims[i], &tensor->n_elements))
             return fail(p, TEMPERA_BAD_FORMAT, dim_at, "2^64 elements or more");
     }
@@ -372,7 +372,7 @@ static bool read_start(struct parser *p, uint64_t *n_tensors, uint64_t *n_keys)
     if (version != 2 && version != 3)
         return fail(p, TEMPERA_BAD_FORMAT, 4,
                     "GGUF version %" PRIu32 ", but 2 and 3 can be read: convert the model %s",
-                    version, version < 2 ? "anew" : "to version 3");
+                    version, version < 2 ? "again" : "to version 3");
     size_t start = p->at;
     if (!take_u64(p, n_tensors, "the number of tensors") ||
         !take_u64(p, n_keys, "the number of keys"))
@@ -445,14 +445,14 @@ static bool find_alignment(struct parser *p, uint64_t *alignment)
     if (*alignment == 0 || (*alignment & (*alignment - 1)) != 0 ||
         *alignment > TEMPERA_GGUF_MAX_ALIGNMENT)
         return fail(p, TEMPERA_BAD_FORMAT, entry->value_at,
-                    "is %" PRIu64 "; powers of two from 1 to %d can be", *alignment,
+                    "is %" PRIu64 "; allowed are powers of two from 1 to %d", *alignment,
                     TEMPERA_GGUF_MAX_ALIGNMENT);
     return true;
 }
 
-// Turns offsets into those of the file. The tensors must lie in the order of their table, none in
-// another: so all of them together are never more than the file, which bounds what a reader of
-// all tensors allocates.
+// Turns relative offsets into offsets in the file. Tensors must lie in the order of the table and
+// must not overlap: then all of them together are no larger than the file, which bounds what a
+// reader of all tensors allocates.
 static bool place_tensors(struct parser *p)
 {
     uint64_t alignment, data_at, end = 0, size = p->gguf->source.nbytes;
@@ -466,7 +466,8 @@ static bool place_tensors(struct parser *p)
         p->name_at = p->gguf->slots[i].name_at;
         if (relative % alignment != 0)
             return fail(p, TEMPERA_BAD_FORMAT, p->name_at,
-                        "its offset %" PRIu64 " is no multiple of %" PRIu64, relative, alignment);
+                        "its offset %" PRIu64 " is not a multiple of %" PRIu64, relative,
+                        alignment);
         if (__builtin_add_overflow(data_at, relative, &tensor->offset) ||
             __builtin_add_overflow(tensor->offset, tensor->nbytes, &last))
             return fail(p, TEMPERA_BAD_FORMAT, p->name_at,

@@ -7,8 +7,8 @@
 
 struct tempera_gguf;
 
-// Fills everything but the source from the source. On failure the parts that were made remain
-// for the close.
+// Fills everything but the source, from the source. After a failure, tempera_gguf_close frees what
+// was made.
 enum tempera_status tempera_gguf_parse(struct tempera_gguf *gguf, struct tempera_error *error);
 
 #endif

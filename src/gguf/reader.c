@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Everything that is asked of an open GGUF file.
+// Lookups in an open GGUF file: keys, values, tensors.
 #include "gguf/reader.h"
 
 #include <float.h>
@@ -77,7 +77,7 @@ static const struct tempera_gguf_entry *entry_of(const struct tempera_gguf *gguf
     return *status == TEMPERA_OK ? entry : NULL;
 }
 
-// A signed integer of nbytes as 64 bits with its sign carried up.
+// A signed integer of nbytes, sign-extended to 64 bits.
 static int64_t load_signed(const uint8_t *p, size_t nbytes)
 {
     switch (nbytes) {
@@ -311,7 +311,7 @@ enum tempera_status tempera_gguf_read_f32(const struct tempera_gguf *gguf,
     default:
         return tempera_fail_at(error, TEMPERA_UNSUPPORTED, tensor->offset,
                                "'%s': tensor %s is of type %" PRIu32
-                               ", which can't be read: take an F32, F16 or BF16 file of this model",
+                               ", which can't be read: use an F32, F16 or BF16 file of this model",
                                gguf->source.name, tensor->name, tensor->type);
     }
     return status == TEMPERA_OK ? tempera_succeed(error) : status;

@@ -2,9 +2,9 @@
 // An open GGUF file: its header in memory, with tables of what lies where in it.
 //
 // The image is the file's bytes from 0 to the end of the tensor table, edited in place: a string
-// is moved to the front by the 8 bytes of its length, which leaves room for a NUL; arrays of
-// 32-bit values are moved to the front by up to 3 bytes, which aligns them. So the header costs
-// one block and the tables, however hostile its counts are. Filled by parse.c, read by reader.c.
+// moves down by the 8 bytes of its length, which leaves space for a NUL; arrays of 32-bit values
+// move down by up to 3 bytes, which aligns them. So the header costs one block and the tables,
+// however hostile its counts are. Filled by parse.c, read by reader.c.
 #ifndef TEMPERA_GGUF_READER_H
 #define TEMPERA_GGUF_READER_H
 
@@ -34,7 +34,7 @@ struct tempera_gguf_slot {
     uint32_t name_at; // in the image
 };
 
-// Names in order, for looking up and for finding those that are there twice.
+// Sorted names, for looking up and for finding duplicates.
 struct tempera_gguf_name {
     const char *name;
     size_t index;

@@ -52,7 +52,7 @@ static char *follow_link(const char *path)
     return followed;
 }
 
-// Where a file that isn't there yet is to be: path, or what its symbolic links lead to. Freed by
+// Where a new file will be: path, or what its symbolic links lead to. Freed by
 // the caller; NULL, with errno.
 static char *place_of_new(const char *path)
 {
@@ -73,7 +73,7 @@ static char *place_of_new(const char *path)
     return place;
 }
 
-// The file behind path and, if it exists, its mode.
+// The file that path leads to and, if it exists, its mode.
 static enum tempera_status resolve(struct tempera_safe_file *file, const char *path, mode_t *mode,
                                    struct tempera_error *error)
 {
@@ -90,7 +90,7 @@ static enum tempera_status resolve(struct tempera_safe_file *file, const char *p
         tempera_show_path(shown, path);
         return tempera_fail(error, TEMPERA_IO_ERROR,
                             "can't write '%s': it is %s; name a file to write", shown,
-                            S_ISDIR(info.st_mode) ? "a folder" : "no ordinary file");
+                            S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
     }
     if (access(file->path, W_OK) != 0) // a rename would not care
         return tempera_fail_system(error, "write", path, errno);
@@ -112,7 +112,7 @@ static enum tempera_status in_the_way(const struct tempera_safe_file *file,
     char shown[TEMPERA_SHOWN_PATH_NBYTES];
     tempera_show_path(shown, file->temporary);
     return tempera_fail(error, TEMPERA_IO_ERROR,
-                        "'%s' is in the way, and isn't the rest of a save: move it away", shown);
+                        "'%s' is in the way, and was not left by a save: move it away", shown);
 }
 
 static bool is_locked_by_another(int fd)
@@ -120,7 +120,8 @@ static bool is_locked_by_another(int fd)
     return flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
-// True if the name still leads to the open file: whoever held the lock before may have renamed it.
+// True if the name still leads to the open file: the previous holder of the lock may have renamed
+// it.
 static bool is_current(const char *path, int fd)
 {
     struct stat open_file, named;
@@ -157,7 +158,7 @@ static enum tempera_status clear_temporary(const struct tempera_safe_file *file,
     return status;
 }
 
-// Nothing that is there is ever written into: the file is new, and locked from then on.
+// Never writes into an existing file: the file is new, and locked from then on.
 static enum tempera_status open_temporary(struct tempera_safe_file *file,
                                           struct tempera_error *error)
 {
@@ -171,7 +172,7 @@ static enum tempera_status open_temporary(struct tempera_safe_file *file,
         }
         if (!is_locked_by_another(file->fd) && is_current(file->temporary, file->fd))
             return TEMPERA_OK;
-        close(file->fd); // somebody took it for the rest of a save
+        close(file->fd); // another save removed it as a leftover
         file->fd = -1;
     }
 }
@@ -215,7 +216,7 @@ enum tempera_status tempera_safe_file_check(const char *path, struct tempera_err
     struct tempera_safe_file *file;
     enum tempera_status status = tempera_safe_file_open(&file, path, error);
     if (status == TEMPERA_OK)
-        tempera_safe_file_close(&file, TEMPERA_STOPPED, NULL); // and so nothing is put in place
+        tempera_safe_file_close(&file, TEMPERA_STOPPED, NULL); // so nothing is put in place
     return status;
 }
 
@@ -276,7 +277,7 @@ static enum tempera_status sync_folder(const char *path, struct tempera_error *e
     // A folder that can be written but not read can't be synced: the file is in place all the same.
     if (fd < 0)
         return errno == EACCES ? TEMPERA_OK : tempera_fail_system(error, "sync", path, errno);
-    int reason = fsync(fd) == 0 || errno == EINVAL ? 0 : errno; // EINVAL: it knows no sync
+    int reason = fsync(fd) == 0 || errno == EINVAL ? 0 : errno; // EINVAL: no sync there
     close(fd);
     return reason == 0 ? TEMPERA_OK : tempera_fail_system(error, "sync", path, reason);
 }

@@ -2,7 +2,7 @@
 // A file that is there whole or not at all: written as "<path>.tempera-tmp", synced, renamed over
 // path, folder synced (Pillai et al., OSDI 2014, on why each step is needed). A kill at any moment
 // leaves the old file or the new one, and perhaps a temporary file, which the next save removes.
-// Something else of that name, or with another name besides it, is left alone, and refused.
+// Anything else with that name, or with a second hard link, is refused and left alone.
 //
 //     status = tempera_safe_file_open(&file, path, error);
 //     if (status == TEMPERA_OK)
@@ -23,7 +23,7 @@ struct tempera_safe_file;
 enum tempera_status tempera_safe_file_open(struct tempera_safe_file **file, const char *path,
                                            struct tempera_error *error);
 
-// Does all that opening does, and undoes it: what can't be written is found before the work.
+// Opens and closes again without writing, to find before long work that path can't be written.
 enum tempera_status tempera_safe_file_check(const char *path, struct tempera_error *error);
 
 enum tempera_status tempera_safe_file_write(struct tempera_safe_file *file, const void *data,

@@ -16,7 +16,7 @@ enum tempera_status tempera_source_open(struct tempera_source *source, const cha
 {
     *source = (struct tempera_source){.fd = -1};
     tempera_show_path(source->name, path);
-    // O_NONBLOCK: opening a pipe that nobody writes to must not wait; files don't know it.
+    // O_NONBLOCK: opening a pipe without a writer must not wait. Regular files ignore it.
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         bool missing = errno == ENOENT || errno == ENOTDIR || errno == EACCES;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Where a reader takes its bytes from: memory, or a file. Files are read with pread and never
-// mapped: a file that somebody cuts while it is open is an error then, not a SIGBUS.
+// mapped: a file that is truncated while it is open gives an error, not a SIGBUS.
 #ifndef TEMPERA_GGUF_SOURCE_H
 #define TEMPERA_GGUF_SOURCE_H
 
@@ -18,7 +18,7 @@ struct tempera_source {
     char name[TEMPERA_SHOWN_PATH_NBYTES]; // for messages
 };
 
-// FILE_NOT_FOUND, IO_ERROR (also for what is no regular file).
+// FILE_NOT_FOUND, IO_ERROR (also if it is not a regular file).
 enum tempera_status tempera_source_open(struct tempera_source *source, const char *path,
                                         struct tempera_error *error);
 void tempera_source_open_memory(struct tempera_source *source, const void *data, size_t nbytes);

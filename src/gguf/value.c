@@ -103,7 +103,7 @@ bool tempera_gguf_number_at(const struct tempera_gguf *gguf, const char *key, si
 // For messages
 
 // One element of an entry. Numbers of 64 bits and floats are written as they are, not as the
-// rounded ones that they would be read as.
+// rounded values that reading gives.
 static void show_element(const struct tempera_gguf *gguf, const struct tempera_gguf_entry *entry,
                          size_t index, char *shown, size_t capacity)
 {
@@ -165,7 +165,7 @@ enum tempera_status tempera_gguf_check_whole(const struct tempera_gguf *gguf,
     if (status != TEMPERA_OK) {
         char shown[TEMPERA_SHOWN_VALUE_NBYTES];
         tempera_gguf_show_value(gguf, count_key, shown);
-        return tempera_fail(error, TEMPERA_BAD_FORMAT, "'%s': the key %s is %s, no number",
+        return tempera_fail(error, TEMPERA_BAD_FORMAT, "'%s': the key %s is %s, not a number",
                             gguf->source.name, count_key, shown);
     }
     tempera_gguf_number(gguf, "split.no", &number);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Values of keys as numbers, whatever type their writer chose for them: one program's u32 is
-// another's i64, and a number that is the same for all layers may stand there once for each.
+// another's i64, and a number that is the same for all layers may be an array with one per layer.
 #ifndef TEMPERA_GGUF_VALUE_H
 #define TEMPERA_GGUF_VALUE_H
 
@@ -9,10 +9,10 @@
 
 #include <tempera/gguf.h>
 
-// Read of any type of integer or float. Beyond 2^53 rounded, which no use of a number here needs.
+// From any type of integer or float. Beyond 2^53 it is rounded, which does no harm here.
 struct tempera_number {
     double value;
-    size_t count; // of the array's elements, which are all equal; 1 if it is none
+    size_t count; // of the array's elements, which are all equal; 1 if it is not an array
 };
 
 // NOT_FOUND: no such key. BAD_FORMAT: neither a number nor an array of equal ones.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Collects keys as the bytes that they become and tensors as a table, then writes both.
+// Collects keys as the bytes of the file, and tensors as a table, then writes both.
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,7 +81,7 @@ static bool reserve_bytes(struct tempera_gguf_writer *writer, size_t n)
     return reserved;
 }
 
-// What follows writes into bytes that were reserved.
+// These write into bytes that were reserved.
 
 static void put(struct tempera_gguf_writer *writer, const void *bytes, size_t nbytes)
 {
@@ -356,9 +356,8 @@ enum tempera_status tempera_gguf_save(const struct tempera_gguf_writer *writer, 
 {
     if (writer == NULL || path == NULL || writer->n_strings_due > 0)
         return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "%s",
-                            writer == NULL || path == NULL
-                                ? "writer or path is NULL"
-                                : "an array of strings still lacks some of its strings");
+                            writer == NULL || path == NULL ? "writer or path is NULL"
+                                                           : "an array of strings is incomplete");
     struct output output = {.error = error};
     output.status = tempera_safe_file_open(&output.file, path, error);
     if (output.status != TEMPERA_OK)

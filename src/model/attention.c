@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Queries go in blocks of rows, and a block's products stop at the last key that it sees, which
-// saves nearly half of the work.
+// Queries are processed in blocks of rows. The products of a block stop at the last key that it
+// sees, which saves nearly half of the work.
 #include "model/attention.h"
 
 #include <math.h>

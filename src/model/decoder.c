@@ -124,8 +124,8 @@ enum tempera_status tempera_decoder_rewind(struct tempera_decoder *decoder, size
 // ------------------------------------------------------------------------------------------------
 // Memory follows the length
 
-// A file may speak of a context of millions, of which a text fills a few: room is made as positions
-// are reached, for twice as many each time, so that a position is moved twice at most on average.
+// A file may declare a context of millions, of which a text fills a small part: memory grows as
+// positions are reached, to twice as many each time, so a position moves at most twice on average.
 static size_t grown(size_t had, size_t needed, size_t most)
 {
     size_t twice = had > most / 2 ? most : 2 * had;
@@ -141,8 +141,8 @@ static bool resize(float **buffer, size_t n, size_t nbytes)
     return moved != NULL;
 }
 
-// Room for positions [0, end). What has grown when another part can't does no harm: n_reserved says
-// how far all of them reach.
+// Makes room for positions [0, end). Arrays that grew before another could not do no harm:
+// n_reserved is what all of them have room for.
 static bool reserve_positions(struct tempera_decoder *d, size_t end)
 {
     if (end <= d->n_reserved)

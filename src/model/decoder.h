@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a decoder runs, and on what: for those who were given the decoder alone.
+// The model and the executor of a decoder.
 #ifndef TEMPERA_MODEL_DECODER_H
 #define TEMPERA_MODEL_DECODER_H
 

@@ -11,7 +11,7 @@
 #include "model/linear.h"
 #include "model/transformer.h"
 
-// In integers, which a compiler makes vectors of.
+// On the bits as integers, which compilers vectorise.
 bool tempera_all_finite(const float *x, size_t n)
 {
     const uint32_t exponent = 0x7F800000u;
@@ -75,8 +75,8 @@ static enum tempera_status blame(const struct diagnosis *d, const char *where, c
                         where, what, worst->name, (double)max);
 }
 
-// The outputs of a layer, in the order in which they are made. n_used: tensors of the layer that
-// each is made of.
+// The outputs of a layer, in the order of computation. n_used: tensors of the layer that each
+// depends on.
 static enum tempera_status check_layer(const struct diagnosis *d, size_t layer,
                                        const struct tempera_activations *a, const float *out,
                                        size_t N)
@@ -132,7 +132,8 @@ enum tempera_status tempera_model_diagnose(const struct tempera_model *model,
     tempera_embed(model->embedding, tokens, N, D, ws->layers[0].x, executor);
     for (size_t i = 0; i < n_layers; i++) {
         const float *out = tempera_model_layer_forward(model, ws, i, B, T, executor);
-        // Without a backward pass a layer's output lies where its input was, which is read no more.
+        // Without a backward pass a layer's output lies where its input was, which is no longer
+        // needed.
         TEMPERA_TRY(check_layer(&d, i, &ws->layers[i], out, N));
     }
     tempera_rmsnorm(ws->x, model->output_norm, model->config.rms_epsilon, N, D, ws->norm,
@@ -159,7 +160,7 @@ enum tempera_status tempera_model_diagnose_text(const struct tempera_model *mode
     tempera_workspace_close(&ws);
     if (status == TEMPERA_OK)
         return tempera_fail(error, TEMPERA_NAN_INPUT,
-                            "the model's scores after %zu tokens are no numbers, though all "
+                            "the model's scores after %zu tokens are not finite, though all "
                             "weights are",
                             n);
     return status;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Why a model's scores are no numbers. Only who got such scores asks, so it costs nothing before.
+// Finds out why a model's scores are NaN or infinite. Called only after that happened.
 #ifndef TEMPERA_MODEL_DIAGNOSE_H
 #define TEMPERA_MODEL_DIAGNOSE_H
 
@@ -9,7 +9,7 @@ bool tempera_all_finite(const float *x, size_t n);
 
 // Looks for the first tensor with a weight that isn't finite; if all are, for the first part of the
 // model whose output isn't, given tokens[B, T]. Returns NAN_INPUT with a message that names it, or
-// OK, without one, if there is none. The workspace, with room for B and T, is used up.
+// OK, without one, if there is none. The workspace, with room for B and T, is overwritten.
 enum tempera_status tempera_model_diagnose(const struct tempera_model *model,
                                            struct tempera_workspace *workspace,
                                            const int32_t *tokens, size_t B, size_t T,

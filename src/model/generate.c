@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Text from a prompt: decoder, sampler and tokenizer put together, as an engine would.
+// Text from a prompt: decoder, sampler and tokenizer together, as an engine would use them.
 //
 // A step is: a row of scores -> sampler -> token -> bytes -> whole characters -> text without stop
 // strings -> callback. The first row is that of prompt.c, the others are the model's own.
@@ -85,7 +85,8 @@ static void close_generation(struct generation *g)
     tempera_prompt_row_close(&g->first);
 }
 
-// The row to sample from next. Rows of the model are all alike, so this allocates twice at most.
+// Sets the row to sample from next. All rows of the model have one length, so this allocates at
+// most twice.
 static enum tempera_status set_row(struct generation *g, const float *logits, size_t n)
 {
     g->logits = logits;
@@ -101,7 +102,7 @@ static enum tempera_status set_row(struct generation *g, const float *logits, si
     return g->probs != NULL && g->scratch != NULL ? TEMPERA_OK : TEMPERA_OUT_OF_MEMORY;
 }
 
-// A model may have more tokens than its tokenizer; those can't be told.
+// A model may have more tokens than its tokenizer; those have no text, and are masked.
 static enum tempera_status mask_unknown(struct generation *g)
 {
     size_t n_known = tempera_tokenizer_n_tokens(g->tokenizer);
@@ -317,7 +318,7 @@ static const uint8_t *new_bytes(const struct generation *g, size_t *nbytes)
     return bytes + n_known;
 }
 
-// Hands what can be shown to the callback. `last`: nothing more will come.
+// Gives the callback what can be shown. `last`: nothing more will come.
 static void show(struct generation *g, struct tempera_generated *generated, bool last)
 {
     bool stopped;
@@ -374,7 +375,7 @@ static void flush(struct generation *g)
         show(g, &generated, true);
 }
 
-// A context that is full ends the text; it is no failure.
+// A full context ends the text; that is not an error.
 static enum tempera_status run(struct generation *g, size_t *n_tokens)
 {
     enum tempera_status status = TEMPERA_OK;
@@ -425,8 +426,8 @@ enum tempera_status tempera_generate(struct tempera_decoder *decoder,
     enum tempera_status status = tempera_sampler_check_vocab(&g.options->sampler, g.vocab);
     if (status != TEMPERA_OK)
         return tempera_fail(error, status,
-                            "the sampler has a bias or a list with a token that the model, of "
-                            "%zu tokens, hasn't",
+                            "the sampler has a bias or a list with a token that is not one of "
+                            "the model's %zu",
                             g.vocab);
     tempera_succeed(error);
     g.env = tempera_fpenv_enter();

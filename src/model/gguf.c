@@ -45,8 +45,8 @@ static int compare_with_name(const void *name, const void *parameter)
     return strcmp(name, ((const struct tempera_parameter *)parameter)->name);
 }
 
-// A tensor that we don't know, such as a bias, would change the scores. Ours beside the model, the
-// state of a training, have names of their own.
+// An unknown tensor, such as a bias, would change the scores. The tensors of a training state are
+// not part of the model, and have names of their own.
 static enum tempera_status check_strangers(const struct tempera_gguf *gguf,
                                            struct tempera_parameter *table, size_t count,
                                            struct tempera_error *error)
@@ -58,16 +58,16 @@ static enum tempera_status check_strangers(const struct tempera_gguf *gguf,
         if (strncmp(name, own, sizeof own - 1) != 0 &&
             bsearch(name, table, count, sizeof *table, compare_with_name) == NULL)
             return tempera_fail(error, TEMPERA_UNSUPPORTED,
-                                "the model has a tensor %s, which the llama architecture as "
-                                "known here has no use for",
+                                "the model has a tensor %s, which this version's llama "
+                                "architecture does not use",
                                 name);
     }
     return TEMPERA_OK;
 }
 
-// Before any memory is taken for weights, every tensor must be there with its right shape: the
-// file itself is then as large as the model says. The layers' names are not all made at once, so
-// that a wrong count of layers costs nothing.
+// Before memory is allocated for weights, every tensor must be there with its right shape: then the
+// file is as large as the model. The count of layers is checked first, since it alone decides how
+// large the table of names is.
 static enum tempera_status check_tensors(const struct tempera_gguf *gguf,
                                          const struct tempera_model_config *config,
                                          struct tempera_error *error)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Keys are read by value, whatever type their writer chose. Of those that begin with "llama." each
 // one is known here: as part of the shape, as a variant that must be switched off, or as harmless.
-// Any other one could mean other scores of the same tensors, and is refused.
+// Any other key could change the scores, and is refused.
 #include "model/gguf_keys.h"
 
 #include <float.h>
@@ -184,8 +184,8 @@ static bool is_of_shape(const char *key)
 // ------------------------------------------------------------------------------------------------
 // Variants
 
-// A key that changes no score where it has one of two values: that of a Llama, and that which
-// llama.cpp takes for "not set".
+// A key that changes no score if it has one of two values: that of Llama, and what llama.cpp takes
+// as "not set".
 struct variant {
     const char *key;
     double usual, unset;
@@ -235,8 +235,8 @@ static enum tempera_status check_texts(const struct tempera_gguf *gguf, const ch
     tempera_show_text(name, sizeof name, key, strlen(key));
     tempera_gguf_show_value(gguf, key, shown);
     return tempera_fail(error, TEMPERA_UNSUPPORTED,
-                        "the model's key %s is %s, and what that does to the scores isn't "
-                        "known here",
+                        "the model's key %s is %s, and this version does not know what "
+                        "that does to the scores",
                         name, shown);
 }
 
@@ -254,7 +254,7 @@ static bool is_harmless(const char *key)
     return false;
 }
 
-// Loading a model as if its variants weren't there would give wrong text in silence.
+// Ignoring a variant would silently give wrong text.
 static enum tempera_status check_key(const struct tempera_gguf *gguf, const char *key,
                                      double head_dim, struct tempera_error *error)
 {
@@ -283,7 +283,7 @@ static enum tempera_status check_key(const struct tempera_gguf *gguf, const char
     if (is_of_shape(key) || is_harmless(key))
         return TEMPERA_OK;
     if (begins_with(key, scaling_prefix) && has_text(gguf, scaling_key, "none"))
-        return TEMPERA_OK; // all others there are idle then
+        return TEMPERA_OK; // then the others have no effect
     for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
         if (strcmp(key, variants[i].key) == 0)
             return check_variant(gguf, &variants[i], error);

@@ -5,7 +5,7 @@
 
 #include "model/parameters.h"
 
-// Fills *config, checked, except that tensors are looked at only for the size of the vocabulary.
+// Fills *config and checks it. Of the tensors, only the embedding is looked at, for vocab_size.
 // BAD_MODEL, UNSUPPORTED: the message names the key and what it holds.
 enum tempera_status tempera_model_read_keys(const struct tempera_gguf *gguf,
                                             struct tempera_model_config *config,

@@ -7,8 +7,8 @@
 
 #include "base/guarded.h"
 
-// Rows a task takes, and columns where a sum runs over all rows in order. Fixed, so that threads
-// never show in the bits.
+// Rows of a task, or columns where a sum runs over all rows in order. Fixed, so that the bits do
+// not depend on the number of threads.
 enum { ROWS = 16, COLUMNS = 32 };
 
 static size_t n_blocks(size_t n, size_t block)
@@ -43,7 +43,7 @@ static void rmsnorm_rows(void *context, size_t index)
             sums[d % 8] += x[d] * x[d];
         float sum = ((sums[0] + sums[4]) + (sums[1] + sums[5])) +
                     ((sums[2] + sums[6]) + (sums[3] + sums[7]));
-        // Squares that overflow must not become a row of zeros, which would pass for numbers.
+        // If the squares overflow, the row must not silently become zeros.
         float inverse = sum <= FLT_MAX ? 1 / sqrtf(sum / (float)l->D + l->epsilon) : NAN;
         l->inverse_out[n] = inverse;
         for (size_t d = 0; d < l->D; d++)

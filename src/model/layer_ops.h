@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The layers that are no matrix product and no attention, forward and backward side by side.
+// The parts of a layer that are neither a matrix product nor attention, forward and backward.
 // Each works on N rows in fixed blocks on the executor.
 #ifndef TEMPERA_MODEL_LAYER_OPS_H
 #define TEMPERA_MODEL_LAYER_OPS_H

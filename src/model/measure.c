@@ -8,12 +8,12 @@
 #include "model/linear.h"
 #include "model/transformer.h"
 
-// The losses of rows of scores, and what they are at other temperatures.
+// The losses of rows of scores, also at other temperatures.
 static enum tempera_status add_rows(const struct tempera_matrix *logits, const int32_t *classes,
                                     double *nats, struct tempera_temperature_sums *sums,
                                     size_t n_sums, const struct tempera_executor *executor)
 {
-    // An infinite score has a loss, too, but no meaning: it is as wrong as a NaN.
+    // The loss of an infinite score is defined but meaningless: treat it as a NaN.
     if (!tempera_all_finite(logits->data, logits->rows * logits->cols))
         return TEMPERA_NAN_INPUT;
     double loss = 0;

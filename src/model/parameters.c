@@ -17,7 +17,7 @@ enum { TENSORS_PER_LAYER = 9 };
 // ------------------------------------------------------------------------------------------------
 // The table
 
-// Appends a tensor behind those that are there.
+// Appends a tensor after the last one.
 static void append(struct tempera_parameter *table, size_t *count, const char *name, size_t rows,
                    size_t cols)
 {

@@ -34,7 +34,7 @@ struct tempera_model {
     const float *output;                  // [V, D]; the embedding if tied
 };
 
-// A model of this (checked) config with weights of 0. BAD sizes: OUT_OF_MEMORY.
+// A model of this (checked) config with weights of 0. OUT_OF_MEMORY.
 enum tempera_status tempera_model_alloc(struct tempera_model **model,
                                         const struct tempera_model_config *config);
 

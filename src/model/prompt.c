@@ -19,33 +19,33 @@
 // ------------------------------------------------------------------------------------------------
 // The prompt
 
-// Bytes before `at` that show what word w goes on with: some characters, whole ones, that don't
-// begin with what may be taken for an English ending.
-static size_t lead_of(const uint8_t *text, size_t settled, size_t at)
+// How many bytes before `at` have to be kept as context, so that w is cut into words as it is in
+// the whole text: a few whole characters that do not start with what looks like an English ending.
+static size_t lead_of(const uint8_t *text, size_t n_final, size_t at)
 {
     const size_t enough = 16;
-    size_t begin = at - settled > enough ? at - enough : settled;
-    while (begin > settled && ((text[begin] & 0xC0) == 0x80 || text[begin] == '\''))
+    size_t begin = at - n_final > enough ? at - enough : n_final;
+    while (begin > n_final && ((text[begin] & 0xC0) == 0x80 || text[begin] == '\''))
         begin--;
     return at - begin;
 }
 
-// Takes tokens of the text back while they belong to its last words.
+// Removes tokens from the end while they belong to the text's last words.
 static void cut(struct tempera_prompt *prompt, const struct tempera_tokenizer *tokenizer,
                 const uint8_t *text, size_t nbytes, size_t n_kept_at_least)
 {
-    size_t settled = tempera_split_settled(text, nbytes), at = nbytes;
+    size_t n_final = tempera_split_final(text, nbytes), at = nbytes;
     while (prompt->n_ids > n_kept_at_least) {
         size_t length;
         tempera_tokenizer_token(tokenizer, prompt->ids[prompt->n_ids - 1], &length);
-        if (at - length < settled || nbytes - (at - length) > TEMPERA_MOST_TAIL)
+        if (at - length < n_final || nbytes - (at - length) > TEMPERA_MOST_TAIL)
             break;
         at -= length;
         prompt->n_ids--;
     }
     prompt->tail = text + at;
     prompt->tail_nbytes = nbytes - at;
-    prompt->n_lead = lead_of(text, settled, at);
+    prompt->n_lead = lead_of(text, n_final, at);
 }
 
 enum tempera_status tempera_prompt_open(struct tempera_prompt *prompt,
@@ -151,7 +151,7 @@ static enum tempera_status read_from(struct reader *r, size_t p, size_t depth)
     return TEMPERA_OK;
 }
 
-// From the model's scores to ln P, but for a constant. Prefixes that had no room have -inf.
+// From the model's scores to ln P, but for a constant. Prefixes that did not fit have -inf.
 static void make_scores(const struct reader *r)
 {
     const struct tempera_crossings *crossings = &r->row->crossings;

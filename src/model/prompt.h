@@ -3,11 +3,11 @@
 // of prompt and continuation can cross the prompt's end. Read first: tokenizer/crossing.h.
 //
 //     c      the prompt's tokens that any continuation leaves as they are, after a beginning token
-//     w      the bytes of the prompt after those
+//     w      the bytes of the prompt after c
 //     score  of a column with prefix s = s_1 ... s_k and token t:
 //                ln p(s_1 | c) + ... + ln p(s_k | c s_1 ... s_(k-1)) + ln p(t | c s) + constant
-//            p is over the tokens that the tokenizer knows. With the constant, the columns of the
-//            prefix that weighs most, mostly the whole of w, have the model's own scores
+//            p is over the tokens that the tokenizer knows. The constant gives the columns of the
+//            prefix with the most weight, mostly all of w, the model's own scores
 #ifndef TEMPERA_MODEL_PROMPT_H
 #define TEMPERA_MODEL_PROMPT_H
 
@@ -15,17 +15,17 @@
 
 #include "tokenizer/crossing.h"
 
-// Bytes of w at most. Of a longer word (in some scripts a whole sentence is one) the first tokens
-// stay as they are, so that a prompt without spaces costs no more than a word.
+// Bytes of w at most. The first tokens of a longer word (in some scripts, a whole sentence) stay as
+// they are, so a prompt without spaces costs no more than a word.
 enum { TEMPERA_MOST_TAIL = 32 };
 
 // A prompt as tokens, cut where the row's columns begin.
 struct tempera_prompt {
     int32_t *ids; // [n_ids], c, of memory for the whole prompt
     size_t n_ids;
-    size_t n_whole;      // tokens of the whole prompt, were it not cut
+    size_t n_whole;      // tokens of the whole prompt, as encoded without the cut
     const uint8_t *tail; // w
-    size_t tail_nbytes;  // 0: the row after c is all that there is to say
+    size_t tail_nbytes;  // 0: the row after c is the model's own
     size_t n_lead;       // bytes before w that say how its words go on
 };
 
@@ -52,7 +52,8 @@ struct tempera_prompt_row {
 //   decoder  holds c, and again afterwards; its model has all tokens of the tokenizer
 //   logits   [V] what it says after c; overwritten
 //   state    has accepted c
-// What has no room in the context has a score of -inf. OK, OUT_OF_MEMORY or what the decoder says.
+// Columns that do not fit into the context have a score of -inf. OK, OUT_OF_MEMORY or what the
+// decoder says.
 enum tempera_status
 tempera_prompt_row_open(struct tempera_prompt_row *row, const struct tempera_prompt *prompt,
                         struct tempera_decoder *decoder, const struct tempera_tokenizer *tokenizer,

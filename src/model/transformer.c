@@ -83,7 +83,7 @@ void tempera_model_forward(const struct tempera_model *model, struct tempera_wor
 // ------------------------------------------------------------------------------------------------
 // Backward
 
-// Where the gradient of a weight lies: as the weight in the block.
+// The gradient of a weight is at the offset of the weight in the block.
 static float *gradient_of(const struct tempera_model *model, float *gradients, const float *weight)
 {
     return gradients + (weight - model->weights);

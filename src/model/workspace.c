@@ -10,7 +10,7 @@
 #include "model/attention.h"
 #include "model/layer_ops.h"
 
-// Hands out pieces of one block. Run twice: with block NULL it only counts.
+// Divides one block. Run twice: with block NULL it only counts.
 struct arena {
     float *block;
     size_t used;
@@ -19,7 +19,7 @@ struct arena {
 
 static float *take(struct arena *arena, size_t rows, size_t cols)
 {
-    const size_t unit = 16; // floats: pieces begin at a cache line
+    const size_t unit = 16; // floats: each array starts a cache line
     size_t count;
     if (!tempera_size_mul(rows, cols, &count) || !tempera_size_add(count, unit - 1, &count) ||
         !tempera_size_add(arena->used, count - count % unit, &count)) {
@@ -66,7 +66,7 @@ static void take_backward(struct arena *arena, struct tempera_backward *b,
     b->attention = take(arena, B * model->config.n_kv_heads, tempera_attention_scratch(T));
 }
 
-// Without a backward pass all layers share one set of activations.
+// Without a backward pass all layers use the same activations.
 static void take_all(struct arena *arena, struct tempera_workspace *w,
                      const struct tempera_model *model)
 {

@@ -28,7 +28,7 @@ struct tempera_backward {
     float *d_q;               // [N, D]
     float *d_k, *d_v;         // [N, G E]
     float *d_o;               // [N, D]
-    float *d_gate, *d_hidden; // [N, F]; d_up takes d_hidden's place
+    float *d_gate, *d_hidden; // [N, F]; d_up overwrites d_hidden
     float *attention;         // [B, G, tempera_attention_scratch(T)]
 };
 
@@ -45,7 +45,7 @@ struct tempera_workspace {
     float *logits; // [logit_rows, V], the scratch of tempera_linear_cross_entropy
     size_t logit_rows, logits_nbytes;
     struct tempera_backward back;
-    float *block; // all of the above in one piece of memory
+    float *block; // all of the above in one block
 };
 
 #endif

@@ -2,18 +2,18 @@
 // Learns merges. The text is cut into words, different words are counted, and then, as often as
 // tokens are wanted, the most frequent pair of adjacent tokens becomes a new token.
 //
-// Counts are kept up to date rather than counted anew: a position is a byte of a different word;
+// Counts are updated rather than counted again: a position is a byte of a different word;
 // tokens of a word form a linked list by their first positions, and all places of one pair form
 // another. A merge touches only its own places and their neighbours, each of which loses a token:
 // all merges together take no more steps than there are positions, plus a heap's logarithm.
 //
 // A count never rises after the merge that made the pair: all pairs that a merge adds have the
 // new token in them. So the heap may hold counts that are too high, never too low, and they are
-// put right when they come to the top.
+// corrected when they reach the top.
 //
-// No two tokens have the same bytes, which a vocabulary must not have: no merge crossed the ends
-// of a token's place before it was whole, so inside, merges went as if its bytes had been alone;
-// the same bytes therefore always come from the same pair.
+// No two tokens have the same bytes, as a vocabulary requires: until a token was complete, no merge
+// crossed its ends, so the merges inside went as if its bytes had been alone, and the same bytes
+// always come from the same pair.
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,7 @@
 
 #define NONE UINT32_MAX
 
-enum { MIN_COUNT = 2 }; // a pair that is there once saves nothing
+enum { MIN_COUNT = 2 }; // a pair that occurs once saves nothing
 
 struct place {
     int32_t id;              // of the token that begins here
@@ -118,7 +118,7 @@ static uint64_t weight(const struct trainer *l, uint32_t at)
     return l->words.strings[l->places[at].word].count;
 }
 
-// Takes the pair that begins at this place, if one does, into the counts.
+// Counts the pair that begins at this place, if there is one.
 static bool add_pair(struct trainer *l, uint32_t at)
 {
     struct place *place = &l->places[at];
@@ -203,7 +203,7 @@ static bool push(struct trainer *l, uint32_t pair)
     return true;
 }
 
-// The most frequent pair, taken out; NONE if no pair is there MIN_COUNT times.
+// Removes and returns the most frequent pair; NONE if no pair occurs MIN_COUNT times.
 static uint32_t pop(struct trainer *l)
 {
     while (l->n_heap > 0) {
@@ -232,7 +232,7 @@ static int compare_places(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-// Makes the token at this place and the one after it one token.
+// Merges the token at this place with the one after it.
 static bool merge_at(struct trainer *l, uint32_t at, int32_t id)
 {
     struct place *place = &l->places[at];
@@ -388,7 +388,7 @@ enum tempera_status tempera_tokenizer_train(struct tempera_tokenizer **tokenizer
         return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "tokenizer or text is NULL");
     if (vocab_size <= TEMPERA_N_BYTES || vocab_size > INT32_MAX)
         return tempera_fail(error, TEMPERA_INVALID_ARGUMENT,
-                            "a vocabulary of %zu tokens; from %d on can be learned", vocab_size,
+                            "a vocabulary of %zu tokens; at least %d are needed", vocab_size,
                             TEMPERA_N_BYTES + 1);
     uint8_t order[TEMPERA_N_BYTES];
     tempera_byte_order(order);

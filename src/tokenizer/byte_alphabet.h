@@ -7,7 +7,7 @@
 
 enum { TEMPERA_N_BYTES = 256 };
 
-// GPT-2 writes bytes as characters that can be seen: those from '!' to '~' and most of Latin-1
+// GPT-2 writes bytes as visible characters: those from '!' to '~' and most of Latin-1
 // stand for themselves, the other 68 are U+0100 and on, in order. Its first 256 ids follow the
 // same order of characters.
 uint32_t tempera_byte_to_character(uint8_t byte);

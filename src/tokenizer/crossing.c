@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// For each byte of the text, and its end, and each token that begins there with what is left of the
-// text and goes beyond it: encodes the text up to there with the token's bytes, and takes the pair
-// if the encoding ends in this token. A token that ends where another text goes on differently
+// For each position in the text, its end included, and each token that starts there with the rest
+// of the text and goes beyond it: encodes the text up to there with the token's bytes, and keeps
+// the pair if the encoding ends in this token. A token whose own encoding depends on what follows
 // (white space, an unfinished character) is tried with examples of what may follow.
 #include "tokenizer/crossing.h"
 
@@ -26,7 +26,7 @@ struct finder {
 // ------------------------------------------------------------------------------------------------
 // What was found
 
-// Room for one more entry; NULL if memory is out, and then the array is as it was.
+// Makes room for one more entry; NULL if memory is out, and then the array is unchanged.
 static void *grow(void *array, size_t count, size_t *capacity, size_t nbytes)
 {
     size_t wanted = 2 * count + 64, size;
@@ -68,7 +68,7 @@ static bool is_known(const struct tempera_crossings *found, size_t n_before, siz
     return false;
 }
 
-// Takes the crossing that ids[n] are, the last of them crossing the end. Those from number
+// Adds the crossing that ids[n] are: the last of them crosses the end. Crossings from number
 // n_before on are of the same token at the same place.
 static enum tempera_status take(struct finder *f, const int32_t *ids, size_t n, size_t n_before)
 {

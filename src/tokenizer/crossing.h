@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// How the encoding of a text may go on across its end. A prompt that is encoded by itself ends in a
-// token that encoding a longer text might not make: " k", "ing" for what would be " king". So there
-// are several ways to read a prompt: some tokens that end within it, or where it does, and then
-// one that crosses its end. Only what `encode` makes of some longer text is one of them.
+// The ways in which the encoding of a text can continue across its end. A prompt that is encoded
+// alone may end in a token that the encoding of a longer text would not have: " k", "ing" instead
+// of " king". So a prompt has several encodings: tokens that end within it or at its end, then one
+// token that crosses its end. Only those count that `encode` gives for some longer text.
 #ifndef TEMPERA_TOKENIZER_CROSSING_H
 #define TEMPERA_TOKENIZER_CROSSING_H
 
 #include <tempera/tokenizer.h>
 
-// Tokens that end within the text, or where it does: a tree, each begins with another one.
+// Tokens that end within the text or at its end. Prefixes form a tree: each extends its parent.
 struct tempera_prefix {
     size_t parent; // number of the prefix without its last token; of number 0, which is empty, 0
     int32_t token; // the last one; -1 for number 0
@@ -30,12 +30,12 @@ struct tempera_crossings {
     size_t n_items;
 };
 
-// The crossings of text[nbytes]: those in the encodings of all texts that begin with it, except
-// that what ends in white space, or within a character, is also taken to be followed by any letter,
-// and by any character that it can become, whether or not the vocabulary would merge the two.
-//   n_lead  bytes at the beginning that are encoded already, up to where a token ends: they only
-//           say how the words go on. Prefixes begin after them. What would change those tokens,
-//           because a merge reaches across that place, is not looked for
+// The crossings of text[nbytes]: those in the encodings of all texts that begin with it. A text
+// that ends in white space is also assumed to be followed by any letter, and one that ends within a
+// character by any character that this can become, whether or not the vocabulary merges the two.
+//   n_lead  bytes at the beginning that are encoded already, up to the end of a token: they are
+//           only context for cutting words. Prefixes begin after them. Continuations that would
+//           change those tokens, by a merge across that place, are not searched for
 // Encodes about one short word for each token of the vocabulary. OK or OUT_OF_MEMORY.
 enum tempera_status tempera_crossings_find(struct tempera_crossings *crossings,
                                            const struct tempera_tokenizer *tokenizer,

@@ -5,8 +5,8 @@
 
 #include <tempera/tokenizer.h>
 
-// The ids[end - begin], at most, of bytes begin to end of text[nbytes], in the text's own words:
-// what encoding the whole gives there, if tokens end at both places.
+// Encodes bytes begin to end of text[nbytes] to ids, at most end - begin of them, in the words of
+// the whole text: what encoding all of it gives there, if tokens end at both places.
 enum tempera_status tempera_tokenizer_encode_part(const struct tempera_tokenizer *tokenizer,
                                                   const uint8_t *text, size_t nbytes, size_t begin,
                                                   size_t end, int32_t *ids, size_t *n_ids);

@@ -4,7 +4,7 @@
 //     tokenizer.ggml.model          "gpt2": byte-level BPE
 //     tokenizer.ggml.pre            "gpt-2": how text is cut into words
 //     tokenizer.ggml.tokens         the tokens, their bytes written in GPT-2's alphabet
-//     tokenizer.ggml.token_type     1: text; 2, 3, 5: unknown, control, unused, which are no text
+//     tokenizer.ggml.token_type     1: text; 2, 3, 5: unknown, control, unused: not text
 //     tokenizer.ggml.merges         "left right", best first
 //     tokenizer.ggml.bos_token_id, eos_token_id
 //     tokenizer.ggml.add_bos_token  whether a prompt begins with bos; ours doesn't
@@ -195,7 +195,7 @@ static struct shown show(const void *bytes, size_t nbytes)
     return shown;
 }
 
-// What a key holds is not what it should be.
+// Reports that a key has a wrong value.
 static bool fail_value(struct reading *r, const char *key, const char *what_can_be)
 {
     char shown[TEMPERA_SHOWN_VALUE_NBYTES];
@@ -249,7 +249,7 @@ static bool read_special_id(struct reading *r, const char *key, int32_t *id)
     return true;
 }
 
-// A number of 0 or 1 will do: not every program has a type for bools.
+// The number 0 or 1 is accepted, too: not every program writes bools.
 static bool read_adds_bos(struct reading *r)
 {
     struct tempera_number number = {0};
@@ -277,8 +277,8 @@ static bool read_type(struct reading *r, size_t index)
                     "read",
                     index, type);
     if (!(type >= TYPE_TEXT && type <= TYPE_BYTE && type == floor(type)))
-        return fail(r, TEMPERA_BAD_TOKENIZER, "token %zu is of type %.10g; 1 to 6 can be", index,
-                    type);
+        return fail(r, TEMPERA_BAD_TOKENIZER, "token %zu is of type %.10g; 1 to 6 are allowed",
+                    index, type);
     r->types[index] = (uint8_t)type;
     return true;
 }
@@ -360,7 +360,7 @@ static bool sort_tokens(struct reading *r, size_t *nbytes)
     return true;
 }
 
-// Turns GPT-2's alphabet into bytes, in place of nothing longer: out[nbytes]. False if a character
+// Converts GPT-2's alphabet to bytes, at most nbytes of them, in out. False if a character
 // isn't of that alphabet.
 static bool unspell(const int16_t *alphabet, const uint8_t *spelled, size_t nbytes, uint8_t *out,
                     size_t *n_out)

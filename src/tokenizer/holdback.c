@@ -29,7 +29,7 @@ size_t tempera_utf8_push(struct tempera_utf8_holdback *holdback, const uint8_t *
             holdback->bytes[holdback->nbytes++] = in[i];
             length = tempera_utf8_length(holdback->bytes, 1);
         }
-        if (length <= holdback->nbytes) { // whole, or (0) a byte that is nothing
+        if (length <= holdback->nbytes) { // complete, or (0) a stray byte
             for (size_t j = 0; j < holdback->nbytes; j++)
                 out[n_out++] = (char)holdback->bytes[j];
             holdback->nbytes = 0;

@@ -106,9 +106,9 @@ static size_t unfinished(const uint8_t *text, size_t nbytes)
     return 0;
 }
 
-// A word is settled once the character that ends it has been seen: for white space, the one after
-// all of it; for what may be an English ending, the longest one.
-size_t tempera_split_settled(const uint8_t *text, size_t nbytes)
+// A word is final once the character that ends it has been seen: for white space, the one after
+// all of it; for a possible English ending, the longest one.
+size_t tempera_split_final(const uint8_t *text, size_t nbytes)
 {
     const size_t longest_ending = 3;
     size_t seen = nbytes - unfinished(text, nbytes), at = 0;

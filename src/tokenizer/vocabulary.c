@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The tokenizer as an object: made, asked, closed. What it does: bpe_train.c, encode.c, gguf.c.
+// The tokenizer as an object: create, query, close. What it does: bpe_train.c, encode.c, gguf.c.
 #include "tokenizer/vocabulary.h"
 
 #include <stdlib.h>

@@ -39,7 +39,7 @@ struct tempera_tokenizer {
     uint32_t *first_ranked;        // [n_tokens + 1] in ranked
 };
 
-// An empty tokenizer with room for so much; NULL if memory is out. All counts below 2^31.
+// An empty tokenizer with room for that much; NULL if memory is out. All counts below 2^31.
 struct tempera_tokenizer *tempera_tokenizer_new(size_t n_tokens, size_t nbytes, size_t n_merges);
 
 // Appends the bytes of token number `id`; tokens are set in the order of their ids.

@@ -5,8 +5,8 @@
 //     m <- b1 m + (1 - b1) g      v <- b2 v + (1 - b2) g^2
 //     w <- w - lr / (1 - b1^k) * m / (sqrt(v) / sqrt(1 - b2^k) + epsilon)
 //
-// One pass over memory for each step: it is bound by bandwidth, so scaling by the clip and
-// clearing the gradients ride along. Read next: trainer.c.
+// One pass over memory for each step, since bandwidth limits it: it also scales the gradients for
+// the clip, and clears them. Read next: trainer.c.
 #include "train/adamw.h"
 
 #include <math.h>

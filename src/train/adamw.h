@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The optimiser's work on one block of parameters. Blocks are cut once from the parameter table,
-// by its shape only, so neither their order nor the number of threads can change a bit.
+// by its shape only, so neither their order nor the number of threads changes a bit.
 #ifndef TEMPERA_TRAIN_ADAMW_H
 #define TEMPERA_TRAIN_ADAMW_H
 
@@ -21,7 +21,7 @@ enum tempera_status tempera_blocks_cut(const struct tempera_parameter *parameter
                                        size_t n_parameters, struct tempera_block **blocks,
                                        size_t *n_blocks);
 
-// The numbers of one step, worked out in double and rounded once.
+// The numbers of one step, computed in double and rounded once.
 struct tempera_adamw {
     float keep;       // 1 - learning rate * decay, what a matrix element is multiplied by
     float beta1, one_minus_beta1;

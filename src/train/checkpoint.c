@@ -44,7 +44,7 @@ struct state {
 struct field {
     const char *key;
     size_t offset;
-    bool must_match; // of a trainer that takes up the state
+    bool must_match; // of a trainer that resumes from the state
 };
 
 static const struct field u64_fields[] = {
@@ -216,7 +216,7 @@ enum tempera_status tempera_trainer_save(const struct tempera_trainer *t, const 
     if (t == NULL || path == NULL)
         return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     enum tempera_status status = tempera_loss_log_sync(&t->log, error);
-    if (status != TEMPERA_OK && t->log.n_pending == 0) // a log that fails already is not a reason
+    if (status != TEMPERA_OK && t->log.n_pending == 0) // a log that failed before is not a reason
         return status;
     struct tempera_gguf_writer *writer;
     status = tempera_gguf_writer_open(&writer);
@@ -226,7 +226,7 @@ enum tempera_status tempera_trainer_save(const struct tempera_trainer *t, const 
     if (status == TEMPERA_OK)
         status = tempera_gguf_save(writer, path, error);
     else
-        tempera_fail(error, status, "the training state could not be put together: %s",
+        tempera_fail(error, status, "the training state could not be made: %s",
                      tempera_status_text(status));
     tempera_gguf_writer_close(&writer);
     return status;
@@ -245,7 +245,7 @@ enum tempera_status tempera_checkpoint_check(const char *path, struct tempera_er
     tempera_gguf_close(&gguf);
     return is_state ? TEMPERA_OK
                     : tempera_fail(error, TEMPERA_IO_ERROR,
-                                   "'%s' holds something, but no training state that can be "
+                                   "'%s' exists and is not a training state that can be "
                                    "read: move it away, or choose another name",
                                    path);
 }
@@ -276,7 +276,7 @@ static enum tempera_status read_state(const struct tempera_gguf *gguf, const cha
     *state = (struct state){0};
     if (tempera_gguf_get_u32(gguf, version_key, &version) != TEMPERA_OK)
         return tempera_fail(error, TEMPERA_STATE_MISMATCH,
-                            "'%s' holds no training state that can be taken up", path);
+                            "'%s' has no training state to resume from", path);
     if (version != STATE_VERSION)
         return tempera_fail(error, TEMPERA_STATE_MISMATCH,
                             "'%s' holds a training state of version %u; this program reads "
@@ -336,22 +336,22 @@ static enum tempera_status compare_texts(const struct state *saved, const struct
     if (saved->n_borders != own->n_borders)
         return tempera_fail(error, mismatch,
                             "the state's text has %llu borders between documents, and %llu "
-                            "here: name the texts that the training began with, and cut them "
+                            "here: name the texts that the training started with, and cut them "
                             "into documents in the same way",
                             (unsigned long long)saved->n_borders,
                             (unsigned long long)own->n_borders);
     if (saved->text_digest != own->text_digest && !same_whole)
         return tempera_fail(error, mismatch,
                             "the state belongs to another text: name the texts that the "
-                            "training began with, in the same order");
+                            "training started with, in the same order");
     if (saved->text_digest != own->text_digest || saved->heldout_digest != own->heldout_digest)
         return tempera_fail(error, mismatch,
                             "the state belongs to another held-out text than here, or to "
-                            "none: give the one that the training began with, or none");
+                            "none: give the one that the training started with, or none");
     return TEMPERA_OK;
 }
 
-// What a trainer has to share with the run whose state it takes up.
+// What a trainer must have in common with the run that it resumes.
 static enum tempera_status compare(const struct tempera_trainer *t, const struct state *saved,
                                    struct tempera_error *error)
 {

@@ -16,7 +16,7 @@
 
 enum { HELDOUT_EVERY = 20, HELDOUT_MIN_BLOCKS = 60 };
 
-// The tokens between two documents; returns how many.
+// Writes the tokens between two documents; returns how many.
 static size_t border_tokens(const struct tempera_tokenizer *tokenizer, int32_t tokens[2])
 {
     int32_t bos = tempera_tokenizer_bos(tokenizer), eos = tempera_tokenizer_eos(tokenizer);
@@ -175,7 +175,7 @@ void tempera_data_close(struct tempera_data *data)
     *data = (struct tempera_data){0};
 }
 
-// A number below n, from draw number `draw` of an epoch. The bias, n / 2^64, can't be seen.
+// A number below n, from draw number `draw` of an epoch. The bias, n / 2^64, is negligible.
 static size_t draw_below(const struct tempera_data *data, uint64_t epoch, uint64_t draw, size_t n)
 {
     uint32_t counter[4] = {(uint32_t)draw, (uint32_t)(draw >> 32), (uint32_t)epoch,

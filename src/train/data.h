@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-// The tokens of a training: what is learnt from, what is held out, and which tokens a step sees.
+// The tokens of a training: which are trained on, which are held out, and which a step sees.
 //
-// Held out: if no text is given for it, every twentieth block of `context` tokens of the text;
-// nothing of a text of fewer than 60 blocks, which is meant to be learnt by heart.
+// Held out: if no text is given for it, every twentieth block of `context` tokens of the text. A
+// text of fewer than 60 blocks is used entirely for training; nothing is held out.
 //
-// The stream is the rest, in order. Where the text begins and wherever a block is missing stands
-// a beginning-of-text token, which nothing has to predict. The stream is a ring: after its end
-// comes the end-of-text token as a target, then its beginning.
+// The stream is the rest, in order. A beginning-of-text token, which is never a target, stands at
+// its start and wherever a block is missing. The stream is a ring: after its end comes the
+// end-of-text token as a target, then its start.
 //
-// Where a document ends and another begins stands an end-of-text token, which has to be predicted
-// (and after it the beginning-of-text token, where that is another one).
+// Between two documents stands an end-of-text token, which is a target (and after it the
+// beginning-of-text token, if that is another one).
 //
 // An epoch cuts the ring into windows of `context` tokens from a random offset and visits them
 // in a random order, so that every token is seen equally often. Offset and order are functions
@@ -31,7 +31,7 @@ struct tempera_data {
     size_t n_stream;
     size_t *ends; // [n_ends], ascending: where the stream has an end-of-text token
     size_t n_ends;
-    uint64_t whole_digest; // of all tokens of the text, what is held out among them
+    uint64_t whole_digest; // of all tokens of the text, held out or not
     int32_t *heldout;      // [n_heldout], to be read in windows of `context`
     size_t n_heldout;
     uint64_t heldout_nbytes; // what the held-out tokens stand for

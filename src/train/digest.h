@@ -9,8 +9,9 @@
 
 #define TEMPERA_DIGEST_EMPTY UINT64_C(0xcbf29ce484222325)
 
-// Goes on from `digest` over data[nbytes]; how the bytes are cut into calls makes no difference.
-// Each byte maps the digest one to one, so a change of any single byte always shows.
+// Continues `digest` over data[nbytes]; the result does not depend on how bytes are split into
+// calls. Each byte maps the digest one to one, so a change of any single byte always changes the
+// result.
 static inline uint64_t tempera_digest(uint64_t digest, const void *data, size_t nbytes)
 {
     const unsigned char *bytes = data;

@@ -64,7 +64,7 @@ measure_watched(const struct tempera_model *model, struct tempera_workspace *wor
     }
     if (!goes_on(watch, n, n))
         return TEMPERA_STOPPED;
-    return isfinite(*nats) ? TEMPERA_OK : TEMPERA_NAN_INPUT; // damaged weights give no number
+    return isfinite(*nats) ? TEMPERA_OK : TEMPERA_NAN_INPUT; // damaged weights give NaN
 }
 
 enum tempera_status tempera_evaluate_tokens(const struct tempera_model *model,
@@ -79,8 +79,8 @@ enum tempera_status tempera_evaluate_tokens(const struct tempera_model *model,
                            n_sums, &nobody, executor);
 }
 
-// Where the best temperature of a trained model usually lies, each is 2^(1/3) of the one before,
-// near enough for what lies between to follow from them. More would show in the time.
+// Around the usual best temperature of a trained model, each is 2^(1/3) times the one before, close
+// enough to interpolate. More of them would cost time.
 static const double temperatures[] = {0.25,       0.5,        0.62996052, 0.79370053, 1,
                                       1.25992105, 1.58740105, 2,          4};
 enum { N_TEMPERATURES = sizeof temperatures / sizeof *temperatures };
@@ -126,7 +126,7 @@ static enum tempera_status check(const struct tempera_model *model,
     return TEMPERA_OK;
 }
 
-// Memory for attention grows with the square of it, so a context of 100,000 is not for measuring.
+// Memory for attention grows with the square of it, so a context of 100,000 cannot be measured.
 static size_t default_context(const struct tempera_model *model)
 {
     size_t most = tempera_model_get_config(model)->context_length;
@@ -145,7 +145,7 @@ evaluate_guarded(const struct tempera_model *model, const struct tempera_tokeniz
     TEMPERA_TRY(check(model, tokenizer, text, nbytes, context, error));
     if (context == 0)
         context = default_context(model);
-    struct tempera_error cause = {.message = "the model's scores are no numbers"};
+    struct tempera_error cause = {.message = "the model's scores are not finite"};
     struct tempera_workspace *workspace = NULL;
     int32_t *ids = NULL, *scratch = NULL;
     size_t n_ids;

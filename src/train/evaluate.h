@@ -6,8 +6,8 @@
 #include <tempera/calibration.h>
 #include <tempera/model.h>
 
-// Sum of the losses, in nats, of tokens[n] in windows of `context`, each after `bos`. `scratch`
-// holds 2 * batch * context ids; the workspace room for `batch` sequences. The losses at other
+// Sum of the losses, in nats, of tokens[n] in windows of `context`, each after `bos`. `scratch` has
+// room for 2 * batch * context ids, the workspace for `batch` sequences. The losses at other
 // temperatures are added to n_sums sums.
 enum tempera_status tempera_evaluate_tokens(const struct tempera_model *model,
                                             struct tempera_workspace *workspace,

@@ -33,7 +33,7 @@ static enum tempera_status log_fail(const struct tempera_loss_log *log, const ch
                         "can't %s the loss log '%s': %s", what, log->path, strerror(reason));
 }
 
-// Two trainings would mix their lines in it. Where the file system has no locks, there is no check.
+// Two trainings would mix their lines. Without locks in the file system there is no check.
 static enum tempera_status claim(struct tempera_loss_log *log, struct tempera_error *error)
 {
     if (flock(log->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
@@ -55,7 +55,7 @@ static enum tempera_status cut(struct tempera_loss_log *log, uint64_t nbytes,
     return log_fail(log, "cut", reason, error);
 }
 
-// False for a file that holds something else: what is in it would be lost.
+// False for a file with other content, which must not be lost.
 static bool is_log_or_empty(const struct tempera_loss_log *log)
 {
     static const char begin[] = "{\"step\":";
@@ -83,7 +83,7 @@ enum tempera_status tempera_loss_log_create(struct tempera_loss_log *log,
     if (status == TEMPERA_OK && !is_log_or_empty(log)) {
         tempera_loss_log_close(log);
         return tempera_fail(error, TEMPERA_IO_ERROR,
-                            "'%s' holds something, but no loss log: move it away, or choose "
+                            "'%s' exists and is not a loss log: move it away, or choose "
                             "another name",
                             log->path);
     }
@@ -159,7 +159,7 @@ enum tempera_status tempera_loss_log_resume(struct tempera_loss_log *log, uint64
         tempera_loss_log_close(log);
         return tempera_fail(error, TEMPERA_STATE_MISMATCH,
                             "the loss log '%s' isn't the one of this state: move it away to "
-                            "begin another, or name the right one",
+                            "start another, or name the right one",
                             log->path);
     }
     TEMPERA_TRY(cut(log, nbytes, error));

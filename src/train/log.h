@@ -16,7 +16,7 @@ struct tempera_loss_log {
     int fd;           // -1: not open
     uint64_t nbytes;
     uint64_t digest;
-    // The line that could not be written; a state takes it along, and a resume writes it.
+    // The line that could not be written; a saved state has it, and a resume writes it.
     char pending[TEMPERA_LOG_LINE_NBYTES];
     size_t n_pending;
 };
@@ -24,12 +24,12 @@ struct tempera_loss_log {
 // A log that isn't open yet.
 struct tempera_loss_log tempera_loss_log_of(const char *path);
 
-// Creates the file, or empties it. IO_ERROR for a file that holds something but no loss log.
+// Creates the file, or empties it. IO_ERROR for a file that is not empty and not a loss log.
 enum tempera_status tempera_loss_log_create(struct tempera_loss_log *log,
                                             struct tempera_error *error);
 
 // Opens the log, which isn't open yet, of a state with this length and digest, cuts it there and
-// writes the line that is pending. A file that isn't there or is empty is started afresh.
+// writes the line that is pending. A file that is missing or empty is started over.
 // STATE_MISMATCH if it is another log.
 enum tempera_status tempera_loss_log_resume(struct tempera_loss_log *log, uint64_t nbytes,
                                             uint64_t digest, struct tempera_error *error);
@@ -43,7 +43,7 @@ enum tempera_status tempera_loss_log_append(struct tempera_loss_log *log,
 enum tempera_status tempera_loss_log_catch_up(struct tempera_loss_log *log,
                                               struct tempera_error *error);
 
-// Everything is on the disk.
+// Returns when everything is on the disk.
 enum tempera_status tempera_loss_log_sync(const struct tempera_loss_log *log,
                                           struct tempera_error *error);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Options: their defaults, and what is wrong with those that are.
+// Options: their defaults and their check.
 #include "train/options.h"
 
 #include <math.h>
@@ -27,7 +27,7 @@ struct tempera_train_options tempera_train_options_default(void)
     return options;
 }
 
-// A rule that a float option has to keep; `inside` is false for NaN.
+// The range of a float option; `inside` is false for NaN.
 struct rule {
     const char *name;
     float value;
@@ -42,7 +42,7 @@ enum tempera_status tempera_train_options_check(const struct tempera_train_optio
     const enum tempera_status invalid = TEMPERA_INVALID_ARGUMENT;
     if (o == NULL || o->struct_size < sizeof *o)
         return tempera_fail(error, invalid,
-                            "options.struct_size is wrong: begin with "
+                            "options.struct_size is wrong: start from "
                             "tempera_train_options_default()");
     if (o->steps == 0 || o->batch == 0 || o->context == 0)
         return tempera_fail(error, invalid, "options.%s must be at least 1",

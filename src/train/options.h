@@ -5,7 +5,7 @@
 
 #include <tempera/train.h>
 
-// OK, or INVALID_ARGUMENT with the option that is wrong.
+// OK, or INVALID_ARGUMENT with a message that names the option.
 enum tempera_status tempera_train_options_check(const struct tempera_train_options *options,
                                                 struct tempera_error *error);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What to train on a text when the user says nothing. Rules of thumb, in this order:
+// Model and schedule for a text when the user gives none. Rules of thumb, in this order:
 //
 //   vocabulary   bytes below 64 kB: every token is then seen often; more tokens for longer texts
-//   passes       a text of up to 10 kB is read 300 times, which learns it by heart; from 200 kB on
+//   passes       a text of up to 10 kB is read 300 times, which memorises it; from 200 kB on
 //                16 times at most, since more only costs held-out loss; 3.2 MB in all in between
 //   model        the largest of a ladder that has at most 2000 sqrt(bytes) parameters (and 400 000
 //                in any case), and gets at least 3 tokens a parameter in the time
@@ -186,9 +186,9 @@ static void choose(double nbytes, double seconds, size_t n_threads,
     if (options->batch == 0)
         options->batch = tokens < 4e6 ? 4 : tokens < 40e6 ? 8 : 16;
     double a_step = (double)options->batch * (double)options->context;
-    double learnt = fmin(in_time, fmax(tokens, MIN_STEPS * a_step));
+    double trained = fmin(in_time, fmax(tokens, MIN_STEPS * a_step));
     if (options->steps == 0)
-        options->steps = (uint64_t)fmax(1, learnt / a_step);
+        options->steps = (uint64_t)fmax(1, trained / a_step);
 }
 
 static enum tempera_status train_plan_guarded(size_t text_nbytes, double minutes, size_t n_threads,

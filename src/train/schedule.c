@@ -13,6 +13,6 @@ double tempera_train_learning_rate(const struct tempera_train_options *options, 
     if (k <= warmup)
         return high * ((double)k / (double)warmup);
     const double pi = 3.14159265358979323846;
-    double share = (double)(k - warmup) / (double)(options->steps - warmup); // (0, 1]
-    return low + (high - low) * (0.5 * (1 + cos(pi * share)));
+    double progress = (double)(k - warmup) / (double)(options->steps - warmup); // (0, 1]
+    return low + (high - low) * (0.5 * (1 + cos(pi * progress)));
 }

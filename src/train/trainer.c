@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The trainer: a step, and the loop around it. Read next: docs/TRAINING.md, data.h, adamw.c.
 //
-// Why a killed run goes on with the same bits: a step is a function of (weights, moments, step
+// Why a resumed run has the same bits: a step is a function of (weights, moments, step
 // number, options, text), all of which the checkpoint holds; the data has no position of its own
-// (data.h). The log is on the disk before the checkpoint that speaks of it takes its name.
+// (data.h). The log is on the disk before the checkpoint that refers to it is renamed.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -281,7 +281,7 @@ static enum tempera_status measure_heldout(struct tempera_trainer *t,
         t->options.context, t->tokens, &nats, NULL, 0, t->executor);
     if (status == TEMPERA_NAN_INPUT)
         return tempera_fail(error, TEMPERA_TRAINING_DIVERGED,
-                            "the held-out loss is no number: try a smaller learning rate");
+                            "the held-out loss is not finite: try a smaller learning rate");
     if (status != TEMPERA_OK)
         return tempera_fail(error, status, "the held-out text could not be measured: %s",
                             tempera_status_text(status));
@@ -300,7 +300,7 @@ static enum tempera_status trainer_evaluate_guarded(struct tempera_trainer *t,
         return tempera_fail(error, TEMPERA_INVALID_ARGUMENT, "a required argument is NULL");
     if (t->data.n_heldout == 0)
         return tempera_fail(error, TEMPERA_TEXT_TOO_SHORT,
-                            "the text is too short to hold a part of it out; give a text to "
+                            "the text is too short to hold out a part of it; give a text to "
                             "measure on");
     *report = (struct tempera_train_report){0};
     fill_report(t, report);
@@ -325,7 +325,7 @@ static bool is_due(uint64_t step, uint64_t every)
     return every > 0 && step % every == 0;
 }
 
-// The clock says when a checkpoint is written, nothing of what is in it.
+// The clock decides when a checkpoint is written, not what is in it.
 static bool is_checkpoint_due(const struct tempera_trainer *t)
 {
     const double least_pause = 60, writing_shares = 10;

@@ -32,10 +32,10 @@ struct tempera_trainer {
     uint64_t text_digest, heldout_digest;
     size_t n_borders; // between documents of the text
     struct tempera_loss_log log;
-    bool is_stale;       // the state resumed from has a line of the log that the log now has, too
-    double (*now)(void); // seconds since some moment; a test has its own
+    bool is_stale;       // the saved state has a pending line that is in the log by now
+    double (*now)(void); // seconds since a fixed moment; tests replace it
     double step_seconds; // smoothed; 0: not known yet
-    double saved_at;     // when the last checkpoint was written, or the run began
+    double saved_at;     // when the last checkpoint was written or the run started
     double save_seconds; // that it took
 };
 

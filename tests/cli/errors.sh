@@ -56,7 +56,7 @@ done <<'END'
 --batch 65536 --context 1048576
 --batch * --context must be below 2^31
 --vocab 256
---vocab 256: a vocabulary of 256 tokens; from 257 on can be learned
+--vocab 256: a vocabulary of 256 tokens; at least 257 are needed
 --dim 262145
 --dim must be a whole number from 1 to 262144, not '262145'
 --lr 0

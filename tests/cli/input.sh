@@ -31,7 +31,7 @@ same a.log.jsonl b.log.jsonl
 run_with 0 text.txt train text.txt -o b.gguf $tiny --steps 3 --quiet --held-out -
 same a.log.jsonl b.log.jsonl
 run_with 2 text.txt train - -o c.gguf $tiny --held-out -
-err_has "can be read once"
+err_has "can be read only once"
 for words in "train text.txt -o -" "generate -m -" "explain -m -" "eval -m - text.txt" "info -m -"; do
     # shellcheck disable=SC2086
     run 2 $words
@@ -105,13 +105,13 @@ if [ -z "${TEMPERA_TEST_SMALL:-}" ]; then
     err_has "more than 1024 MB"
 fi
 
-# Documents: the end of a file, and <|endoftext|>, are learnt as the end of the text.
+# Documents: the end of a file, and <|endoftext|>, are trained on as the end of the text.
 printf 'a b c\n<|endoftext|>\nd e f\n' >two.txt
 printf 'a b c\n' >one.txt
 printf 'd e f\n' >other.txt
 awk 'BEGIN { for (i = 0; i < 200; i++) print "one two three\n<|endoftext|>" }' >many.txt
 run 0 train two.txt two.txt two.txt -o c.gguf $tiny --context 8 --steps 2 --threads 1
-err_has "the ends of documents within it, 5, are learnt"
+err_has "5 ends of documents within it are trained on"
 cp c.log.jsonl joined.log
 run 0 train one.txt other.txt one.txt other.txt one.txt other.txt -o c.gguf $tiny --context 8 \
     --steps 2 --quiet

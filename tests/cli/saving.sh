@@ -42,7 +42,7 @@ wait $pid
 # What is said before, and in --help.
 run 0 train --help
 out_has "written every minute"
-out_has "unless given, every minute"
+out_has "(default: every minute)"
 run 0 train text.txt -o m.gguf $tiny --steps 3
 err_has "a checkpoint every minute, and on Ctrl-C: m.state.gguf"
 run 0 train text.txt -o n.gguf $tiny --steps 3 --checkpoint-every 2

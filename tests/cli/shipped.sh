@@ -43,7 +43,7 @@ out_has '"um" (571): rank 1, '
 out_has '"n" (77): rank '
 run 0 explain -p "king'" --token s --token 82 # it goes on as "'s", one token
 out_has '"s" (466): rank 1, '
-out_has '"s" (82): no text that begins with the prompt has it here'
+out_has '"s" (82): it cannot come next in a text that begins with the prompt'
 run 0 explain -p "king'" --token 82 --json
 out_has '"impossible": ['
 run 0 explain -p "king'" --raw --token s

@@ -297,7 +297,7 @@ static void offsets_that_cannot_be(void)
     static const uint64_t unaligned[] = {1, 31, 33, UINT64_MAX, (1ull << 63) + 1};
     for (size_t i = 0; i < 5; i++) {
         put_one_tensor(&b, 1, dims, TEMPERA_F32, unaligned[i]);
-        refused(&b, TEMPERA_BAD_FORMAT, "no multiple of 32");
+        refused(&b, TEMPERA_BAD_FORMAT, "not a multiple of 32");
     }
     static const uint64_t beyond[] = {64, 1ull << 32, 1ull << 62, 1ull << 63, UINT64_MAX - 31};
     for (size_t i = 0; i < 5; i++)

@@ -164,7 +164,7 @@ static void places_that_cannot_be_written(void)
     CHECK_STATUS(save(".", 1, &error), TEMPERA_IO_ERROR);
     CHECK(strstr(error.message, "a folder") != NULL);
     CHECK_STATUS(save("/dev/null", 1, &error), TEMPERA_IO_ERROR);
-    CHECK(strstr(error.message, "no ordinary file") != NULL);
+    CHECK(strstr(error.message, "not a regular file") != NULL);
     CHECK_STATUS(save("", 1, &error), TEMPERA_IO_ERROR);
     CHECK_STATUS(tempera_gguf_save_check("", &error), TEMPERA_IO_ERROR);
     CHECK_STATUS(tempera_gguf_save_check("no/such/folder/", &error), TEMPERA_IO_ERROR);

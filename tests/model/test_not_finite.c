@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Models whose scores are no numbers: evaluating and generating both say which tensor or layer.
+// Models whose scores are not finite: evaluating and generating both say which tensor or layer.
 #include "check.h"
 
 #include <float.h>
@@ -166,14 +166,14 @@ static void numbers_are_left_alone(void)
     struct tempera_error error = {0};
     static const int32_t tokens[] = {1, 2, 3};
     CHECK_STATUS(tempera_model_diagnose_text(model, tokens, 3, NULL, &error), TEMPERA_NAN_INPUT);
-    check_message(&error, "after 3 tokens", "no numbers");
+    check_message(&error, "after 3 tokens", "not finite");
     close_model();
 }
 
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"weights that are not numbers are named", weights_that_are_none},
+        {"weights that are not finite are named", weights_that_are_none},
         {"arithmetic that overflows is named", arithmetic_that_overflows},
         {"one score of many is found", one_score_of_many},
         {"numbers are left alone", numbers_are_left_alone},

@@ -281,7 +281,7 @@ static void within_characters(void)
 
 static void check_settled(const char *text, size_t expected_nbytes)
 {
-    CHECK_EQ_SIZE(tempera_split_settled((const uint8_t *)text, strlen(text)), expected_nbytes);
+    CHECK_EQ_SIZE(tempera_split_final((const uint8_t *)text, strlen(text)), expected_nbytes);
 }
 
 static void settled_places(void)
@@ -314,7 +314,7 @@ static void settled_words_stay(void)
         for (size_t n = check_random_below(8); n-- > 0;)
             strcat(text, pieces[check_random_below(sizeof pieces / sizeof *pieces)]);
         size_t nbytes = strlen(text);
-        size_t settled = tempera_split_settled((const uint8_t *)text, nbytes);
+        size_t settled = tempera_split_final((const uint8_t *)text, nbytes);
         size_t ends[2][64], n_ends[2] = {0, 0};
         CHECK(settled <= nbytes);
         for (size_t which = 0; which < 2; which++) {

@@ -275,7 +275,7 @@ static void types_that_contradict(void)
         char message[100];
         fill(&p);
         p.types[9] = none[i];
-        snprintf(message, sizeof message, "token 9 is of type %" PRId32 "; 1 to 6 can be",
+        snprintf(message, sizeof message, "token 9 is of type %" PRId32 "; 1 to 6 are allowed",
                  none[i]);
         refused(&p, TEMPERA_BAD_TOKENIZER, message);
     }

@@ -145,10 +145,10 @@ static void run_refuses(const char *text, const char *path, const char *content,
 static void files_of_others_are_left_alone(void)
 {
     char *text = wordy_text(WORDY, 1);
-    run_refuses(text, log_path, "my notes on logs\n", "no loss log");
-    run_refuses(text, log_path, "{\"st", "no loss log");
-    run_refuses(text, state_path, "the state of the art\n", "no training state");
-    run_refuses(text, state_path, "GGUF and then something\n", "no training state");
+    run_refuses(text, log_path, "my notes on logs\n", "not a loss log");
+    run_refuses(text, log_path, "{\"st", "not a loss log");
+    run_refuses(text, state_path, "the state of the art\n", "not a training state");
+    run_refuses(text, state_path, "GGUF and then something\n", "not a training state");
     // a model is not a state
     struct training t = begin(text, NULL, NULL);
     CHECK_STATUS(tempera_model_save(state_path, t.model, t.tokenizer, TEMPERA_F32, "m", NULL),
