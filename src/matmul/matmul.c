@@ -99,7 +99,7 @@ static size_t panel_size(size_t total, size_t most, size_t unit)
 
 static struct panels cut_into_panels(const struct tempera_matmul *p)
 {
-    // `test_matmul --bench` shows these shapes.
+    // `tempera-bench matmul` shows these shapes.
     enum { MOST_ROWS = 256, MOST_COLUMNS = 512, UNIT = 16, ENOUGH_PANELS = 8 };
     const size_t least_work = 1 << 20; // multiply-adds that are worth a task
     size_t most_rows = MOST_ROWS, most_columns = MOST_COLUMNS;

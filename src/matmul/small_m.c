@@ -78,7 +78,7 @@ static bool multiply_transposed(const struct tempera_matmul *p,
 // The tasks are slices of K: a power of two of them, as many as memory and K allow.
 static size_t count_slices(const struct tempera_matmul *p)
 {
-    const size_t most = 8, least_K = 1024; // `test_matmul --bench`
+    const size_t most = 8, least_K = 1024; // `tempera-bench matmul`
     size_t n = 1, floats = p->M * round_up(p->N);
     while (n < most && 2 * n * floats <= TEMPERA_SMALL_M_MOST_FLOATS && 2 * n * least_K <= p->K)
         n *= 2;
