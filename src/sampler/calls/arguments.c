@@ -39,7 +39,7 @@ static enum tempera_status check_report(const struct tempera_logprobs *report, s
     return TEMPERA_OK;
 }
 
-// Branches follow one another up to the last column.
+// Branches are consecutive and end at the last column.
 static enum tempera_status check_branches(const struct tempera_sample_row *row, size_t cols)
 {
     TEMPERA_CHECK(row->n_branches == 0 || (row->tokens != NULL && row->branches != NULL &&
@@ -89,7 +89,7 @@ static enum tempera_status check_row(const struct tempera_sample_row *row, size_
 // ------------------------------------------------------------------------------------------------
 // Memory
 
-// Words of the mask that are read.
+// How many words of the mask are read.
 static size_t n_mask_words(const struct tempera_sample_row *row, size_t cols)
 {
     return ((row->mask_nbits < cols ? row->mask_nbits : cols) + 31) / 32;
@@ -100,8 +100,8 @@ static struct tempera_span state_span(const struct tempera_sampler_state *state)
     return tempera_span_of(state, state != NULL, state != NULL ? state->nbytes : 0, false);
 }
 
-// What a row points to from all that the call was given, and from one another. Lists within stages
-// are left to the caller.
+// Whether the arrays that a row points to overlap neither those of the call nor one another. Lists
+// within stages are not checked.
 static bool row_is_apart(const struct tempera_call *call, const struct tempera_sample_row *row)
 {
     static const struct tempera_logprobs none = {0};
@@ -150,7 +150,7 @@ static enum tempera_status check_written(const struct tempera_call *call)
     return TEMPERA_OK;
 }
 
-// Finds the size of a slice, too: the sampler that needs most decides.
+// Sets slice_nbytes as well, to what the most demanding sampler needs.
 static enum tempera_status check_rows(struct tempera_call *call)
 {
     size_t cols = call->logits->cols, stage_nbytes = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A step of beam search. The best continuations so far lie in the caller's output as keys of 128
-// bits: logprob, then parent, then token.
+// A step of beam search. The best continuations so far are kept in the caller's output as keys of
+// 128 bits: logprob, then parent, then token.
 #include <tempera/decoding.h>
 
 #include <math.h>
@@ -27,7 +27,7 @@ struct beam_step {
     const double *logprobs;
     const uint32_t *const *masks;
     struct tempera_top_n top;
-    double least; // what a logprob has to exceed to be among the best
+    double least; // a logprob has to exceed it to be inserted
 };
 
 // ------------------------------------------------------------------------------------------------
@@ -55,7 +55,7 @@ static struct tempera_beam beam_of(tempera_u128 key)
 // ------------------------------------------------------------------------------------------------
 // Rows
 
-// Parents and tokens come in order, so that a tie with the last of the best comes behind it.
+// Parents and tokens come in order, so a tie with the last of the best comes after it.
 static void offer(struct beam_step *step, size_t parent, size_t token, double logprob)
 {
     if (!(logprob > step->least))
@@ -93,7 +93,7 @@ static enum tempera_status do_step(struct beam_step *step, struct tempera_beam *
 {
     enum tempera_status worst = TEMPERA_OK;
     for (size_t r = 0; r < step->logits->rows; r++) {
-        if (!(step->logprobs[r] > -INFINITY)) // over
+        if (!(step->logprobs[r] > -INFINITY)) // has ended
             continue;
         enum tempera_status status = offer_row(step, r);
         worst = status > worst ? status : worst;

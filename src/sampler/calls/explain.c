@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A row through its stages, looked at before and after each.
+// One row through its stages, compared before and after each.
 #include <tempera/explain.h>
 
 #include <math.h>
@@ -39,7 +39,7 @@ struct explained {
     double raw_max, raw_nll_max; // of the row before any stage
 };
 
-// Of the snapshot and the row as given.
+// For the snapshot and the row as given.
 static size_t extra_nbytes(size_t cols)
 {
     return tempera_scratch_aligned(cols * sizeof(uint64_t)) +
@@ -74,7 +74,7 @@ static void take_snapshot(struct explained *e)
     before->T = c->temperature;
 }
 
-// How far a token lay below the maximum before any stage. Scores of +inf are all there is then.
+// The gap of a token before any stage. If a score is +inf, only those are candidates.
 static double raw_gap(const struct explained *e, int32_t id)
 {
     float z = e->raw[id];
@@ -154,7 +154,7 @@ static bool is_ban(const struct tempera_stage *stage)
     return (tempera_stage_type_of(stage->kind)->info.roles & TEMPERA_ROLE_BAN) != 0;
 }
 
-// The distance to the nearest score that stayed.
+// The distance to the nearest score that the stage kept.
 static double missed_by(const struct explained *e, int32_t column)
 {
     const struct tempera_candidates *c = &e->chain.c;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Classifier-free guidance: away from one row of scores, towards another one.
+// Classifier-free guidance: from one row of scores towards another.
 #include <tempera/decoding.h>
 
 #include <math.h>
@@ -21,7 +21,7 @@ struct guide_job {
     float scale;
 };
 
-// The largest float of a type, since what is allowed must not become infinite.
+// The largest float of a type: an allowed score must stay finite.
 static double largest_of(enum tempera_dtype dtype)
 {
     return dtype == TEMPERA_F16 ? 65504 : dtype == TEMPERA_BF16 ? 0x1.fep127 : 0x1.fffffep127;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A batch of rows, each to a token or a distribution, on the caller's threads. Read next: chain.c.
+// A batch of rows: a token or a distribution for each, on the caller's threads. Read next: chain.c.
 #include <tempera/sampler.h>
 
 #include <stdatomic.h>
@@ -31,7 +31,7 @@ struct sample_job {
 };
 
 // ------------------------------------------------------------------------------------------------
-// Scratch: one slice for each row that may be in work at a time, that is, for each thread.
+// Scratch: one slice for each thread.
 
 static size_t n_slices(size_t n_rows, const struct tempera_executor *executor)
 {
@@ -85,8 +85,8 @@ static struct tempera_sample_result sample_row(const struct sample_job *job, siz
     return result;
 }
 
-// A task owns a slice and takes rows until there are none left. Which task does a row can't be
-// seen in its result.
+// A task owns a slice and takes rows until there are none left. The result of a row does not depend
+// on the task.
 static void run_task(void *context, size_t slice)
 {
     struct sample_job *job = context;

@@ -15,7 +15,7 @@
 #include "sampler/row/gumbel.h"
 #include "sampler/row/top_n.h"
 
-// What both calls check. n: results.
+// What both calls check. n: the number of results.
 static enum tempera_status check(const struct tempera_matrix *logits,
                                  const struct tempera_sample_row *row,
                                  const struct tempera_sample_result *results, size_t n,
@@ -33,7 +33,7 @@ static enum tempera_status check(const struct tempera_matrix *logits,
     return tempera_call_check(&call);
 }
 
-// Through the stages. OK, or why there is no token.
+// Runs the stages. OK, or why there is no token.
 static enum tempera_status begin(struct tempera_chain *chain, const struct tempera_matrix *logits,
                                  const struct tempera_sample_row *row, void *scratch)
 {
@@ -87,9 +87,9 @@ enum tempera_status tempera_sample_many(const struct tempera_matrix *logits,
 }
 
 // ------------------------------------------------------------------------------------------------
-// Without
+// Without replacement
 
-// The results hold the keys of the first k until the race is over.
+// The results hold the keys of the first k until all candidates were offered.
 static enum tempera_status draw_distinct(const struct tempera_matrix *logits,
                                          const struct tempera_sample_row *row, size_t k,
                                          struct tempera_sample_result *results, size_t *n_drawn,

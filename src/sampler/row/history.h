@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The tokens that a state remembers. They lie behind the struct in a ring: token number s at
+// The tokens that a state remembers. They are stored after the struct, in a ring: token number s at
 // s % window, a token that was drawn as its id, one of the prompt as ~id.
 #ifndef TEMPERA_SAMPLER_ROW_HISTORY_H
 #define TEMPERA_SAMPLER_ROW_HISTORY_H

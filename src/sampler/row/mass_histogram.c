@@ -65,9 +65,10 @@ struct tempera_range tempera_mass_histogram_distance(const struct tempera_mass_h
 {
     size_t first = 0, end = LAST + 1; // of the bins that are left
     const double middle = centre * PER_NAT - 0.5;
+    const bool is_one_sided = middle < 0; // saves the comparisons
     double beyond = 0, distance = (double)LAST - middle;
     while (first < end && beyond < mass) {
-        bool is_low = (double)(end - 1) - middle > middle - (double)first;
+        bool is_low = is_one_sided || (double)(end - 1) - middle > middle - (double)first;
         size_t bin = is_low ? --end : first++;
         distance = is_low ? (double)bin - middle : middle - (double)bin;
         beyond += histogram->mass[bin];

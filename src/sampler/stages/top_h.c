@@ -17,7 +17,7 @@ struct prefix {
     struct tempera_mass_gap_sums sums;
 };
 
-// A prefix, lengthened by n equal scores or by others with these sums.
+// A prefix, lengthened n times by `count` scores with these sums.
 static struct prefix lengthened(struct prefix prefix, size_t count,
                                 struct tempera_mass_gap_sums sums, size_t n)
 {
@@ -29,8 +29,8 @@ static struct prefix lengthened(struct prefix prefix, size_t count,
 
 struct search {
     const struct tempera_mass_scale *scale;
-    double nll_max, most; // entropy times total mass that a prefix may have
-    size_t least;         // a prefix of so many candidates may have any
+    double nll_max, most; // `most`: entropy times total mass that a prefix may have
+    size_t least;         // candidates that are kept whatever their entropy
     struct prefix above;  // the longest prefix so far
 };
 
