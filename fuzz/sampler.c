@@ -14,7 +14,7 @@
 enum { MOST = 9000, MOST_STAGES = 6, MOST_LISTED = 40, MOST_TOP = 5, MOST_DRAWS = 3 };
 
 // ------------------------------------------------------------------------------------------------
-// Bytes, zeros behind the end
+// Bytes, zeros after the end
 
 static struct {
     const uint8_t *data;

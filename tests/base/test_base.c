@@ -21,7 +21,7 @@ static void philox_known_answers(void)
          {0xA4093822, 0x299F31D0},
          {0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1}},
     };
-    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+    for (size_t i = 0; i < COUNT_OF(vectors); i++) {
         uint32_t out[4];
         tempera_philox4x32(vectors[i].counter, vectors[i].key, out);
         CHECK_MEM(out, vectors[i].out, sizeof out);

@@ -40,16 +40,16 @@ static void values_are_pinned(void)
     size_t next = 0;
     for (int value = 0; value < 100; value++) {
         const char *name = tempera_status_name((enum tempera_status)value);
-        bool known = next < sizeof pinned / sizeof *pinned && pinned[next].value == value;
+        bool known = next < COUNT_OF(pinned) && pinned[next].value == value;
         CHECK_EQ_STR(name, known ? pinned[next].name : "TEMPERA_UNKNOWN_STATUS");
         next += known;
     }
-    CHECK_EQ_SIZE(next, sizeof pinned / sizeof *pinned);
+    CHECK_EQ_SIZE(next, COUNT_OF(pinned));
 }
 
 static void texts_are_sentences_of_their_own(void)
 {
-    for (size_t i = 0; i < sizeof pinned / sizeof *pinned; i++) {
+    for (size_t i = 0; i < COUNT_OF(pinned); i++) {
         const char *text = tempera_status_text((enum tempera_status)pinned[i].value);
         CHECK(strlen(text) > 5);
         CHECK(strlen(text) < sizeof((struct tempera_error *)0)->message);

@@ -136,7 +136,7 @@ static void counts_that_no_file_holds(void)
     static const uint64_t counts[] = {2, 1000, 1ull << 32, 1ull << 60, 1ull << 61, 1ull << 62,
                                       1ull << 63, UINT64_MAX};
     static struct bytes b;
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+    for (size_t i = 0; i < COUNT_OF(counts); i++) {
         put_header(&b, 3, counts[i], 0);
         put_u64(&b, 0);
         refused(&b, TEMPERA_TRUNCATED_FILE, "tensors can't be in");
@@ -217,7 +217,7 @@ static void alignments_that_cannot_be(void)
 {
     static struct bytes b;
     static const uint32_t alignments[] = {0, 3, 31, 33, 1u << 21, 0x80000000, UINT32_MAX};
-    for (size_t i = 0; i < sizeof alignments / sizeof *alignments; i++) {
+    for (size_t i = 0; i < COUNT_OF(alignments); i++) {
         put_header(&b, 3, 0, 1);
         put_key(&b, "general.alignment", TEMPERA_GGUF_U32);
         put_u32(&b, alignments[i]);

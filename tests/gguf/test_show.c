@@ -43,12 +43,12 @@ static void what_is_escaped(void)
         {"\xff\xc3(\x9b\xe2\x82", "\\xff\\xc3(\\x9b\\xe2\\x82"}, // no UTF-8
         {"\xc0\x80\xed\xa0\x80", "\\xc0\\x80\\xed\\xa0\\x80"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
         check_shown(cases[i].text, strlen(cases[i].text), cases[i].shown);
     check_shown("a\0b", 3, "a\\x00b");
 }
 
-// Whatever the bytes: the text ends within its room, and holds whole characters that a terminal
+// Whatever the bytes: the text ends within its buffer, and holds whole characters that a terminal
 // shows.
 static void every_length(void)
 {

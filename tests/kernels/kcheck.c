@@ -33,8 +33,8 @@ static const float temperatures[] = {1, 0.7f, 1.7f, 0.05f, 100, 1e-40f, 1e35f};
 // Inputs: the same on every machine, so made of integers
 
 static float z_data[MOST_ROWS * 4096 > MOST ? MOST_ROWS * 4096 : MOST];
-static float other_data[sizeof z_data / sizeof *z_data];
-static float result[sizeof z_data / sizeof *z_data + 1], again[sizeof result / sizeof *result];
+static float other_data[COUNT_OF(z_data)];
+static float result[COUNT_OF(z_data) + 1], again[COUNT_OF(result)];
 
 static uint64_t state;
 static bool has_specials; // among the inputs: NaN, infinities, rows or targets that are masked
@@ -87,7 +87,7 @@ static void check_answered(const struct operation *o, enum tempera_status status
 static size_t run_operation(const struct operation *o, const struct operation_inputs *in,
                             float *out)
 {
-    static uint16_t halves[sizeof z_data / sizeof *z_data], results[sizeof halves / sizeof *halves];
+    static uint16_t halves[COUNT_OF(z_data)], results[COUNT_OF(halves)];
     size_t n_out = 0;
     if (o->dtype == TEMPERA_F32) {
         check_answered(o, o->run(in, out, &n_out));
@@ -133,7 +133,7 @@ static bool is_required(const char *name)
 // skipped, or a failure where it is required.
 static void names(void)
 {
-    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
+    for (size_t i = 0; i < COUNT_OF(isas); i++) {
         const char *name = tempera_isa_name((enum tempera_isa)isas[i]);
         CHECK_EQ_U64(tempera_isa_from_name(name), isas[i]);
         if (tempera_cpu_set_mask(isas[i]) == TEMPERA_OK) {
@@ -181,7 +181,7 @@ static uint64_t hash_operation(size_t operation_number, const struct tempera_exe
         shapes[n_shapes].rows = n % 5 + 1;
         shapes[n_shapes++].n = n;
     }
-    for (size_t i = 0; i < sizeof big_sizes / sizeof *big_sizes; i++) {
+    for (size_t i = 0; i < COUNT_OF(big_sizes); i++) {
         shapes[n_shapes].rows = 1;
         shapes[n_shapes++].n = big_sizes[i];
     }
@@ -217,7 +217,7 @@ static void golden_bits(void)
     tempera_cpu_set_mask(UINT32_MAX);
 }
 
-static void threads_dont_show(void)
+static void any_thread_count(void)
 {
     static const size_t counts[] = {2, 3, 7};
     for (size_t i = 0; i < (check_is_small() ? 1 : 3); i++) {
@@ -233,7 +233,7 @@ static void threads_dont_show(void)
 // ------------------------------------------------------------------------------------------------
 // Alignment, strides and guard pages
 
-// Room for n floats that end at an unreadable page, or begin behind one.
+// Memory for n floats that end at an unreadable page, or begin after one.
 struct guarded {
     char *map;
     size_t nbytes;
@@ -322,8 +322,8 @@ static void batches(void)
     const struct tempera_kernels *table;
     for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++) {
         tempera_kernels_use(table);
-        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s += check_stride(5))
-            for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+        for (size_t s = 0; s < COUNT_OF(sizes); s += check_stride(5))
+            for (size_t k = 0; k < COUNT_OF(kinds); k++)
                 for (size_t o = 0; o < N_OPERATIONS; o++)
                     if (!operations[o].mixes_rows)
                         check_batch(o, sizes[s], kinds[k]);
@@ -462,7 +462,7 @@ int main(int argc, char **argv)
     static const struct check_test tests[] = {
         {"instruction sets are found by name", names},
         {"every instruction set gives the golden bits", golden_bits},
-        {"results do not depend on the thread count", threads_dont_show},
+        {"results do not depend on the thread count", any_thread_count},
         {"results do not depend on the place in memory, and no byte beyond is touched", places},
         {"a row's result does not depend on its batch", batches},
         {"many short rows give what each gives by itself", short_rows},

@@ -184,7 +184,7 @@ static size_t falls_of_row(const struct tempera_kernels *k, float m, float T, in
 static void rows_never_fall(void)
 {
     const struct tempera_kernels *table, *best = tempera_kernels_active();
-    size_t n_pairs = sizeof pairs / sizeof *pairs;
+    size_t n_pairs = COUNT_OF(pairs);
     for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++) {
         size_t n_floats = 0, falls = 0;
         for (size_t j = 0; j < n_pairs; j++) {

@@ -150,7 +150,7 @@ static void small_m_on(uint32_t isa)
     struct tempera_thread_pool *pool = NULL;
     CHECK_STATUS(tempera_thread_pool_open(&pool, 3), TEMPERA_OK);
     size_t n_done = 0;
-    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s += check_stride(3))
+    for (size_t s = 0; s < COUNT_OF(shapes); s += check_stride(3))
         for (unsigned flags = 0; flags < 8; flags += 2) {
             struct tempera_matmul p = make(shapes[s][0], shapes[s][1], shapes[s][2], flags);
             size_t n = p.M * p.c_stride;
@@ -185,7 +185,7 @@ static void other_shapes(void)
 {
     static const size_t shapes[][3] = {
         {1, 1100, 1000}, {129, 1100, 1000}, {16, 1000, 1000}, {64, 1040, 1024}, {9, 1100, 1000}};
-    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+    for (size_t s = 0; s < COUNT_OF(shapes); s++) {
         unsigned flags = s == 3 ? 0 : s == 4 ? 1 : 2;
         struct tempera_matmul p = make(shapes[s][0], shapes[s][1], shapes[s][2], flags);
         CHECK(!tempera_matmul_small_m(&p, NULL));

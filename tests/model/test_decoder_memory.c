@@ -35,8 +35,8 @@ static void fill_tokens(int32_t *tokens, size_t n)
         tokens[i] = (int32_t)check_random_below(V);
 }
 
-// Pieces of all sizes, and back and forth, in a decoder whose room grows: the bits of one whose
-// room was there from the start, that is, after it has once been that long.
+// Pieces of all sizes, and back and forth, in a decoder whose memory grows: the bits of one whose
+// memory was there from the start, that is, after it has once been that long.
 static void same_bits_as_it_grows(void)
 {
     struct tempera_model *model = make_model(N);

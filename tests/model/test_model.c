@@ -463,7 +463,7 @@ static enum tempera_status load_forgery(const struct forgery *f, struct tempera_
     if (!is("llama.attention.layer_norm_rms_epsilon", f->drop_key))
         tempera_gguf_set_f32(writer, "llama.attention.layer_norm_rms_epsilon",
                              is("llama.attention.layer_norm_rms_epsilon", f->set_key) ? -1 : 1e-5f);
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+    for (size_t i = 0; i < COUNT_OF(keys); i++)
         if (!is(keys[i].key, f->drop_key))
             tempera_gguf_set_u32(writer, keys[i].key,
                                  is(keys[i].key, f->set_key) ? f->value : keys[i].value);
@@ -508,7 +508,7 @@ static void bad_files(void)
                                          "llama.feed_forward_length",
                                          "llama.attention.head_count",
                                          "llama.attention.layer_norm_rms_epsilon"};
-    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+    for (size_t i = 0; i < COUNT_OF(needed); i++)
         check_forgery((struct forgery){.drop_key = needed[i]}, TEMPERA_BAD_MODEL, needed[i]);
     // as many key and value heads as heads, if it isn't said: the tensors then don't fit
     check_forgery((struct forgery){.drop_key = "llama.attention.head_count_kv"}, TEMPERA_BAD_MODEL,
@@ -519,8 +519,8 @@ static void bad_files(void)
     check_forgery((struct forgery){.set_key = "llama.attention.layer_norm_rms_epsilon"},
                   TEMPERA_BAD_MODEL, "rms_epsilon");
     static const uint32_t values[] = {0, 1, 3, 65, 4096, 1u << 31, UINT32_MAX};
-    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
-        for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
+    for (size_t k = 0; k < COUNT_OF(keys); k++)
+        for (size_t v = 0; v < COUNT_OF(values); v++) {
             struct forgery f = {.set_key = keys[k].key, .value = values[v]};
             struct tempera_error error;
             enum tempera_status status = load_forgery(&f, &error);
@@ -560,7 +560,7 @@ static void foreign_files(void)
         {.extra_tensor = "rope_freqs.weight"},
         {.extra_tensor = "blk.2.attn_norm.weight"}, // of a layer that isn't there
     };
-    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+    for (size_t i = 0; i < COUNT_OF(refused); i++)
         check_forgery(refused[i], TEMPERA_UNSUPPORTED,
                       refused[i].extra_key ? refused[i].extra_key : refused[i].extra_tensor);
     static const struct forgery harmless[] = {
@@ -572,7 +572,7 @@ static void foreign_files(void)
         {.extra_key = "somebody.else", .extra_number = 1},
         {.extra_tensor = "tempera.train.moment1"},
     };
-    for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
+    for (size_t i = 0; i < COUNT_OF(harmless); i++)
         check_forgery(harmless[i], TEMPERA_OK, "");
 }
 

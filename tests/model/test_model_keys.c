@@ -40,7 +40,7 @@ static const struct {
     {"llama.attention.layer_norm_rms_epsilon", 0x1p-17, true},
     {"llama.rope.freq_base", 500, true},
 };
-enum { N_KEYS = sizeof keys / sizeof *keys };
+enum { N_KEYS = COUNT_OF(keys) };
 
 static void put_scalar(struct bytes *b, uint32_t type, double x)
 {
@@ -159,7 +159,7 @@ static void refused(const char *key, struct value v, const char *shown)
 }
 
 static const uint32_t number_types[] = {0, 1, 2, 3, 4, 5, 6, 10, 11, 12};
-enum { N_TYPES = sizeof number_types / sizeof *number_types };
+enum { N_TYPES = COUNT_OF(number_types) };
 
 static void every_type_of_number(void)
 {
@@ -275,7 +275,7 @@ static void variants(void)
         {"llama.expert_used_count", 0},
         {"llama.expert_shared_count", 0},
     };
-    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
+    for (size_t i = 0; i < COUNT_OF(variants); i++) {
         const char *key = variants[i].key;
         double usual = variants[i].usual;
         for (size_t t = 0; t < N_TYPES; t++) {

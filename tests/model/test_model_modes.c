@@ -160,7 +160,7 @@ static void check_same(const struct results *got, const struct results *expected
 
 static struct results expected, got;
 
-// Threads take over the modes of whoever starts them.
+// Threads inherit the modes of the thread that starts them.
 static void in_modes(int rounding, unsigned flush)
 {
     struct tempera_thread_pool *pool = NULL;

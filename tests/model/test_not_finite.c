@@ -120,7 +120,7 @@ static void arithmetic_that_overflows(void)
         {"output_norm.weight", 3e38f, "isn't finite", "output_norm.weight"},
         {"output.weight", FLT_MAX, "the scores: the output of the last product", "output.weight"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
         open_model(false);
         fill(cases[i].tensor, cases[i].value);
         if (i == 9) // sums that don't cancel

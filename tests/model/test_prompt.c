@@ -132,7 +132,7 @@ static bool is_encoding(const struct search *search, const int32_t *ids, size_t 
     if (nbytes < search->nbytes)
         memcpy(text + nbytes, search->prompt + nbytes, search->nbytes - nbytes);
     size_t length = nbytes < search->nbytes ? search->nbytes : nbytes;
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+    for (size_t i = 0; i < COUNT_OF(endings); i++) {
         int32_t encoded[256];
         size_t n_encoded;
         memcpy(text + length, endings[i], strlen(endings[i]));
@@ -287,7 +287,7 @@ static void exact_next_byte(void)
     };
     for (uint64_t seed = 1; seed <= 2; seed++) {
         struct setting s = open_setting(seed);
-        for (size_t i = 0; i < sizeof cut / sizeof *cut; i++)
+        for (size_t i = 0; i < COUNT_OF(cut); i++)
             check_exact(&s, cut[i], strlen(cut[i]));
         close_setting(&s);
     }
@@ -309,7 +309,7 @@ static int32_t token_of(const struct setting *s, const char *text)
 static const char *const prompts[] = {"good", "good m", "the kin", "good morrow, good",
                                       "it'",  "men "};
 
-enum { N_PROMPTS = sizeof prompts / sizeof *prompts };
+enum { N_PROMPTS = COUNT_OF(prompts) };
 
 static enum tempera_status generate_text(struct setting *s, const char *prompt,
                                          const struct tempera_generate_options *options)
@@ -387,7 +387,7 @@ static void histories(void)
     static const char *const ends[] = {" good morrow good", " good morrow good m",
                                        " good morrow good morro"};
     for (size_t e = 0; e < 3; e++)
-        for (size_t i = 0; i < sizeof strict / sizeof *strict; i++) {
+        for (size_t i = 0; i < COUNT_OF(strict); i++) {
             struct tempera_stage stages[] = {tempera_stage_logit_bias(&likely, 1), strict[i],
                                              tempera_stage_temperature(0)};
             struct tempera_generate_options options = plain(stages, 3);
@@ -513,8 +513,8 @@ static void without_bos(void)
     close_setting(&s);
 }
 
-// A beginning token that stands for what is taken back takes room, too.
-static void bos_takes_room(void)
+// A beginning token that stands for what is taken back takes a place, too.
+static void bos_takes_a_place(void)
 {
     struct setting s = open_setting(3);
     struct tempera_generate_options options = plain(NULL, 0);
@@ -706,7 +706,7 @@ int main(int argc, char **argv)
         {"n-grams, penalties and DRY know each column's history", histories},
         {"the second row follows the first token as it was read", second_row},
         {"without a beginning token, the prompt's first one stays", without_bos},
-        {"a beginning token takes room", bos_takes_room},
+        {"a beginning token takes a place in the context", bos_takes_a_place},
         {"long words are completed", long_words},
         {"the heaviest columns have the model's own scores", heaviest_columns_are_the_models},
         {"tokens that the tokenizer doesn't know have no share", tokens_without_a_text},

@@ -24,7 +24,7 @@ static tempera_u128 first_bits(tempera_u128 sum, tempera_u128 W)
     return quotient + (rest != 0);
 }
 
-// At the first bits of every token, one before, one behind; and at the last bits of it.
+// At the first bits of every token, one before, one after; and at the last bits of it.
 static void check_borders(const uint64_t *masses, size_t n)
 {
     tempera_u128 W = 0, sum = 0;

@@ -49,7 +49,7 @@ static void ties_go_to_the_lowest_ids(void)
     }
 }
 
-// A filter before the temperature sees T = 1, one behind it T; several temperatures multiply.
+// A filter before the temperature sees T = 1, one after it T; several temperatures multiply.
 static void stages_act_in_their_order(void)
 {
     for (size_t i = 0; i < 50; i++)
@@ -111,7 +111,7 @@ static void extreme_temperatures(void)
         many[s] = tempera_stage_temperature(1e38f);
     r = run_stages(row, 4, many, 10, 1);
     CHECK_ULP(r.logprob, -log(3), 1);
-    // Stages behind T = inf act on equal scores.
+    // Stages after T = inf act on equal scores.
     const struct tempera_logit_bias bias = {3, 2};
     const struct tempera_stage behind[] = {tempera_stage_temperature(INFINITY),
                                            tempera_stage_logit_bias(&bias, 1)};

@@ -115,7 +115,7 @@ static void rows_that_fail(void)
     check_step(&logits, 0, 40, 20, false, TEMPERA_OK);
 }
 
-// With room for everything, the search finds the best of all sequences.
+// With beams for everything, the search finds the best of all sequences.
 static void whole_search(void)
 {
     enum { N = 5, STEPS = 3, LEAVES = N * N * N };

@@ -365,11 +365,11 @@ static void go_on(const struct tempera_sampler *sampler, struct tempera_sampler_
 static void what_was_learned_is_the_states(void)
 {
     enum { STEPS = 60 };
-    const struct tempera_stage learners[] = {tempera_stage_mirostat_1(2, 0.5f, 40),
-                                             tempera_stage_mirostat_2(2, 0.5f),
-                                             tempera_stage_adaptive_p(0.1f, 0.7f)};
-    for (size_t s = 0; s < COUNT_OF(learners); s++) {
-        struct tempera_sampler sampler = tempera_sampler_of(&learners[s], 1);
+    const struct tempera_stage feedback_stages[] = {tempera_stage_mirostat_1(2, 0.5f, 40),
+                                                    tempera_stage_mirostat_2(2, 0.5f),
+                                                    tempera_stage_adaptive_p(0.1f, 0.7f)};
+    for (size_t s = 0; s < COUNT_OF(feedback_stages); s++) {
+        struct tempera_sampler sampler = tempera_sampler_of(&feedback_stages[s], 1);
         int32_t alone[2][STEPS], in_turns[2][STEPS];
         struct tempera_sampler_state *states[2];
         for (uint64_t i = 0; i < 2; i++) {
@@ -399,11 +399,11 @@ static void what_was_learned_is_the_states(void)
 // need for the next step. Clones go on as the original does, and leave it alone.
 static void a_clone_has_learned_the_same(void)
 {
-    const struct tempera_stage learners[] = {tempera_stage_mirostat_1(2, 0.5f, 40),
-                                             tempera_stage_mirostat_2(2, 0.5f),
-                                             tempera_stage_adaptive_p(0.1f, 0.7f)};
-    for (size_t s = 0; s < COUNT_OF(learners); s++) {
-        struct tempera_sampler sampler = tempera_sampler_of(&learners[s], 1);
+    const struct tempera_stage feedback_stages[] = {tempera_stage_mirostat_1(2, 0.5f, 40),
+                                                    tempera_stage_mirostat_2(2, 0.5f),
+                                                    tempera_stage_adaptive_p(0.1f, 0.7f)};
+    for (size_t s = 0; s < COUNT_OF(feedback_stages); s++) {
+        struct tempera_sampler sampler = tempera_sampler_of(&feedback_stages[s], 1);
         struct tempera_sampler_state *state = new_state(&sampler, NULL, 0), clone, original;
         int32_t tokens[40], other[40];
         CHECK_EQ_U64(state->nbytes, sizeof clone);

@@ -117,7 +117,7 @@ static void noise_of_all_bits(void)
     }
 }
 
-// The chance to win, over a grid of all luck that three tokens can have.
+// The chance to win, over a grid of all random bits that three tokens can have.
 static void enumeration(void)
 {
     enum { GRID = 128 };

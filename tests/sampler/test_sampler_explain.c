@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Explanations against what the public calls say of the same chain, cut off behind each stage.
+// Explanations against what the public calls say of the same chain, cut off after each stage.
 #include "sampler_setup.h"
 
 #include <tempera/explain.h>

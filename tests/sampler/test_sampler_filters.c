@@ -135,7 +135,7 @@ static void borders_of_tail_free(void)
     for (size_t i = 0; i < COUNT_OF(expected); i++)
         CHECK_EQ_U64(run_stage(row, 6, tempera_stage_tail_free(expected[i].share), 0).n_kept,
                      expected[i].kept);
-    for (size_t n = 1; n <= 3; n++) // too few for a second difference behind the first
+    for (size_t n = 1; n <= 3; n++) // too few for a second difference after the first
         CHECK_EQ_U64(run_stage(row, n, tempera_stage_tail_free(0), 0).n_kept, n);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Large rows, on which the sampler guesses from samples and reads only some blocks, against the
+// Large rows, on which the sampler estimates from samples and reads only some blocks, against the
 // independent version: scores that mislead a sample, block maxima that are banned, more patches
-// than there is room for, sizes around those of vectors, blocks and sums.
+// than fit, sizes around those of vectors, blocks and sums.
 #include "sampler_oracle.h"
 
 #include "base/half.h"
@@ -239,7 +239,7 @@ static void random_chains(void)
     }
 }
 
-// min_keep reaches below the guess, on rows that lie in the scratch because of a mask.
+// min_keep reaches below the estimate, on rows that lie in the scratch because of a mask.
 static void typical_keeps_more(void)
 {
     static const uint32_t least[] = {75, 300, 1000, 4000};

@@ -141,14 +141,14 @@ static void adaptive_p(void)
 // Behind a temperature of 0, inf and next to nothing, under a mask, with nothing left.
 static void behind_other_stages(void)
 {
-    const struct tempera_stage learners[] = {tempera_stage_mirostat_1(1, 0.1f, 100),
-                                             tempera_stage_mirostat_2(1, 0.1f),
-                                             tempera_stage_adaptive_p(0.3f, 0.5f)};
+    const struct tempera_stage feedback_stages[] = {tempera_stage_mirostat_1(1, 0.1f, 100),
+                                                    tempera_stage_mirostat_2(1, 0.1f),
+                                                    tempera_stage_adaptive_p(0.3f, 0.5f)};
     const uint32_t mask[] = {1u << 4 | 1u << 9}, nothing[] = {0};
     for (size_t i = 0; i < N; i++)
         z[i] = (float)(i * 7 % 50) / 10;
-    for (size_t s = 0; s < COUNT_OF(learners); s++) {
-        struct tempera_stage stages[] = {tempera_stage_temperature(0), learners[s]};
+    for (size_t s = 0; s < COUNT_OF(feedback_stages); s++) {
+        struct tempera_stage stages[] = {tempera_stage_temperature(0), feedback_stages[s]};
         CHECK_EQ_INT(run_stages(z, N, stages, 2, 5).token, 7);
         CHECK_EQ_U64(run_stages(z, N, stages, 2, 5).n_kept, 1);
         stages[0] = tempera_stage_temperature(INFINITY);

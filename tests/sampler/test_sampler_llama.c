@@ -78,7 +78,7 @@ static llama_token sample(struct llama_sampler *smpl)
     return token;
 }
 
-// What the library itself draws behind the tokens accepted so far.
+// What the library itself draws after the tokens accepted so far.
 static struct tempera_sample_result draw(const float *scores, const struct tempera_sampler *from,
                                          const struct tempera_sampler_state *state)
 {

@@ -226,8 +226,8 @@ static void rows_that_mislead_the_sample(void)
     }
 }
 
-// A masked row lies unpacked where typical has room, too; all but one of its scores are equally far
-// from the mean.
+// A masked row lies unpacked where typical has its scratch, too; all but one of its scores are
+// equally far from the mean.
 static void typical_keeps_its_row(void)
 {
     enum { N = 16400 };

@@ -335,7 +335,7 @@ static uint32_t random_min_keep(void)
     return check_random_below(3) ? 0 : (uint32_t)check_random_below(6);
 }
 
-static struct tempera_stage random_learner(void)
+static struct tempera_stage random_feedback_stage(void)
 {
     static const float taus[] = {0, 0.5f, 1, 2, 3, 1e30f}, etas[] = {0, 0.1f, 1, 1e30f};
     static const float targets[] = {0, 0.1f, 0.3f, 0.5f, 0.9f, 1},
@@ -413,7 +413,7 @@ static void random_text(size_t n)
     for (size_t s = 0; s < n_stages; s++)
         stages[s] = random_stage(ids[s], n);
     if (n_stages > 0 && check_random_below(2))
-        stages[n_stages - 1] = tempera_stage_keeping(random_learner(), random_min_keep());
+        stages[n_stages - 1] = tempera_stage_keeping(random_feedback_stage(), random_min_keep());
     struct tempera_sampler sampler = tempera_sampler_of(stages, n_stages);
     struct tempera_sampler_state *state = new_state(&sampler, NULL, 0);
     past.n = 0;

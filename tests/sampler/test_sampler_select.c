@@ -12,7 +12,7 @@
 
 enum { MOST = 5000 };
 
-static float scores[MOST], sorted[MOST], room[2 * TEMPERA_PADDED(MOST)];
+static float scores[MOST], sorted[MOST], scratch[2 * TEMPERA_PADDED(MOST)];
 static const struct tempera_ranking *order; // for qsort
 
 static int by_key(const void *a, const void *b)
@@ -47,7 +47,7 @@ static void compare(const struct tempera_ranking *ranking, size_t n, tempera_u12
     uint64_t key = tempera_ranking_key(ranking, sorted[first]);
     while (end < n && tempera_ranking_key(ranking, sorted[end]) == key)
         end++;
-    struct tempera_prefix_end found = tempera_find_prefix_end(ranking, scores, n, least, room);
+    struct tempera_prefix_end found = tempera_find_prefix_end(ranking, scores, n, least, scratch);
     CHECK_EQ_U64(found.key, key);
     CHECK_EQ_SIZE(found.n, end - first);
     CHECK(found.weight_above == above);
@@ -93,7 +93,7 @@ static void ends_of_the_floats(void)
     static const float values[] = {0.0f,     -0.0f,     0x1p-149f,        -0x1p-149f,
                                    1,        0x1p-126f, 0x1.fffffep127f,  -0x1.fffffep127f,
                                    0x1p103f, -1,        0x1.fffffep-127f, 0x1.000002p0f};
-    const size_t n_values = sizeof values / sizeof *values;
+    const size_t n_values = COUNT_OF(values);
     for (size_t round = 0; round < check_cases(200); round++) {
         size_t n = 1 + check_random_below(60), kinds = 1 + check_random_below(n_values);
         for (size_t i = 0; i < n; i++)

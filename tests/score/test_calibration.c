@@ -422,7 +422,7 @@ static void solve_borders(void)
         {TEMPERA_GOAL_TOP_SHARE, 1, 0, 0.5},        {TEMPERA_GOAL_TOP_SHARE, 0.5, 0, 0.5},
         {TEMPERA_GOAL_TOP_SHARE, 0.25, inf, 0.25},  {TEMPERA_GOAL_TOP_SHARE, 1e-9, inf, 0.25},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct asked asked = solve_one(ties, 5, cases[i].goal, cases[i].target);
         CHECK_STATUS(asked.status, TEMPERA_OK);
         CHECK(asked.T == cases[i].T);

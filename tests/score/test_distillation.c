@@ -378,7 +378,7 @@ static void bad_arguments(void)
         float T, beta, scale;
     } bad[] = {{0, 0, 1},   {-1, 0, 1},  {INFINITY, 0, 1}, {NAN, 0, 1},
                {1, -1, 1},  {1, 1.1f, 1}, {1, NAN, 1},     {1, 0, INFINITY}};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
         struct tempera_distillation_options options = options_of(bad[i].T, bad[i].beta);
         options.gradient_scale = bad[i].scale;
         CHECK_STATUS(tempera_distillation(&teacher, &student, &options, &out, NULL),

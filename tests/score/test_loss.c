@@ -323,7 +323,7 @@ static void overlaps(void)
         {.row_status = (enum tempera_status *)(void *)z},
         {.row_status = (enum tempera_status *)(void *)rows, .row_loss = rows},
     };
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
         struct tempera_cross_entropy_outputs outputs = bad[i];
         outputs.struct_size = sizeof outputs;
         CHECK_STATUS(tempera_cross_entropy(&logits, i == 2 ? &probs : &classes, NULL, &outputs,

@@ -71,7 +71,7 @@ static void target_out_of_range(void)
 {
     static const int32_t bad[] = {3, -1, -99, -101, INT32_MAX, INT32_MIN};
     const float weights[] = {1, 2, 3};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
         struct small s = small_of(1, 2, 3, 4, 5, 6, 0, bad[i]);
         s.options.class_weights = weights;
         s.loss = 5;
@@ -94,7 +94,7 @@ static void log_of_an_underflow(void)
     CHECK(s.d[0] == -1 && s.d[1] == 1);
 }
 
-// ggml: labels times log-softmax, so 0 times -inf where a masked class is no target.
+// ggml: labels times log-softmax, so 0 times -inf where a masked class is not a target.
 static void masked_class_without_target(void)
 {
     for (int weighted = 0; weighted < 2; weighted++) {

@@ -26,7 +26,7 @@ static void smoothing_and_masks(void)
     CHECK(isinf(s.loss) && isinf(s.row_loss[0]) && isfinite(s.row_loss[1]));
     CHECK_ULP(s.lse[0], 3 + log1p(exp(-2)), 1);
     check_zeros(s.d, 3);
-    s.options.class_weights = weights; // the masked column is no target any more
+    s.options.class_weights = weights; // the masked column is not a target any more
     ask(&s);
     CHECK_STATUS(s.status, TEMPERA_OK);
     double l0 = 2 + log1p(exp(-2)), l2 = log1p(exp(-2)), e = (double)0.1f, lse = (double)s.lse[0];
@@ -56,7 +56,7 @@ static void masked_scores_under_large_factors(void)
 static void masked_scores_of_plain_rows(void)
 {
     static const float temperatures[] = {1, 0.3f, 0.05f, 1e-10f, 1e-20f, 1e-30f};
-    for (size_t t = 0; t < sizeof temperatures / sizeof *temperatures; t++)
+    for (size_t t = 0; t < COUNT_OF(temperatures); t++)
         for (size_t n = 2; n < 140; n += 23) {
             float z[140], g[140];
             for (size_t i = 0; i < n; i++)
@@ -87,7 +87,7 @@ static void masked_scores_of_plain_rows(void)
 static void extreme_factors(void)
 {
     static const float scales[] = {1e-38f, 1e-30f, 1e30f, -1e30f, 1e38f, 0};
-    for (size_t i = 0; i < sizeof scales / sizeof *scales; i++)
+    for (size_t i = 0; i < COUNT_OF(scales); i++)
         for (int soft = 0; soft < 2; soft++) {
             struct small s = small_of(1, 2, 3, -4, -5, -6, 0, 2);
             s.soft = soft;
@@ -148,7 +148,7 @@ static void softcap_of_infinite_scores(void)
 static void softcap_at_a_small_temperature(void)
 {
     static const float maxima[] = {0x1.0700bap+8f, 0x1.d759acp+4f, 0x1.52bad8p+4f, 0x1.4b1b1cp+2f};
-    for (size_t i = 0; i < sizeof maxima / sizeof *maxima; i++) {
+    for (size_t i = 0; i < COUNT_OF(maxima); i++) {
         struct small s = small_of(maxima[i], nextafterf(maxima[i], 0), 0, 1, 2, 3, 0, 0);
         s.rows = 1;
         s.options.softcap = 30;
@@ -197,7 +197,7 @@ static void focal_beyond_an_ulp_of_one(void)
     CHECK_NEAR((double)row_loss, exp(-20 * 1.5), 1e-6 * exp(-20 * 1.5));
 }
 
-// A class that is masked and has no weight is no target: its row counts, and has no loss.
+// A class that is masked and has no weight is not a target: its row counts, and has no loss.
 static void masked_class_without_weight(void)
 {
     const float weights[] = {0, 1, 1};
@@ -376,7 +376,7 @@ static void old_structs(void)
     struct tempera_cross_entropy_options options;
     struct tempera_cross_entropy_outputs outputs;
     double loss = 0;
-    memset(&options, 0xFF, sizeof options); // whatever lies behind the end of the old ones
+    memset(&options, 0xFF, sizeof options); // whatever lies after the end of the old ones
     memset(&outputs, 0xFF, sizeof outputs);
     options.struct_size = offsetof(struct tempera_cross_entropy_options, label_smoothing);
     options.temperature = 1;
@@ -403,7 +403,7 @@ static void refused_options(void)
 {
     static const float bad[] = {-1, -1e-30f, NAN, INFINITY, 1.5f};
     for (size_t field = 0; field < 5; field++)
-        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        for (size_t i = 0; i < COUNT_OF(bad); i++) {
             struct small s = small_of(1, 2, 3, 4, 5, 6, 0, 2);
             float weights[] = {1, 1, bad[i]};
             float *fields[] = {&s.options.label_smoothing, &s.options.z_loss, &s.options.softcap,
@@ -462,7 +462,7 @@ static void overlaps(void)
         {.d_logits = &over_weights},
         {.d_logits = &halves}, // in place, of another type
     };
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
         struct tempera_cross_entropy_outputs outputs = bad[i];
         outputs.struct_size = sizeof outputs;
         logits.rows = bad[i].d_logits == &over_weights ? 1 : 2;

@@ -271,7 +271,7 @@ static void scratch_sizes(void)
     CHECK_EQ_SIZE(tempera_linear_cross_entropy_scratch_nbytes(0, 5, 0), 0);
     CHECK_EQ_SIZE(tempera_linear_cross_entropy_scratch_nbytes(5, 0, 0), 0);
     CHECK_EQ_SIZE(tempera_linear_cross_entropy_scratch_nbytes(5, SIZE_MAX / 2, 0), 0);
-    for (size_t i = 0; i < sizeof vocabs / sizeof *vocabs; i++) {
+    for (size_t i = 0; i < COUNT_OF(vocabs); i++) {
         size_t last = 0;
         for (size_t rows = 1; rows < 3000; rows += check_stride(13)) {
             size_t nbytes = tempera_linear_cross_entropy_scratch_nbytes(rows, vocabs[i], 0);
@@ -297,7 +297,7 @@ static void refusals(void)
     narrow.cols--;
     tall.rows--;
     in_scratch.data = scratch + 64;
-    // each other's memory, from behind the first row on
+    // each other's memory, from the second row on
     struct tempera_matrix in_head = d_hidden, over_hidden = d_head, in_d_head = d_hidden;
     in_head.data = head_data + STRIDE;
     over_hidden.data = hidden_data;

@@ -41,7 +41,7 @@ static struct cut cut_into(size_t n, size_t cols, bool is_random)
     struct cut cut = {.n = n};
     for (size_t k = 1; k <= n; k++)
         cut.border[k] = k * cols / n;
-    for (size_t k = 1; is_random && k < n; k++) // behind the one before, n - k columns left
+    for (size_t k = 1; is_random && k < n; k++) // after the one before, n - k columns left
         cut.border[k] = cut.border[k - 1] + 1 +
                         check_random_below(cols - cut.border[k - 1] - (n - k));
     return cut;
@@ -272,7 +272,7 @@ static void bad_arguments(void)
                {1, NAN, 0, 9}, {1, 1, 6, 9}, {1, 1, 10, 9},       {1, 1, 0, 3}};
     struct tempera_shard_outputs out = {.struct_size = sizeof out, .d_logits = &d};
     memset(y, 0, sizeof y);
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
         struct tempera_shard_options options = good;
         options.temperature = bad[i].T;
         options.gradient_scale = bad[i].scale;

@@ -168,7 +168,7 @@ static void bounds_small(void)
     size_t n_sizes = 0;
     for (size_t n = 1; n <= 130; n += check_stride(23))
         sizes[n_sizes++] = n;
-    bounds_on(sizes, n_sizes, temperatures, sizeof temperatures / sizeof *temperatures);
+    bounds_on(sizes, n_sizes, temperatures, COUNT_OF(temperatures));
 }
 
 static void bounds_large(void)
@@ -309,7 +309,7 @@ static void overlaps(void)
     } bad[] = {{&plain, z.status + 7, true},      {&plain, out.status + 7, false},
                {&masked, extra.status + 2, true}, {&sinking, extra.status + 1, true},
                {&onto, NULL, false}};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
         CHECK_STATUS(tempera_softmax(&in, bad[i].options, &to, bad[i].row_status, NULL),
                      TEMPERA_INVALID_ARGUMENT);
         if (bad[i].has_lse)
@@ -478,8 +478,8 @@ static void long_rows(void)
 {
     static const float temperatures[] = {0, 1e-40f, 0.7f, 1, 1e38f, INFINITY};
     static const float specials[] = {0, NAN, INFINITY, -INFINITY, 0x1p120f};
-    for (size_t t = 0; t < sizeof temperatures / sizeof *temperatures; t++)
-        for (size_t s = 0; s < sizeof specials / sizeof *specials; s++)
+    for (size_t t = 0; t < COUNT_OF(temperatures); t++)
+        for (size_t s = 0; s < COUNT_OF(specials); s++)
             for (int sink = 0; sink < 2; sink++) {
                 check_long_row(tempera_softmax, temperatures[t], specials[s], sink);
                 check_long_row(tempera_log_softmax, temperatures[t], specials[s], sink);
@@ -518,8 +518,8 @@ static void long_halves(void)
     const struct tempera_kernels *table;
     for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++) {
         tempera_kernels_use(table);
-        for (size_t t = 0; t < sizeof temperatures / sizeof *temperatures; t++)
-            for (size_t s = 0; s < sizeof specials / sizeof *specials; s++)
+        for (size_t t = 0; t < COUNT_OF(temperatures); t++)
+            for (size_t s = 0; s < COUNT_OF(specials); s++)
                 for (size_t d = 0; d < 2; d++) {
                     check_long_half(tempera_softmax, dtypes[d], temperatures[t], specials[s]);
                     check_long_half(tempera_log_softmax, dtypes[d], temperatures[t], specials[s]);
@@ -570,7 +570,7 @@ static void rows_of_halves(void)
     const struct tempera_kernels *table;
     for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++) {
         tempera_kernels_use(table);
-        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s += check_stride(4))
+        for (size_t s = 0; s < COUNT_OF(sizes); s += check_stride(4))
             for (size_t offset = 0; offset < 2; offset++) {
                 check_halves(tempera_softmax, TEMPERA_F16, sizes[s], offset);
                 check_halves(tempera_softmax, TEMPERA_BF16, sizes[s], offset);

@@ -22,7 +22,7 @@ static void fill_scores(size_t n)
 }
 
 typedef size_t rows_kernel(const struct tempera_rows *rows,
-                           const struct tempera_temperature_params *heat);
+                           const struct tempera_temperature_params *params);
 
 // Written past the caches or not: the same bits, up to row number `bad_row`, which isn't
 // ordinary; 5: all are.
@@ -30,7 +30,7 @@ static void check_streams(rows_kernel *run, size_t n, size_t bad_row)
 {
     enum { ROWS = 5, STRIDE = 4112 };
     static float to[2][ROWS * STRIDE] __attribute__((aligned(64)));
-    struct tempera_temperature_params heat = tempera_temperature_params_of(0.7);
+    struct tempera_temperature_params params = tempera_temperature_params_of(0.7);
     struct tempera_rows rows = {.in = z_data, .in_stride = n, .out_stride = STRIDE, .n_rows = ROWS};
     rows.n = n;
     fill_scores(ROWS * n);
@@ -40,7 +40,7 @@ static void check_streams(rows_kernel *run, size_t n, size_t bad_row)
         memset(to[i], 0x55, sizeof to[i]);
         rows.out = to[i];
         rows.stream = i == 1;
-        size_t done = run(&rows, &heat);
+        size_t done = run(&rows, &params);
         CHECK(done == bad_row);
         for (size_t r = done; r < ROWS; r++) // not done is undefined
             memset(to[i] + r * STRIDE, 0x55, n * sizeof(float));
@@ -53,7 +53,7 @@ static void large_results(void)
     static const size_t sizes[] = {1, 511, 512, 1000, 4095, 4096, 4097};
     const struct tempera_kernels *table;
     for (size_t i = 0; (table = tempera_kernels_at(i)) != NULL; i++)
-        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (size_t s = 0; s < COUNT_OF(sizes); s++)
             for (size_t bad_row = 3; bad_row <= 5; bad_row += 2) {
                 check_streams(table->rows.softmax, sizes[s], bad_row);
                 check_streams(table->rows.log_softmax, sizes[s], bad_row);
@@ -61,7 +61,7 @@ static void large_results(void)
 }
 
 // 32 MiB through the public functions, against each row by itself; with rows that begin
-// `offset` floats behind a cache line and lie `gap` apart, or in place.
+// `offset` floats after a cache line and lie `gap` apart, or in place.
 static void check_matrix(size_t offset, size_t gap, bool in_place)
 {
     enum { ROWS = 2048, COLS = 4096 };

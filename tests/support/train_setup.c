@@ -10,7 +10,7 @@ char *wordy_text(size_t nbytes, uint64_t seed)
     size_t n = 0;
     for (uint64_t state = seed; n < nbytes;) {
         state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-        const char *word = words[(state >> 33) % (sizeof words / sizeof *words)];
+        const char *word = words[(state >> 33) % (COUNT_OF(words))];
         size_t length = strlen(word);
         memcpy(text + n, word, length);
         n += length;

@@ -312,7 +312,7 @@ static void settled_words_stay(void)
     for (size_t round = 0; round < 20000; round++) {
         char text[128] = "";
         for (size_t n = check_random_below(8); n-- > 0;)
-            strcat(text, pieces[check_random_below(sizeof pieces / sizeof *pieces)]);
+            strcat(text, pieces[check_random_below(COUNT_OF(pieces))]);
         size_t nbytes = strlen(text);
         size_t settled = tempera_split_final((const uint8_t *)text, nbytes);
         size_t ends[2][64], n_ends[2] = {0, 0};
@@ -324,7 +324,7 @@ static void settled_words_stay(void)
                 ends[which][n_ends[which]++] = at;
             }
             for (size_t n = 1 + check_random_below(4); n-- > 0;)
-                strcat(text, pieces[check_random_below(sizeof pieces / sizeof *pieces)]);
+                strcat(text, pieces[check_random_below(COUNT_OF(pieces))]);
         }
         CHECK_EQ_SIZE(n_ends[0], n_ends[1]);
         CHECK_MEM(ends[0], ends[1], n_ends[0] * sizeof **ends);

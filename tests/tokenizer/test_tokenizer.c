@@ -64,22 +64,41 @@ static void words_are_those_of_gpt2(void)
         {"3.14 1,000", "3|.|14| 1|,|000|"},
         {"#include <a_b.h>", "#|include| <|a|_|b|.|h|>|"},
         {"caf\xC3\xA9 \xE4\xBD\xA0\xE5\xA5\xBD", "caf\xC3\xA9| \xE4\xBD\xA0\xE5\xA5\xBD|"},
-        {"e\xCC\x81x", "e|\xCC\x81|x|"},                  // a combining mark is no letter
-        {"a\xC2\xA0" "b", "a|\xC2\xA0|b|"},               // no-break space
-        {"a \xC2\xA0" "b", "a| |\xC2\xA0|b|"},            // the last character of white space
-        {"a\xC2\x85\xC2\x85" "b", "a|\xC2\x85|\xC2\x85|b|"}, // next line
-        {"a\xE1\xA0\x8E" "b", "a|\xE1\xA0\x8E|b|"},       // U+180E is no white space any more
-        {"\xE3\x80\x80 x", "\xE3\x80\x80| x|"},           // ideographic space
-        {"\xE2\x85\xA7 \xC2\xBD 1\xC2\xB2", "\xE2\x85\xA7| \xC2\xBD| 1\xC2\xB2|"}, // numbers
+        {"e\xCC\x81x", "e|\xCC\x81|x|"}, // a combining mark is not a letter
+        {"a\xC2\xA0"
+         "b",
+         "a|\xC2\xA0|b|"}, // no-break space
+        {"a \xC2\xA0"
+         "b",
+         "a| |\xC2\xA0|b|"}, // the last character of white space
+        {"a\xC2\x85\xC2\x85"
+         "b",
+         "a|\xC2\x85|\xC2\x85|b|"}, // next line
+        {"a\xE1\xA0\x8E"
+         "b",
+         "a|\xE1\xA0\x8E|b|"},                  // U+180E is not white space any more
+        {"\xE3\x80\x80 x", "\xE3\x80\x80| x|"}, // ideographic space
+        {"\xE2\x85\xA7 \xC2\xBD 1\xC2\xB2", "\xE2\x85\xA7| \xC2\xBD| 1\xC2\xB2|"},   // numbers
         {"\xF0\x9F\x91\x8B\xF0\x9F\x8C\x8D!", "\xF0\x9F\x91\x8B\xF0\x9F\x8C\x8D!|"}, // emoji
-        {"\xF0\xAE\xAF\xB0" "a", "\xF0\xAE\xAF\xB0" "a|"},     // U+2EBF0, a letter since 15.1
-        {"\xF0\xAE\xB9\x9E" "a", "\xF0\xAE\xB9\x9E|a|"},       // U+2EE5E is nothing yet
-        {"\x1C" "a\x1F", "\x1C|a|\x1F|"},                 // separators that are no white space
-        {"a\xFFz\x80 \xC3", "a|\xFF|z|\x80| \xC3|"},      // bytes that are no characters
-        {"\xED\xA0\x80" "a", "\xED\xA0\x80|a|"},          // half a surrogate pair
-        {"\xC0\xA0" "a", "\xC0\xA0|a|"},                  // a blank in too many bytes is none
+        {"\xF0\xAE\xAF\xB0"
+         "a",
+         "\xF0\xAE\xAF\xB0"
+         "a|"}, // U+2EBF0, a letter since 15.1
+        {"\xF0\xAE\xB9\x9E"
+         "a",
+         "\xF0\xAE\xB9\x9E|a|"}, // U+2EE5E is nothing yet
+        {"\x1C"
+         "a\x1F",
+         "\x1C|a|\x1F|"},                            // separators that are no white space
+        {"a\xFFz\x80 \xC3", "a|\xFF|z|\x80| \xC3|"}, // bytes that are no characters
+        {"\xED\xA0\x80"
+         "a",
+         "\xED\xA0\x80|a|"}, // half a surrogate pair
+        {"\xC0\xA0"
+         "a",
+         "\xC0\xA0|a|"}, // a blank in too many bytes is none
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
         char words[200];
         split(cases[i][0], strlen(cases[i][0]), words);
         CHECK_EQ_STR(words, cases[i][1]);
@@ -102,7 +121,7 @@ static void classes_of_blocks(void)
         {0x1F600, 0x1F64F, "!"}, {0xE000, 0xF8FF, "!"},   {0xE0100, 0xE01EF, "!"},
         {0x2000, 0x200A, "\t"},  {0x100000, 0x10FFFD, "!"}, {'\t', '\r', "\t"},
     };
-    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
+    for (size_t i = 0; i < COUNT_OF(blocks); i++) {
         size_t n_bad = 0;
         for (uint32_t c = blocks[i].first; c <= blocks[i].last; c++) {
             uint8_t text[8] = {(uint8_t)blocks[i].joins[0]};
@@ -179,7 +198,7 @@ static void overlaps_are_taken_from_the_left(void)
     tempera_tokenizer_close(&t);
 }
 
-// Learned by the plainest method there is: count all pairs anew, merge, again.
+// Learned by the plainest method there is: count all pairs, merge, start over.
 enum { MAX_PLAIN = 2000 };
 
 struct plain {
@@ -351,7 +370,7 @@ static void ids_of_learned_bytes_are_gpt2s(void)
     } known[] = {{'!', 0}, {'a', 64}, {'~', 93}, {0xA1, 94}, {0xAC, 105}, {0xAE, 106},
                  {0xFF, 187}, {0, 188}, {'\n', 198}, {' ', 220}, {0x7F, 221}, {0xA0, 254},
                  {0xAD, 255}};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    for (size_t i = 0; i < COUNT_OF(known); i++) {
         size_t n;
         const uint8_t *bytes = tempera_tokenizer_token(t, known[i].id, &n);
         CHECK(n == 1 && bytes[0] == known[i].byte);
@@ -374,7 +393,7 @@ static void ids_of_small_texts(void)
         {"\xC3\xA9\xF0\x9F\x99\x82", 6, {127, 102, 172, 253, 247, 224}},
         {"a\r\n \tb", 6, {64, 201, 198, 220, 197, 65}},
     };
-    for (size_t i = 0; i < sizeof golden / sizeof *golden; i++) {
+    for (size_t i = 0; i < COUNT_OF(golden); i++) {
         int32_t ids[32];
         size_t n = 0;
         CHECK_STATUS(tempera_tokenizer_encode(t, golden[i].text, strlen(golden[i].text), ids, 32,

@@ -120,7 +120,7 @@ static void fail_each(enum tempera_status (*action)(struct tempera_error *error)
             break;
         }
         n_times++;
-        // A block that can't be made smaller is no failure.
+        // A block that can't be made smaller is not a failure.
         if (status != TEMPERA_OK && CHECK_STATUS(status, TEMPERA_OUT_OF_MEMORY))
             CHECK(error.status == TEMPERA_OK || error.message[0] != '\0');
     }

@@ -252,7 +252,7 @@ static void tokens_that_contradict(void)
     refused(&p, TEMPERA_BAD_TOKENIZER,
             "tokenizer.ggml.bos_token_id is 258, but there are 0 tokens");
     fill(&p);
-    strcpy(p.tokens[256], "a b"); // a blank is no character of GPT-2's alphabet
+    strcpy(p.tokens[256], "a b"); // a blank is not in GPT-2's alphabet
     refused(&p, TEMPERA_BAD_TOKENIZER, "token 256, \"a b\", is not spelled in GPT-2's alphabet");
     fill(&p);
     strcpy(p.tokens[256], "\xC3");
@@ -321,7 +321,7 @@ static void merges_that_contradict(void)
         {"a b", "merge 1 is there twice"},
     };
     static struct parts p;
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
         fill(&p);
         p.merges[1] = bad[i].merge;
         refused(&p, TEMPERA_BAD_TOKENIZER, bad[i].message);

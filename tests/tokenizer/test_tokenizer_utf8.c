@@ -48,7 +48,7 @@ static void nothing_else_is_a_character(void)
         "\xED\xA0\x80", "\xED\xBF\xBF", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80",
         "\xF5\x80\x80\x80", "\xF8\x88\x80\x80\x80", "\xFE", "\xFF",
     };
-    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+    for (size_t i = 0; i < COUNT_OF(none); i++) {
         CHECK_EQ_SIZE(tempera_utf8_length((const uint8_t *)none[i], strlen(none[i])), 0);
         CHECK_EQ_SIZE(tempera_utf8_decode((const uint8_t *)none[i], strlen(none[i]), &c), 0);
     }
@@ -105,7 +105,7 @@ static void characters_come_whole(void)
         {"\xF4\x90\x80\x80", "|\xF4\x90|\x80|\x80|"},
         {"\xC3\xFF", "|\xC3\xFF|"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
         char shown[32];
         stream(cases[i][0], strlen(cases[i][0]), shown);
         CHECK_EQ_STR(shown, cases[i][1]);

@@ -17,7 +17,7 @@ static void threads_never_show_in_the_bits(void)
     static const size_t counts[] = {0, 1, 2, 3, 7};
     struct training first = {0};
     double losses[12] = {0}, norms[12] = {0}, heldout = 0;
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+    for (size_t i = 0; i < COUNT_OF(counts); i++) {
         struct training t = training_small(text, WORDY);
         CHECK_STATUS(training_begin(&t, counts[i], NULL), TEMPERA_OK);
         for (size_t step = 0; step < 12; step++) {
@@ -115,7 +115,7 @@ static void clipping_scales_to_the_norm(void)
     CHECK_STATUS(tempera_trainer_step(t.trainer, &report, NULL), TEMPERA_OK);
     training_end(&t);
     static const double shares[] = {0.01, 0.6, 0.99, 1.01, 3};
-    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
+    for (size_t i = 0; i < COUNT_OF(shares); i++)
         check_clipping(text, shares[i], report.gradient_norm);
     free(text);
 }
@@ -129,7 +129,7 @@ static void divergence_leaves_the_weights_alone(void)
     size_t nbytes = t.trainer->n * sizeof(float);
     float *before = malloc(nbytes);
     static const float poisons[] = {NAN, INFINITY, -INFINITY};
-    for (size_t i = 0; i < sizeof poisons / sizeof *poisons; i++) {
+    for (size_t i = 0; i < COUNT_OF(poisons); i++) {
         float kept = t.trainer->weights[t.trainer->n / 2];
         t.trainer->weights[t.trainer->n / 2] = poisons[i];
         memcpy(before, t.trainer->weights, nbytes);
@@ -207,7 +207,7 @@ static void the_loop_calls_back_and_stops(void)
     CHECK_EQ_U64(calls.n_progress, 7);
     CHECK_EQ_U64(calls.n_sample, 1);
     CHECK_EQ_U64(calls.n_evaluated, 1);
-    calls.stop_at = 12; // a stop after the last step is no stop
+    calls.stop_at = 12; // a stop after the last step does not count
     CHECK_STATUS(tempera_trainer_run(t.trainer, &callbacks, NULL), TEMPERA_OK);
     CHECK_EQ_U64(calls.n_progress, 12);
     CHECK_EQ_U64(calls.n_evaluated, 3);
@@ -333,7 +333,7 @@ static void evaluation_fits_the_temperature(void)
     struct tempera_evaluation e;
     CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, other, 900, 32, NULL, NULL, &e, NULL, NULL),
                  TEMPERA_OK);
-    CHECK_EQ_INT(e.best_temperature_border, TEMPERA_FIT_LOWEST); // it has learnt nothing yet
+    CHECK_EQ_INT(e.best_temperature_border, TEMPERA_FIT_LOWEST); // it has learned nothing yet
     CHECK(e.best_temperature == 0.25);
     CHECK_STATUS(tempera_trainer_run(t.trainer, NULL, NULL), TEMPERA_OK);
     CHECK_STATUS(tempera_evaluate(t.model, t.tokenizer, other, 900, 32, NULL, NULL, &e, NULL, NULL),
@@ -355,7 +355,7 @@ static void evaluation_is_the_sum_over_windows(void)
     const struct tempera_executor *executor = tempera_thread_pool_executor(t.pool);
     char *text = wordy_text(700, 5);
     static const size_t lengths[] = {1, 2, 31, 32, 33, 255, 256, 257, 700};
-    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+    for (size_t i = 0; i < COUNT_OF(lengths); i++) {
         struct tempera_evaluation e;
         size_t n = lengths[i];
         CHECK_STATUS(
@@ -400,7 +400,7 @@ static void bits_are_those_of_bytes(void)
     CHECK_NEAR(report.heldout_loss, e.loss, 1e-5 * e.loss);
     CHECK_NEAR(report.heldout_bits_per_byte, e.bits_per_byte, 1e-5 * e.bits_per_byte);
 
-    t.trainer->weights[3] = NAN; // a damaged model is no measurement
+    t.trainer->weights[3] = NAN; // a damaged model cannot be measured
     CHECK_STATUS(
         tempera_evaluate(t.model, t.tokenizer, text, 1000, 16, NULL, NULL, &e, NULL, &error),
         TEMPERA_NAN_INPUT);
@@ -533,8 +533,8 @@ static bool keep_said(void *context, const struct tempera_generated *generated)
     return true;
 }
 
-// Through every room: a rhyme is learnt by heart in seconds, and said from its beginning.
-static void a_rhyme_is_learnt_by_heart(void)
+// Through every module: a rhyme is learned by heart in seconds, and said from its beginning.
+static void a_rhyme_is_learned_by_heart(void)
 {
     size_t n = sizeof humpty - 1;
     struct training t = {.corpus = {.text = humpty, .nbytes = n}};
@@ -596,7 +596,7 @@ int main(int argc, char **argv)
         {"a window taken unasked has an end", a_window_taken_unasked_has_an_end},
         {"evaluation says how far it is", evaluation_says_how_far_it_is},
         {"bad evaluations are refused", bad_evaluations_are_refused},
-        {"a rhyme is learned by heart", a_rhyme_is_learnt_by_heart},
+        {"a rhyme is learned by heart", a_rhyme_is_learned_by_heart},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -236,14 +236,14 @@ static void the_shortest_text_is_seen_from_every_offset(void)
     tempera_data_close(&data);
 }
 
-// Documents end in a token that is learnt, wherever they end; the places where a block is missing
+// Documents end in a token that is learned, wherever they end; the places where a block is missing
 // are still not.
 static void documents_end_in_a_token(void)
 {
     enum { N = 70 * CONTEXT + 5 };
     char *text = random_text(N);
     const size_t borders[] = {1, 40, 41, 19 * CONTEXT + 3, N};
-    const size_t n_borders = sizeof borders / sizeof *borders;
+    const size_t n_borders = COUNT_OF(borders);
     struct tempera_tokenizer *tokenizer = bytes_tokenizer();
     struct tempera_corpus corpus = {
         .text = text, .nbytes = N, .borders = borders, .n_borders = n_borders};

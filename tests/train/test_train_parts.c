@@ -174,7 +174,7 @@ static void numbers_read_back_as_they_were(void)
 static void numbers_have_a_point_in_any_locale(void)
 {
     static const char *const names[] = {"de_DE.UTF-8", "ps_AF.UTF-8", "fr_FR.UTF-8", "C"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
         if (setlocale(LC_NUMERIC, names[i]) == NULL)
             continue;
         char text[TEMPERA_NUMBER_NBYTES];

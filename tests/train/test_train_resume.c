@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Checkpoints: a run that was stopped, or killed at any moment, and taken up again gives the
+// Checkpoints: a run that was stopped, or killed at any moment, and resumed gives the
 // bits of the run that never was. A damaged or foreign state is refused; a full disk keeps the old.
 #include <errno.h>
 #include <math.h>
@@ -109,7 +109,7 @@ static void the_log_is_cut_back(void)
     t.trainer->weights[5] = 99;
     CHECK_STATUS(tempera_trainer_resume(t.trainer, state_path, &error), TEMPERA_STATE_MISMATCH);
     CHECK(strstr(error.message, log_path) != NULL);
-    CHECK(t.trainer->step == 0 && t.trainer->weights[5] == 99); // nothing was taken up
+    CHECK(t.trainer->step == 0 && t.trainer->weights[5] == 99); // nothing was resumed
     remove(log_path); // one that is gone is started afresh
     CHECK_STATUS(tempera_trainer_resume(t.trainer, state_path, &error), TEMPERA_OK);
     training_end(&t);
@@ -268,7 +268,7 @@ static void states_of_other_shapes_are_refused(void)
     const struct tempera_model_config other[] = {
         {.n_layers = 1},  {.dim = 32},       {.hidden_dim = 64},
         {.n_kv_heads = 2}, {.rope_base = 5e3f}, {.context_length = 48}};
-    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+    for (size_t i = 0; i < COUNT_OF(other); i++) {
         struct tempera_model_config c = config;
         c.n_layers = other[i].n_layers ? other[i].n_layers : c.n_layers;
         c.dim = other[i].dim ? other[i].dim : c.dim;
@@ -439,7 +439,7 @@ static void a_checkpoint_knows_what_it_was_made_with(void)
     free(text);
 }
 
-// With learnt tokens: what the state holds goes on to the same bits as what was there before.
+// With learned tokens: what the state holds goes on to the same bits as what was there before.
 static void a_checkpoint_carries_its_tokenizer(void)
 {
     char *text = wordy_text(4 * WORDY, 1);
