@@ -113,7 +113,7 @@ static int run(int argc, char **argv)
         {"context", 0, CLI_COUNT, &context, "N",
          "tokens a window; 0: the model's, at most 4096 (default: 0)", 0, 1e9},
         {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors (default: 0)", 0, 1024},
-        {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
+        CLI_ISA_OPTION(&isa),
         {"json", 0, CLI_FLAG, &json, NULL, "print JSON", 0, 0},
     };
     const size_t n_options = sizeof options / sizeof *options;

@@ -285,13 +285,13 @@ static int run(int argc, char **argv)
         {"prompt", 'p', CLI_TEXT, &prompt_text, "TEXT", "the text before the token; -: stdin", 0,
          0},
         {"prompt-file", 0, CLI_TEXT, &prompt_file, "FILE", "the same, but its last line end", 0, 0},
-        {"temperature", 't', CLI_NUMBERS, &temperatures, "T,...",
-         "one or more (default: 0.5,1,2)", 0, INFINITY},
+        {"temperature", 't', CLI_NUMBERS, &temperatures, "T,...", "one or more (default: 0.5,1,2)",
+         0, INFINITY},
         {"token", 0, CLI_TEXTS, &asked, "TEXT|ID", "what became of a token; may be repeated", 0, 0},
         {"raw", 0, CLI_FLAG, &raw, NULL, "what follows the prompt's own tokens", 0, 0},
         {"top", 0, CLI_COUNT, &top, "N", "tokens to list (default: 10)", 1, 1e9},
         {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors (default: 0)", 0, 1024},
-        {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
+        CLI_ISA_OPTION(&isa),
         {"json", 0, CLI_FLAG, &json, NULL, "print JSON", 0, 0},
     };
     struct cli_option options[sizeof own / sizeof *own + CLI_SAMPLING_OPTIONS];

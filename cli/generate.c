@@ -224,7 +224,7 @@ static int run(int argc, char **argv)
         {"stop", 0, CLI_TEXTS, &stops, "TEXT", "end before TEXT; may be repeated", 0, 0},
         {"raw", 0, CLI_FLAG, &raw, NULL, "go on from the prompt's own tokens", 0, 0},
         {"threads", 0, CLI_COUNT, &threads, "N", "0: all processors (default: 0)", 0, 1024},
-        {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
+        CLI_ISA_OPTION(&isa),
         {"explain", 0, CLI_FLAG, &explain, NULL, "what each stage did, for each token", 0, 0},
         {"logprobs", 0, CLI_COUNT, &logprobs, "N", "of each token and the N likeliest; with --json",
          0, 1e9},

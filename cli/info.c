@@ -97,7 +97,7 @@ static int run(int argc, char **argv)
     bool json = false;
     const struct cli_option options[] = {
         {"model", 'm', CLI_FILE, &model_path, "FILE", "also say what this model file holds", 0, 0},
-        {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
+        CLI_ISA_OPTION(&isa),
         {"json", 0, CLI_FLAG, &json, NULL, "print JSON", 0, 0},
     };
     const size_t n_options = sizeof options / sizeof *options;

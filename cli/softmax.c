@@ -183,7 +183,7 @@ static int run(int argc, char **argv)
         {"temperature", 't', CLI_NUMBER, &temperature, "T",
          "from 0 (all to the top) to inf (all equal) (default: 1)", 0, INFINITY},
         {"file", 'f', CLI_TEXT, &file, "FILE", "read the scores from FILE, '-' for stdin", 0, 0},
-        {"isa", 0, CLI_TEXT, &isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
+        CLI_ISA_OPTION(&isa),
         {"json", 0, CLI_FLAG, &json, NULL, "print JSON", 0, 0},
     };
     const size_t n_options = sizeof options / sizeof *options;

@@ -143,8 +143,7 @@ bool cli_set_isa(const char *command, const char *name)
         return true;
     uint32_t isa = tempera_isa_from_name(name);
     if (isa == 0) {
-        cli_error("tempera %s: --isa must be scalar, avx2, avx512 or neon, not '%s'", command,
-                  cli_shown(name));
+        cli_error("tempera %s: --isa is one of " CLI_ISAS ", not '%s'", command, cli_shown(name));
         return false;
     }
     if (tempera_cpu_set_mask(isa) != TEMPERA_OK) {

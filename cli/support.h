@@ -35,6 +35,13 @@ int cli_cant_write(const char *command);
 // caller.
 char *cli_default_model(const char *command);
 
+// The option that names an instruction set, for a const char *.
+#define CLI_ISAS "scalar, avx2, avx512, neon"
+#define CLI_ISA_OPTION(value)                                                                      \
+    {                                                                                              \
+        "isa", 0, CLI_TEXT, value, "NAME", "kernels: " CLI_ISAS, 0, 0                              \
+    }
+
 // Restricts the kernels to the named instruction set; NULL: nothing. Prints what is wrong.
 bool cli_set_isa(const char *command, const char *name);
 

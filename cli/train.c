@@ -706,7 +706,7 @@ static int run(int argc, char **argv)
          "of the model written: f16, f32, bf16 (default: f16)", 0, 0},
         {"seed", 0, CLI_COUNT, &r.seed, "N", "same seed, same curve (default: 0)", 0, 9e15},
         {"threads", 0, CLI_COUNT, &r.threads, "N", "0: all processors (default: 0)", 0, 1024},
-        {"isa", 0, CLI_TEXT, &r.isa, "NAME", "kernels: scalar, avx2, avx512, neon", 0, 0},
+        CLI_ISA_OPTION(&r.isa),
         {"quiet", 'q', CLI_FLAG, &r.quiet, NULL, "nothing but errors on stderr", 0, 0},
     };
     const size_t n_options = sizeof options / sizeof *options;

@@ -51,7 +51,7 @@ out_has "Exit codes"
 for command in softmax "train no-such.txt -o m.gguf" "generate -m no-such" "explain -m no-such" \
     "eval -m no-such no-such.txt" info; do
     run 2 $command --isa pentium
-    err_has "scalar, avx2, avx512 or neon"
+    err_has "scalar, avx2, avx512, neon"
 done
 
 finish
