@@ -126,6 +126,7 @@ endif()
 
 # The project itself.
 set(hygiene ${PROJECT_SOURCE_DIR}/tests/hygiene)
+add_test(NAME hygiene_changing COMMAND sh ${hygiene}/changing.sh ${PROJECT_SOURCE_DIR})
 add_test(NAME hygiene_headers
          COMMAND sh ${hygiene}/headers.sh ${CMAKE_C_COMPILER} ${PROJECT_SOURCE_DIR})
 add_test(NAME hygiene_includes COMMAND sh ${hygiene}/includes.sh ${PROJECT_SOURCE_DIR})
