@@ -183,17 +183,15 @@ void cli_explained_print_tokens(const struct cli_explained *e, const struct cli_
 // ------------------------------------------------------------------------------------------------
 // JSON
 
-// {"p": 0.95}
-static json_t *parameters_json(const struct tempera_stage *stage)
+// The first number of the stage's parameters, null where there is none.
+static json_t *parameter_json(const struct tempera_stage *stage)
 {
-    json_t *object = json_object();
     const struct tempera_parameter_info *parameter;
     int kind = stage == NULL ? 0 : (int)stage->kind;
     for (size_t i = 0; (parameter = tempera_describe_parameter(kind, i)) != NULL; i++)
         if (is_number(parameter))
-            json_object_set_new(object, parameter->name,
-                                cli_json_temperature(number_of(stage, parameter)));
-    return object;
+            return cli_json_temperature(number_of(stage, parameter));
+    return json_null();
 }
 
 json_t *cli_explained_stages_json(const struct cli_explained *e)
@@ -205,7 +203,7 @@ json_t *cli_explained_stages_json(const struct cli_explained *e)
         json_array_append_new(stages,
                               json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:o}", "stage",
                                         stage == NULL ? "scores" : tempera_stage_name(stage->kind),
-                                        "parameters", parameters_json(stage), "kept",
+                                        "parameter", parameter_json(stage), "kept",
                                         (json_int_t)report->n_left, "mass_removed",
                                         cli_json_number(report->mass_removed), "entropy_bits",
                                         cli_json_number(report->entropy * bits_of_a_nat), "kl_bits",

@@ -88,7 +88,7 @@ for filter in "top-n-sigma 2 " "typical 0.9 " "epsilon 0.001 " "eta 0.002 " "tai
 done
 # shellcheck disable=SC2086
 run 0 explain -m whole.gguf -p "Humpty" --json $filters
-out_has '"parameters": {}'
+out_has '"parameter": null'
 # shellcheck disable=SC2086
 run 0 generate -m whole.gguf -p "Humpty" --seed 7 --max-tokens 5 $filters
 run 0 explain -m whole.gguf -p "Humpty" --min-p 0 --xtc-probability 1 --xtc-threshold 0.001
