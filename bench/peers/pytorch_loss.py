@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""PyTorch's cross-entropy, and that behind a linear layer: a line of JSON for each, as tempera-bench
+"""PyTorch's cross-entropy, and that after a linear layer: a line of JSON for each, as tempera-bench
 loss and linear-loss print them."""
 import json
 import os

@@ -19,7 +19,7 @@ ROUNDS = 9
 WORDS = {
     "greedy": "greedy",
     "default": "top-k 40, top-p 0.95, min-p 0.05, T 0.8",
-    "default-penalties": "the same behind penalties over 64",
+    "default-penalties": "the same after penalties over 64",
     "temperature": "T 0.8",
     "min-p": "min-p 0.05, T 0.8",
     "top-p": "top-p 0.95, T 0.8",

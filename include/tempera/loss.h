@@ -24,11 +24,14 @@
 //     a score of -inf with t_j != 0      TARGET_MASKED; loss +inf, gradient 0 in that row. With
 //                                        smoothing every class of weight above 0 is a target
 //     all scores are -inf                ALL_MASKED; the same
-//     scores of +inf                     the limit as in softmax.h, +inf with z_loss
-//       and a target that isn't one      TARGET_MASKED; loss +inf, gradient 0 in that row
+//     scores of +inf, among them all     the limit as in softmax.h, +inf with z_loss
+//       targets
+//     scores of +inf, a target elsewhere TARGET_MASKED; loss +inf, gradient 0 in that row
 //
 // Error bounds. G = gradient_scale, N = rows that count, W = what MEAN divides by; "scale" is
 // G / (T N) for MEAN, G / T otherwise (then without the N / W below); "ulp": of the value itself.
+//
+// A row of the table adds to those above it; focal_gamma multiplies the total.
 //
 //     quantity            bound                                    with option
 //     row loss            ulp / 2 + 2^-22                          none

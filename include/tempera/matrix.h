@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 // Types of single elements; the numbers are those of the GGUF file format. That format's block
-// types (Q8_0 and so on) don't belong here: every user of this enum takes an element for a scalar.
+// types (Q8_0 and so on) don't belong here: every user of this enum treats an element as a scalar.
 enum tempera_dtype {
     TEMPERA_F32 = 0,
     TEMPERA_F16 = 1,   // IEEE 754 binary16

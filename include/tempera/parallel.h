@@ -23,7 +23,7 @@ typedef void tempera_task(void *context, size_t index);
 struct tempera_executor {
     void (*parallel_for)(void *self, size_t n_tasks, tempera_task *task, void *context);
     void *self;
-    size_t n_threads; // a hint for sizing scratch and choosing chunks; 0 is taken for 1
+    size_t n_threads; // a hint for sizing scratch and choosing chunks; 0 means 1
 };
 
 // Runs the loop on `executor`, or serially in this thread when executor, or its parallel_for, is

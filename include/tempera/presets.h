@@ -8,8 +8,8 @@
 //     struct tempera_sampler sampler = tempera_sampler_of(stages, n);
 //
 // The orders differ in what filters see: the distribution at T, if the temperature comes first, or
-// the one at T = 1. At T = 1.5 top-p keeps far more in the former. Neither is wrong, so that it has
-// to be said which. Read first: sampler_stages.h.
+// the one at T = 1. At T = 1.5 top-p keeps far more in the former. Neither is wrong, so the caller
+// has to choose. Read first: sampler_stages.h.
 #ifndef TEMPERA_PRESETS_H
 #define TEMPERA_PRESETS_H
 
@@ -37,7 +37,7 @@ struct tempera_sampling_params {
     struct tempera_token_list xtc_spared;
     float repetition_penalty, presence_penalty, frequency_penalty;
     int32_t penalty_window;
-    int32_t penalty_drawn_only; // not 0: presence and frequency pass over the prompt's tokens
+    int32_t penalty_drawn_only; // not 0: presence and frequency ignore the prompt's tokens
     float dry_multiplier, dry_base;
     int32_t dry_allowed_length, dry_window;
     struct tempera_token_list dry_breakers;
@@ -62,11 +62,12 @@ TEMPERA_API struct tempera_sampling_params tempera_sampling_params_default(void)
 // llama.cpp's: T = 0.8, top-k 40, top-p 0.95, min-p 0.05; windows of 64, for all tokens alike.
 TEMPERA_API struct tempera_sampling_params tempera_sampling_params_llama_cpp(void);
 
-// Both fill stages[TEMPERA_PRESET_STAGES] and return how many there are; 0 is a chain, too. Stages
-// that are off are left out. The array is an ordinary one: add to it, or change it. Nothing is
-// checked: tempera_sampler_check does, on the sampler. It refuses what params with too small a
-// struct_size or an unknown mirostat give, and mirostat together with adaptive-p. The whole orders
-// are in docs/SAMPLING.md, and tempera_describe_preset (stage_info.h) has them as data.
+// Both fill stages[TEMPERA_PRESET_STAGES] and return how many there are; 0 stages make a valid
+// sampler, too. Stages that are off are left out. The array is an ordinary one: add to it, or
+// change it. Nothing is checked: tempera_sampler_check does, on the sampler. It refuses what params
+// with too small a struct_size or an unknown mirostat give, and mirostat together with adaptive-p.
+// The whole orders are in docs/SAMPLING.md, and tempera_describe_preset (stage_info.h) has them as
+// data.
 
 // The order of Transformers, vLLM and OpenAI: temperatures before all filters.
 TEMPERA_API size_t tempera_preset_temperature_first(const struct tempera_sampling_params *params,

@@ -14,9 +14,9 @@
 // running mass of the kept tokens passes a random fraction of their total, or by Gumbel-max.
 //
 // Masses are integers: w_i = exp((z_i - m) / T), scaled to about 2^51 for the largest score m that
-// is left, and rounded to nearest; relative error below 2^-22. Their sums are exact, so kept sets
-// and draws do not depend on the order of summation. A token of mass 0 (p below about 2^-52 p_max)
-// is never drawn.
+// is left, with a relative error below 2^-22, then rounded to the nearest integer. Their sums are
+// exact, so kept sets and draws do not depend on the order of summation. A token of mass 0 (p below
+// about 2^-52 p_max) is never drawn.
 //
 // Random numbers are Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers:
 // as easy as 1, 2, 3") of (seed, stream, step, draw): no hidden state, and the same token on
@@ -28,7 +28,7 @@
 //     T = 0                    the lowest id among the ties at the maximum, final logprob 0
 //     T = +inf                 uniform over what is left
 //     scores of +inf           uniform over these; nothing else is a candidate
-// Every filter leaves at least one token, so only masks and bans can leave nothing.
+// Every filter leaves at least one token, so only masks, bans and scores of -inf can leave nothing.
 //
 // No function here allocates or starts a thread. The caller's floating-point modes have no
 // influence. All are safe to call from several threads, unless one of them changes a state.
@@ -223,8 +223,8 @@ struct tempera_sample_result {
 };
 
 // Bytes of scratch for tempera_sample and tempera_sampler_probs with logits of this shape, this
-// sampler and this executor (NULL: serial). For each thread, of which at most as many as rows are
-// used, about
+// sampler and this executor (NULL: serial). For each thread (never more
+// threads than rows), about
 //     20 * vocab    always
 //     4 * vocab     more with adaptive-p
 //     4 * window    more with DRY or n-grams
@@ -243,7 +243,7 @@ TEMPERA_API size_t tempera_sample_scratch_nbytes(const struct tempera_matrix *lo
 //   scratch   the caller's, aligned to 64, at least tempera_sample_scratch_nbytes
 //   executor  NULL: this thread. A row is never split among threads
 // No output may overlap an input or another output. This is not checked for what different rows
-// point to, and for lists within stages.
+// point to, nor for lists within stages.
 // Returns the worst row's status, or one of these, and then writes nothing:
 //     INVALID_ARGUMENT    also for a state that remembers less than a window, or was made for
 //                         another feedback stage. tempera_sampler_check explains an invalid sampler

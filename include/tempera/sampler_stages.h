@@ -63,7 +63,7 @@ struct tempera_token_list {
 };
 
 // A plain value of fixed size. Which member of the union counts is said by kind. A window is how
-// many of the last accepted tokens count; to 2^28, 0: off.
+// many of the last accepted tokens count; at most 2^28; 0: off.
 struct tempera_stage {
     enum tempera_stage_kind kind;
     uint32_t min_keep; // filters: never leave fewer than this, if there are so many; 0 means 1
@@ -84,7 +84,7 @@ struct tempera_stage {
             float presence;   // 0: off. Subtracted once from every token seen in the window
             float frequency;  // 0: off. Subtracted for every time it was seen
             int32_t window;
-            int32_t drawn_only; // not 0: presence and frequency pass over the prompt's tokens
+            int32_t drawn_only; // not 0: presence and frequency ignore the prompt's tokens
         } penalties;
         struct {
             float probability;                // [0, 1]; 0: off

@@ -24,7 +24,7 @@
 // |sum p - 1| <= 2^-22, z_i >= z_j never gives p_i < p_j, one allowed score gives exactly 1 and
 // k equal ones the correctly rounded 1/k; log p within 2 ulp + 2^-22 and never positive. Any of
 // f32, f16 and bf16 may go in and out: arithmetic is in f32, and a 16-bit result is within 1 ulp of
-// its type. docs/NUMERICS.md has the derivations.
+// its type. docs/NUMERICS.md says which of these are derived and which are tested.
 //
 // No function here allocates or starts a thread. All are safe to call from several threads.
 #ifndef TEMPERA_SOFTMAX_H
@@ -65,8 +65,9 @@ TEMPERA_API struct tempera_softmax_options tempera_softmax_options_default(void)
 //   row_status  [rows] or NULL: OK, ALL_MASKED or NAN_INPUT for each row. Neither it nor probs may
 //               overlap what options point to, or each other
 //   executor    NULL: this thread
-// Returns the worst row's status, or INVALID_ARGUMENT (T < 0 or NaN, cols = 0, row_stride < cols,
-// shapes that differ, no dtype, overlap): then nothing is written. 0 rows: OK.
+// Returns the worst row's status, or INVALID_ARGUMENT (T < 0 or NaN, a scale or softcap that is
+// not finite, cols = 0, row_stride < cols, shapes that differ, no dtype, overlap): then nothing is
+// written. 0 rows: OK.
 TEMPERA_API enum tempera_status tempera_softmax(const struct tempera_matrix *logits,
                                                 const struct tempera_softmax_options *options,
                                                 const struct tempera_matrix *probs,

@@ -53,13 +53,13 @@ struct tempera_parameter_info {
     size_t stage_offset;  // in struct tempera_stage; 0: not there, presets alone have it
     size_t params_offset; // in struct tempera_sampling_params; 0: not there
 
-    // Of numbers: the ends of the range, which belong to it unless it is said that they don't.
+    // Of numbers: the range, with its ends unless low_is_open or high_is_open.
     double low, high;
     bool low_is_open, high_is_open;
 
     // A stage is off, and presets leave it out, if every parameter that has an off-value has it. A
-    // list's is its count. NaN: none. Presets alone know one that is out of range, or where
-    // stage_offset is 0, or of ALLOW: a stage with an empty list would allow nothing.
+    // list's is its count. NaN: none. These work in presets only: an off-value out of range, one
+    // whose stage_offset is 0, and ALLOW's, as a stage with an empty list would allow nothing.
     double off;
     bool negative_is_off; // in struct tempera_sampling_params: any negative value is off, too
 

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "base/guarded.h"
+#include "base/size.h"
 #include "matmul/small_m.h"
 
 // ------------------------------------------------------------------------------------------------
@@ -79,22 +80,12 @@ struct panels {
     size_t n_across;      // panels side by side
 };
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static size_t ceil_div(size_t a, size_t b)
-{
-    return (a + b - 1) / b;
-}
-
 // The size of equal panels of at most `most`, a multiple of `unit`, for which the library's kernels
 // have no remainder.
 static size_t panel_size(size_t total, size_t most, size_t unit)
 {
-    size_t piece = ceil_div(total, ceil_div(total, most));
-    return ceil_div(piece, unit) * unit;
+    size_t piece = tempera_ceil_div(total, tempera_ceil_div(total, most));
+    return tempera_ceil_div(piece, unit) * unit;
 }
 
 static struct panels cut_into_panels(const struct tempera_matmul *p)
@@ -106,10 +97,10 @@ static struct panels cut_into_panels(const struct tempera_matmul *p)
     for (;;) {
         size_t rows = panel_size(p->M, most_rows, UNIT);
         size_t columns = panel_size(p->N, most_columns, UNIT);
-        size_t n = ceil_div(p->M, rows) * ceil_div(p->N, columns);
-        bool small = smaller(rows, p->M) * smaller(columns, p->N) * p->K <= 2 * least_work;
+        size_t n = tempera_ceil_div(p->M, rows) * tempera_ceil_div(p->N, columns);
+        bool small = tempera_min(rows, p->M) * tempera_min(columns, p->N) * p->K <= 2 * least_work;
         if (n >= ENOUGH_PANELS || small || (rows == UNIT && columns == UNIT))
-            return (struct panels){p, rows, columns, ceil_div(p->N, columns)};
+            return (struct panels){p, rows, columns, tempera_ceil_div(p->N, columns)};
         if (columns >= rows)
             most_columns = columns / 2 < UNIT ? UNIT : columns / 2;
         else
@@ -123,8 +114,8 @@ static void multiply_panel(void *context, size_t index)
     const struct tempera_matmul *p = panels->product;
     size_t row = index / panels->n_across * panels->rows;
     size_t column = index % panels->n_across * panels->columns;
-    multiply_piece(p, row, smaller(panels->rows, p->M - row), column,
-                   smaller(panels->columns, p->N - column));
+    multiply_piece(p, row, tempera_min(panels->rows, p->M - row), column,
+                   tempera_min(panels->columns, p->N - column));
 }
 
 void tempera_matmul_parallel(const struct tempera_matmul *product,
@@ -137,6 +128,6 @@ void tempera_matmul_parallel(const struct tempera_matmul *product,
     if (tempera_matmul_small_m(product, executor))
         return;
     struct panels panels = cut_into_panels(product);
-    size_t n_panels = ceil_div(product->M, panels.rows) * panels.n_across;
+    size_t n_panels = tempera_ceil_div(product->M, panels.rows) * panels.n_across;
     tempera_guarded_for(executor, n_panels, multiply_panel, &panels);
 }

@@ -5,10 +5,7 @@
 #include <stdlib.h>
 #include <tempera/cpu.h>
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
+#include "base/size.h"
 
 static const struct tempera_small_m_kernels *kernels(void)
 {
@@ -59,7 +56,7 @@ static struct memory allocate(size_t n_floats)
 static bool multiply_transposed(const struct tempera_matmul *p,
                                 const struct tempera_executor *executor)
 {
-    size_t most = TEMPERA_SMALL_M_MOST_FLOATS / round_up(p->M), piece_K = smaller(p->K, most);
+    size_t most = TEMPERA_SMALL_M_MOST_FLOATS / round_up(p->M), piece_K = tempera_min(p->K, most);
     struct memory memory = allocate(piece_K * round_up(p->M));
     if (memory.block == NULL)
         return false;
@@ -67,7 +64,7 @@ static bool multiply_transposed(const struct tempera_matmul *p,
     for (size_t k = 0; k < p->K; k += piece_K) {
         piece.a = p->a + k;
         piece.b = p->b + k;
-        piece.K = smaller(piece_K, p->K - k);
+        piece.K = tempera_min(piece_K, p->K - k);
         kernels()->transposed(&piece, memory.floats, executor);
         piece.accumulate = true;
     }

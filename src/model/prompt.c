@@ -107,8 +107,8 @@ static double logsumexp(const float *z, size_t n)
     return (double)max + tempera_log(sum);
 }
 
-// Of the columns with prefix number p, after which the logits are: the model's scores, for now, and
-// what makes ln P of them. And the probabilities of the prefixes that go on from it.
+// r->logits are the model's scores after prefix number p. Stores the scores of its columns, the
+// offset that makes ln P of them, and ln p of the prefixes that are one token longer.
 static void read_prefix(struct reader *r, size_t p)
 {
     const struct tempera_crossings *crossings = &r->row->crossings;
@@ -129,7 +129,8 @@ static void read_prefix(struct reader *r, size_t p)
             r->ln_p[i] = r->offset[p] + (double)r->logits[crossings->prefixes[i].token];
 }
 
-// What goes on from prefix number p, of `depth` tokens, which the decoder holds.
+// Visits prefix number p, of `depth` tokens, which the decoder holds, and then what goes on from
+// it.
 static enum tempera_status read_from(struct reader *r, size_t p, size_t depth)
 {
     const struct tempera_crossings *crossings = &r->row->crossings;

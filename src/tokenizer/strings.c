@@ -15,7 +15,7 @@ static uint64_t hash_of(const uint8_t *bytes, size_t nbytes)
     return hash ^ hash >> 29;
 }
 
-// The slot of this string, or the free one where it belongs. There is a free one.
+// The slot of this string, or the free one where it belongs. The table always has a free slot.
 static size_t slot_of(const struct tempera_strings *table, const uint8_t *bytes, size_t nbytes,
                       uint64_t hash)
 {

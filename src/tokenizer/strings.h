@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Counts different byte strings, kept in the order in which they came.
+// Counts distinct byte strings, kept in the order in which they came.
 #ifndef TEMPERA_TOKENIZER_STRINGS_H
 #define TEMPERA_TOKENIZER_STRINGS_H
 

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 # Dependencies point one way, read off the #include lines: includes.sh SOURCE_DIR
 #
-# A room of src/ includes private headers of itself and of the rooms before it in its library;
+# A module of src/ includes private headers of itself and of the modules before it in its library;
 # libtempera-lm sees libtempera through public headers, and base; its products are written in the
 # vectors of simd, too. What stands outside src/ sees public headers only, and those of libtempera
-# know nothing of libtempera-lm. A third-party header has one room.
+# know nothing of libtempera-lm. A third-party header has one module.
 set -u
 cd "$1" || exit 1
 
@@ -19,11 +19,11 @@ grep -rE --include='*.[ch]' '^[[:space:]]*#[[:space:]]*include' $folders | awk '
         score = "base parallel simd kernels score sampler"
         lm = "base gguf tokenizer matmul model train"
         lm_headers = "gguf tokenizer model train"
-        n = split(score, rooms)
-        for (i = 1; i <= n; i++) { before = before " " rooms[i]; may_use[rooms[i]] = before }
-        n = split(lm, rooms)
+        n = split(score, modules)
+        for (i = 1; i <= n; i++) { before = before " " modules[i]; may_use[modules[i]] = before }
+        n = split(lm, modules)
         before = ""
-        for (i = 1; i <= n; i++) { before = before " " rooms[i]; may_use[rooms[i]] = before }
+        for (i = 1; i <= n; i++) { before = before " " modules[i]; may_use[modules[i]] = before }
         may_use["matmul"] = may_use["matmul"] " simd"
     }
     {
@@ -33,8 +33,8 @@ grep -rE --include='*.[ch]' '^[[:space:]]*#[[:space:]]*include' $folders | awk '
         target = substr(target, 2)
         split(file, path, "/")
         inside = path[1] == "src"
-        room = inside ? path[2] : "none"
-        below_lm = known(score, room)
+        module = inside ? path[2] : "none"
+        below_lm = known(score, module)
         if (path[1] == "include") {
             sub(/\.h$/, "", path[3])
             below_lm = !known(lm_headers, path[3])
@@ -42,12 +42,12 @@ grep -rE --include='*.[ch]' '^[[:space:]]*#[[:space:]]*include' $folders | awk '
         n_includes++
 
         if (target ~ /\.\./) refuse("goes up a folder")
-        if (inside && !(room in may_use)) refuse("unknown room " room)
+        if (inside && !(module in may_use)) refuse("unknown module " module)
 
         if (quoted && inside) {
             from = target; sub(/\/.*/, "", from)
-            if (target !~ /\//) refuse("name the room: \"" room "/" target "\"")
-            else if (!known(may_use[room], from)) refuse(room " must not use " from)
+            if (target !~ /\//) refuse("name the module: \"" module "/" target "\"")
+            else if (!known(may_use[module], from)) refuse(module " must not use " from)
         } else if (quoted && path[1] == "include") {
             refuse("a public header includes <tempera/...>")
         } else if (quoted) {
@@ -57,7 +57,7 @@ grep -rE --include='*.[ch]' '^[[:space:]]*#[[:space:]]*include' $folders | awk '
             if (below_lm && known(lm_headers, header))
                 refuse("libtempera must not know libtempera-lm")
         } else {
-            if (target ~ /blas|dnnl/ && room != "matmul" && path[1] != "bench")
+            if (target ~ /blas|dnnl/ && module != "matmul" && path[1] != "bench")
                 refuse("belongs to src/matmul, and to bench, which compares with it")
             if (target ~ /jansson/ && path[1] != "cli") refuse("belongs to cli")
         }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # What the static libraries define and need: symbols.sh NM COMPILER LIB_DIR OBJECT_DIR
-#   OBJECT_DIR  holds libtempera's objects, one folder a room
+#   OBJECT_DIR  holds libtempera's objects, one folder a module
 set -u
 nm=$1 compiler=$2 libs=$3 objects=$4
 work=$(mktemp -d) || exit 1
@@ -40,9 +40,9 @@ done
 
 # The score path never allocates and never starts a thread.
 n_objects=0
-for room in simd kernels score sampler; do
+for module in simd kernels score sampler; do
     # shellcheck disable=SC2046 # names without blanks
-    set -- $(find "$objects/$room" -name '*.o')
+    set -- $(find "$objects/$module" -name '*.o')
     [ $# -gt 0 ] || continue
     n_objects=$((n_objects + $#))
     forbid "allocates" '[mc]alloc|realloc(array)?|aligned_alloc|posix_memalign|free' "$@"
@@ -50,7 +50,7 @@ for room in simd kernels score sampler; do
 done
 [ $n_objects -gt 0 ] || fail "no objects of the score path in $objects"
 
-# The two libraries share the rooms' private base and no other name, or linking both would mix them.
+# The two libraries share the modules' private base and no other name, or linking both would mix them.
 defined "$objects"/base/*.o | uniq >"$work/base"
 defined "$score" | uniq >"$work/score"
 defined "$lm" | uniq >"$work/lm"

@@ -587,7 +587,7 @@ def first_level(case):
 
 
 def run(case, luck_of_case, history, n_drawn=0, level=None):
-    """The row behind all stages, or a status. luck_of_case has the seed and the stream."""
+    """The row after all stages, or a status. luck_of_case has the seed and the stream."""
     scores = candidates_of(case["logits"], case["mask"])
     if isinstance(scores, str):
         return scores
@@ -722,11 +722,11 @@ def check_sequence(checker, where, case):
         checker.check(f"{where}, token {n_drawn} of the sequence", expected, token)
         history.append(token)
     if level is not None:
-        checker.check(f"{where}: level behind the sequence", float(sequence["level"]), level)
+        checker.check(f"{where}: level after the sequence", float(sequence["level"]), level)
 
 
 def left_of(case):
-    """The row behind the stages for the first of the case's draws, or a status."""
+    """The row after the stages for the first of the case's draws, or a status."""
     return run(case, case["draws"][0], case["history"])
 
 

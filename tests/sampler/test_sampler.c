@@ -113,9 +113,9 @@ static void extreme_temperatures(void)
     CHECK_ULP(r.logprob, -log(3), 1);
     // Stages after T = inf act on equal scores.
     const struct tempera_logit_bias bias = {3, 2};
-    const struct tempera_stage behind[] = {tempera_stage_temperature(INFINITY),
-                                           tempera_stage_logit_bias(&bias, 1)};
-    struct tempera_sampler sampler = tempera_sampler_of(behind, 2);
+    const struct tempera_stage after[] = {tempera_stage_temperature(INFINITY),
+                                          tempera_stage_logit_bias(&bias, 1)};
+    struct tempera_sampler sampler = tempera_sampler_of(after, 2);
     struct tempera_sample_row how = {.sampler = &sampler};
     probs_of_row(row, 4, &how, probs);
     CHECK_ULP(probs[3], exp(2) / (exp(2) + 2), 1);

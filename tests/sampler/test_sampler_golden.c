@@ -284,7 +284,7 @@ static void ask_logit_bias(struct file *file)
     static const struct row *const rows[] = {&spread, &equal};
     const struct chain chains[] = {
         {"five entries", {tempera_stage_logit_bias(biases, COUNT_OF(biases))}},
-        {"behind T = 2",
+        {"after T = 2",
          {tempera_stage_temperature(2), tempera_stage_logit_bias(biases, COUNT_OF(biases))}},
         {"the first ten banned", {tempera_stage_logit_bias(bans, COUNT_OF(bans))}},
     };
@@ -310,9 +310,9 @@ static void ask_penalties(struct file *file)
         {"presence, frequency", {tempera_stage_penalties(1, 0.6f, 0.4f, 64)}},
         {"window of 3", {tempera_stage_penalties(1.2f, 0.1f, 0.2f, 3)}},
         {"window of 0", {tempera_stage_penalties(1.2f, 0.1f, 0.2f, 0)}},
-        {"behind T = 0.5",
+        {"after T = 0.5",
          {tempera_stage_temperature(0.5f), tempera_stage_penalties(1.2f, -0.5f, 0.3f, 64)}},
-        {"behind T = inf",
+        {"after T = inf",
          {tempera_stage_temperature(2), tempera_stage_temperature(INFINITY),
           tempera_stage_penalties(1.2f, 0.5f, 0, 64)}},
         {"presence and frequency of what was drawn", {tempera_stage_penalties(1.2f, 1, 0.5f, 64)}},
@@ -330,7 +330,7 @@ static void ask_dry(struct file *file)
         {"no breakers", {tempera_stage_dry(0.8f, 1.75f, 1, 64, NULL, 0)}},
         {"two breakers", {tempera_stage_dry(0.8f, 1.75f, 1, 64, breakers, 2)}},
         {"allowed length 2", {tempera_stage_dry(2.5f, 3, 2, 64, NULL, 0)}},
-        {"window of 5, behind T = 2",
+        {"window of 5, after T = 2",
          {tempera_stage_temperature(2), tempera_stage_dry(0.8f, 1.75f, 1, 5, NULL, 0)}},
         {"off", {tempera_stage_dry(0, 1.75f, 1, 64, NULL, 0)}},
     };

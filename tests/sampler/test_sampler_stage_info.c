@@ -556,6 +556,24 @@ static void check_said(const struct text *document, struct text *said)
         printf("# docs/SAMPLING.md must have what --document prints\n");
 }
 
+// The table of effects is by hand; it has every kind.
+static void check_effects(const struct text *document)
+{
+    const char *table = strstr(document->bytes, "| stage | effect |");
+    const char *end = table == NULL ? NULL : strstr(table, "Each has these parameters");
+    const struct tempera_stage_info *stage;
+    if (!CHECK(end != NULL))
+        return;
+    for (int kind = 1; (stage = tempera_describe_stage(kind)) != NULL; kind++) {
+        const char *at = strstr(table, stage->name);
+        size_t length = strlen(stage->name);
+        while (at != NULL && at < end && (at[-1] != ' ' || strchr(" ,", at[length]) == NULL))
+            at = strstr(at + 1, stage->name);
+        if (!CHECK(at != NULL && at < end))
+            printf("# docs/SAMPLING.md has no effect of %s\n", stage->name);
+    }
+}
+
 static void the_document_says_so(void)
 {
     static struct text document, said;
@@ -567,6 +585,7 @@ static void the_document_says_so(void)
     CHECK(feof(file));
     fclose(file);
     squeeze(&document);
+    check_effects(&document);
     add_table(&said);
     check_said(&document, &said);
     for (size_t i = 0; (preset = tempera_describe_preset(i)) != NULL; i++) {
@@ -594,7 +613,7 @@ int main(int argc, char **argv)
         {"kinds have names and roles", kinds_have_names_and_roles},
         {"parameters are told apart", parameters_are_told_apart},
         {"every field of the presets is a parameter", every_field_is_a_parameter},
-        {"ranges", ranges},
+        {"what is in a range is accepted, what is outside is refused by name", ranges},
         {"what is off changes nothing", off_is_off},
         {"every kind is once in each order", orders_have_every_kind_once},
         {"presets leave out what is off", presets_leave_out_what_is_off},

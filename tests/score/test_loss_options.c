@@ -221,6 +221,23 @@ static struct answer ask(const struct problem *p, unsigned options, enum tempera
     return a;
 }
 
+// What a call that wants nothing but the losses, which may take another path, gives for them.
+static void check_losses_alone(const struct problem *p, unsigned options, const struct answer *a)
+{
+    struct tempera_matrix logits = {(void *)(uintptr_t)p->logits_memory, p->dtype, ROWS, COLS,
+                                    COLS};
+    struct tempera_matrix probs = {(void *)(uintptr_t)p->probs_memory, p->dtype, ROWS, COLS, COLS};
+    struct tempera_targets targets = {p->soft ? NULL : p->classes, p->soft ? &probs : NULL};
+    struct tempera_cross_entropy_options o = options_of(p, options);
+    float row_loss[ROWS];
+    double loss;
+    struct tempera_cross_entropy_outputs outputs = {
+        .struct_size = sizeof outputs, .row_loss = row_loss, .loss = &loss};
+    CHECK_STATUS(tempera_cross_entropy(&logits, &targets, &o, &outputs, NULL), a->status);
+    CHECK_MEM(row_loss, a->row_loss, sizeof row_loss);
+    CHECK_MEM(&loss, &a->loss, sizeof loss);
+}
+
 static double worst_loss, worst_gradient; // in bounds
 
 static void keep_worst(double *worst, double off, double bound)
@@ -324,6 +341,7 @@ static void formula_and_differences(void)
             struct answer a = ask(&p, options, TEMPERA_F32, false, NULL);
             size_t failures = check_n_failures();
             check_answer(&p, options, &a);
+            check_losses_alone(&p, options, &a);
             if (check_n_failures() > failures)
                 printf("# options 0x%x, reduction %u, %s\n", options, reduction,
                        tempera_dtype_name(dtype));

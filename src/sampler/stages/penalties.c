@@ -33,7 +33,7 @@ void tempera_apply_logit_bias(struct tempera_candidates *c, const struct tempera
         tempera_candidates_refresh(c);
 }
 
-// count: of occurrences for presence and frequency.
+// count: how often the token occurred, as presence and frequency count it.
 static float penalized_score(const struct tempera_stage *stage, float score, uint64_t count,
                              double T)
 {

@@ -133,7 +133,7 @@ static const struct tempera_stage_type types[] = {
         {WINDOW(penalties.window, penalty_window),
          OPTION("penalty-window", "N", "how many recent tokens count")},
         {FLAG("drawn_only", penalties.drawn_only, penalty_drawn_only), NEVER_OFF, DEFAULTS(1, 0),
-         OPTION("penalty-drawn-only", NULL, "presence and frequency pass over the prompt")},
+         OPTION("penalty-drawn-only", NULL, "presence and frequency ignore the prompt")},
     }},
     [TEMPERA_STAGE_TEMPERATURE] = {STAGE(temperature, "temperature", SCORES), WHOLE,
         .preset = tempera_preset_of_temperature, .parameters = {

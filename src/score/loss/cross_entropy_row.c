@@ -42,8 +42,8 @@ enum sum_path {
 // exponentials are computed again.
 enum held { NOTHING, EXPONENTIALS, SCORES };
 
-// How the gradient follows. The first two do no softcap, smoothing or soft targets, and no factor
-// above 4; PIECES_F64 does factors and targets that f32 doesn't hold well (gradient_path_of).
+// How the gradient follows. The first two handle neither softcap, smoothing, soft targets nor a
+// factor above 4; PIECES_F64 handles factors and targets that f32 doesn't hold well.
 enum gradient_path {
     GRADIENT_SCALED,     // held exponentials, one multiplication each
     GRADIENT_16BIT,      // 16 bits to the same type, where they lie
@@ -225,8 +225,8 @@ static struct tempera_loss_sweep sweep_row(const struct tempera_loss *loss,
 // ------------------------------------------------------------------------------------------------
 // The gradient
 
-// Whether f32 holds the targets' part of the gradient. Up to a scale of 1 it does, as it held the
-// masses; beyond, the largest of them decides.
+// Whether f32 holds the targets' part of the gradient. With a scale of at most 1 it does, as it
+// held the target masses; above, the largest of them decides.
 static bool holds_targets(const struct tempera_loss *loss, const struct tempera_loss_row *row,
                           const struct tempera_loss_slopes *slopes)
 {
@@ -248,8 +248,8 @@ static enum gradient_path gradient_path_of(const struct tempera_loss *loss,
                                            const struct f32_row *o,
                                            const struct tempera_loss_slopes *slopes)
 {
-    // No factor leaves what f32 holds well, and nothing on the way is infinite, which would make a
-    // NaN where it meets a 0.
+    // Every factor is 0 or in [2^-120, 2^60], and nothing on the way is infinite, which would make
+    // a NaN where it meets a 0.
     bool fits_f32 = tempera_loss_factor_fits_f32(slopes->factor / o->row.sum) &&
                     tempera_loss_factor_fits_f32(slopes->probs) &&
                     tempera_loss_factor_fits_f32(slopes->floor) &&

@@ -9,7 +9,7 @@
 // What a sweep over a row finds.
 struct tempera_loss_sweep {
     double ln_S, logsumexp;
-    double p_y;           // of the class
+    double p_y;           // of the class; for the gradient only: a loss takes exp(-class_loss)
     double class_loss;    // lse - a_y
     double mass;          // tau
     double cross_entropy; // ce
