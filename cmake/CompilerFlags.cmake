@@ -12,7 +12,7 @@ add_compile_definitions(_POSIX_C_SOURCE=200809L)
 # are plain C over arrays, which gcc vectorises fully only from -O3 on. It changes no result: a
 # sum isn't reordered without fast-math, and a * b + c is never fused where we didn't write fma.
 add_compile_options(-ffp-contract=off -g)
-# Nobody reads errno behind a sqrt: without it the optimiser's loop is vectorised, and takes half.
+# Nobody reads errno after a sqrt: without it the optimiser's loop is vectorised, and takes half.
 add_compile_options(-fno-math-errno)
 
 add_compile_options(

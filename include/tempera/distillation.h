@@ -78,8 +78,8 @@ struct tempera_distillation_outputs {
 
 // teacher, student: [rows, cols], inputs, any dtype each. options NULL: the defaults. The gradient
 // is that of the reduced loss (of the sum for NONE), and 0 for ignored rows. Returns the worst
-// row's status, or INVALID_ARGUMENT: then nothing is written. Two sweeps over each row for its
-// sums, one for loss and gradient, two of these for beta above 0.
+// row's status, or INVALID_ARGUMENT: then nothing is written. A row is swept three times: twice
+// for its sums, once for loss and gradient; four times for beta above 0.
 TEMPERA_API enum tempera_status
 tempera_distillation(const struct tempera_matrix *teacher, const struct tempera_matrix *student,
                      const struct tempera_distillation_options *options,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// GGUF, version 3: the file format of models. Files are not trusted, and written crash-safe.
+// GGUF, the file format of models: reads versions 2 and 3, writes 3. Files are not trusted, and
+// written crash-safe.
 //
 //     "GGUF"  u32 version  u64 n_tensors  u64 n_keys
 //     n_keys times:    string key, u32 type, value        string = u64 length, bytes
-//     n_tensors times: string name, u32 n_dims, u64 dims[n_dims] (fastest first), u32 dtype,
+//     n_tensors times: string name, u32 n_dims, u64 dims[n_dims] (fastest first), u32 type,
 //                      u64 offset into the data part
 //     data part: begins at the next multiple of general.alignment (32), so does each tensor
 //

@@ -4,20 +4,21 @@
 // 8192 rows and a vocabulary of 128256 that matrix would be 4.2 GB, and its gradient as much.
 //
 // Rows are done in chunks: their logits, the loss with its gradient in the logits' place, and from
-// it the gradients of hidden and head. A chunk has as many rows as the scratch holds:
+// it the gradients of hidden and head. Chunks have equal sizes, the last one perhaps fewer rows:
 //
-//     rows a chunk = min(rows, max(1, floor(most_nbytes / (4 vocab))))
-//     scratch      = 4 vocab (rows a chunk) bytes, rounded up to a multiple of 64
+//     most     = min(rows, max(1, floor(most_nbytes / (4 vocab)))), from 64 rows on a multiple of
+//                16 unless it is all rows
+//     scratch  = 4 vocab most bytes, rounded up to a multiple of 64
+//     chunks   = ceil(rows / most)
 //
-// Chunks of 64 rows or more are rounded down to a multiple of 16, which is faster in products. By
-// default a call uses at most 14.5 MB of scratch, and less than 16 MB with its stack and what the
-// product takes (0.8 MB for tempera_model_matmul). More scratch makes products faster: see
+// By default a call uses at most 14.5 MB of scratch, and less than 16 MB with its stack and what
+// the product takes (0.8 MB for tempera_model_matmul). More scratch makes products faster: see
 // docs/PERFORMANCE.md. (The idea of chunks: Liger Kernel, Hsu et al. 2024, arXiv 2410.10989. Cut
 // Cross-Entropy, Wijmans et al. 2024, arXiv 2411.09009, computes logits again and needs a fourth
 // product.)
 //
 // libtempera has no matrix product of its own: the caller supplies one. libtempera-lm has
-// tempera_model_matmul in model.h, through OpenBLAS.
+// tempera_model_matmul in model.h: OpenBLAS, or kernels of its own for few rows.
 #ifndef TEMPERA_LINEAR_LOSS_H
 #define TEMPERA_LINEAR_LOSS_H
 

@@ -3,7 +3,7 @@
 // interleaved pairs, grouped-query attention, SwiGLU, optionally tied embeddings), f32 inside,
 // GGUF outside. Forward, backward, and token by token with a KV cache. Read next: train.h.
 //
-// Letters used below: B sequences, T positions, V vocabulary, D = dim, H heads, F = hidden_dim.
+// Letters: B sequences, T positions (where sampling is meant, the temperature), V vocabulary.
 #ifndef TEMPERA_MODEL_H
 #define TEMPERA_MODEL_H
 
@@ -220,6 +220,10 @@ struct tempera_generate_options {
 TEMPERA_API struct tempera_generate_options tempera_generate_options_default(void);
 
 // Continues prompt[nbytes] on an empty decoder, token by token through the callback.
+//
+// A prompt may end within a token. Then the first row has a column for each token that continues
+// it, scored so that prompt and continuation have the model's probability together; from the second
+// token on, rows are the model's own. In detail:
 //
 // A prompt may end anywhere, within a word or a character: what follows is distributed as the model
 // says given the prompt's bytes, over the encodings that tempera_tokenizer_encode gives for prompt

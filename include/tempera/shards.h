@@ -18,9 +18,9 @@
 //     quantity        bound
 //     S               2^-22 S; another order of merging changes it by less than 2^-51 S a merge
 //     row loss        ulp / 2 + 2^-22, as in loss.h; two cuts differ by at most twice that
-//     d_logits        its scale times 2^-21 p, + ulp / 2
-// Merging gives the same bits with its arguments swapped. On one machine, bits don't depend on the
-// executor or the instruction set.
+//     d_logits        2^-21 p times gradient_scale / T (and / N for MEAN), + ulp / 2
+// Merging gives the same bits with its arguments swapped. For one cut and one order of
+// merging, bits don't depend on the executor or the instruction set.
 //
 // Edges, by row, are those of loss.h: NaN in any shard, +inf, all masked, the target masked; every
 // shard reports the same. T must be in (0, +inf). No function allocates or starts a thread.

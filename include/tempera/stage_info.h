@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What stages, parameters and presets there are, as data: for whoever makes options, settings or
+// What stages, parameters and presets there are, as data: for those who make options, settings or
 // help texts of all of them. The command does:
 //
 //     struct tempera_sampling_params params = tempera_sampling_params_llama_cpp();

@@ -62,8 +62,8 @@ TEMPERA_API const char *tempera_status_name(enum tempera_status status);
 // A short sentence for a person, such as "a row of scores contains a NaN". Never NULL.
 TEMPERA_API const char *tempera_status_text(enum tempera_status status);
 
-// Structs that begin with struct_size can gain fields at their end in later versions. Set it to
-// sizeof, as the functions do that return defaults. A larger value than this version knows is
+// About struct_size: structs that begin with it can gain fields at their end in later versions. Set
+// it to sizeof, as the functions do that return defaults. A larger value than this version knows is
 // accepted and the extra fields are ignored (tempera_version tells the version); one that is too
 // small is INVALID_ARGUMENT.
 

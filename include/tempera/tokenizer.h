@@ -3,9 +3,10 @@
 // arXiv 1508.07909; bytes as the base alphabet: Radford et al. 2019), or plain bytes for tiny
 // texts. Any bytes survive encode and decode; text need not be valid UTF-8.
 //
-// Ids: first the tokens of text, last the specials. The byte tokenizer has 256 + specials. BPE:
-// 256 bytes in GPT-2's order, then one token a merge, then the special "<|endoftext|>", which is
-// the beginning and the end of a text and is never produced by encoding text.
+// Ids: first the tokens of text, last the specials. The byte tokenizer has 256 bytes and one
+// special. BPE: 256 bytes in GPT-2's order, then one token a merge, then the special
+// "<|endoftext|>", which is the beginning and the end of a text and is never produced by encoding
+// text.
 #ifndef TEMPERA_TOKENIZER_H
 #define TEMPERA_TOKENIZER_H
 
@@ -63,8 +64,8 @@ TEMPERA_API bool tempera_tokenizer_adds_bos(const struct tempera_tokenizer *toke
 TEMPERA_API bool tempera_tokenizer_is_special(const struct tempera_tokenizer *tokenizer,
                                               int32_t id);
 
-// The bytes of a token of text, borrowed until the close; NULL and 0 bytes for an id that is not
-// a token. A special token gives its name, such as "<|endoftext|>".
+// The bytes of a token, borrowed until the close; of a special one its name, "<|endoftext|>". NULL
+// and 0 bytes for an id that is not a token.
 TEMPERA_API const uint8_t *tempera_tokenizer_token(const struct tempera_tokenizer *tokenizer,
                                                    int32_t id, size_t *nbytes);
 

@@ -27,8 +27,9 @@ extern "C" {
 // For checkpoint_every. A checkpoint is always written at the end, and when the caller stops the
 // training.
 enum {
-    TEMPERA_CHECKPOINT_BY_TIME = 0, // once a minute, or as often as takes a tenth of the time. A
-                                    // kill costs a minute, a step, or ten times what writing takes
+    // After a minute, or ten times what the last write took, whichever is longer. A kill costs at
+    // most that, or one step.
+    TEMPERA_CHECKPOINT_BY_TIME = 0,
 };
 #define TEMPERA_CHECKPOINT_NEVER UINT64_MAX
 
@@ -46,7 +47,7 @@ struct tempera_train_options {
     uint64_t seed;               // of the order of the data
     uint64_t evaluate_every;     // steps; 0: at the end only
     uint64_t sample_every;       // steps; 0: never
-    uint64_t checkpoint_every;   // steps, or one of the two below
+    uint64_t checkpoint_every;   // steps, or one of the two above
     const char *checkpoint_path; // NULL: no checkpoints. Both paths are copied.
     const char *log_path;        // loss log, one JSON object a line; NULL: none
 };
@@ -90,7 +91,8 @@ struct tempera_trainer;
 
 // Model, tokenizer and executor are borrowed until the close; the text is not needed after the
 // call. The trainer changes the model's weights. Status: TEXT_TOO_SHORT says how many tokens the
-// text gives and how many the context needs; INVALID_ARGUMENT names the option; OUT_OF_MEMORY.
+// text gives and how many the context needs; INVALID_ARGUMENT names the option; UNSUPPORTED: the
+// tokenizer has no beginning-of-text token; OUT_OF_MEMORY.
 TEMPERA_API enum tempera_status
 tempera_trainer_open(struct tempera_trainer **trainer, struct tempera_model *model,
                      const struct tempera_tokenizer *tokenizer, const struct tempera_corpus *corpus,
@@ -145,13 +147,13 @@ TEMPERA_API enum tempera_status tempera_trainer_run(struct tempera_trainer *trai
                                                     const struct tempera_train_callbacks *callbacks,
                                                     struct tempera_error *error);
 
-// Writes the whole training state (f32 weights, moments, counters, data position, length of the
-// loss log) and the tokenizer to one GGUF file; its rename is the commit point.
+// Writes the whole training state (f32 weights, moments, step, options, digests of text and log)
+// and the tokenizer to one GGUF file; its rename is the commit point.
 TEMPERA_API enum tempera_status tempera_trainer_save(const struct tempera_trainer *trainer,
                                                      const char *path, struct tempera_error *error);
 
 // Resumes from a state saved by a trainer of the same model shape, tokenizer, text and options
-// (steps may be larger, the *_every and paths may differ): weights, moments, position. The loss log
+// (steps may be larger, the *_every and paths may differ): weights, moments, step. The loss log
 // is cut back to where the state was; a missing one is started over. STATE_MISMATCH says what
 // differs, or that the file is damaged: then nothing has changed.
 TEMPERA_API enum tempera_status tempera_trainer_resume(struct tempera_trainer *trainer,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Lookups in an open GGUF file: keys, values, tensors.
+// Lookups in an open GGUF file, and reading tensors as f32. Values of any number type: value.c.
 #include "gguf/reader.h"
 
 #include <float.h>

@@ -243,29 +243,6 @@ const struct tempera_kernels *tempera_kernels_at(size_t i);
 // Makes a table the active one, also one that is never chosen by itself, such as C without FMA.
 void tempera_kernels_use(const struct tempera_kernels *table);
 
-// ------------------------------------------------------------------------------------------------
-// Shared by all tables
-
-struct tempera_temperature_params tempera_temperature_params_of(double T);
-
-// The fixed tree in which 16 lanes are added; they are changed.
-double tempera_sum_lanes(double lanes[16]);
-
-// ln of the sum of exp((x_i - max) / T)
-double tempera_ln_sum(const struct tempera_row_sum *sum);
-
-// ------------------------------------------------------------------------------------------------
-// f64 rows: any T in (0, inf), any finite maximum, in double.
-
-double tempera_f64_sum(const float *z, size_t n, float max, double T);
-void tempera_f64_softmax(const float *z, size_t n, float max, double T, double sum, float *p);
-void tempera_f64_log_softmax(const float *z, size_t n, float max, double T, double ln_S,
-                             float *log_p);
-// w_i = exp((z_i - max) / T) 2^51, rounded to nearest
-void tempera_f64_masses(const float *z, size_t n, float max, double T, uint64_t *w);
-void tempera_f64_backward(const float *p, const float *dp, size_t n, double dot, double T,
-                          float *out);
-
 // Element i of a mask.
 static inline bool tempera_mask_allows(const uint32_t *mask, size_t i)
 {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// f64 rows: those whose temperature or maximum is out of the f32 kernels' range, that is T below
-// 1.1e-36 or above 1.8e30, or scores from 1e31 on. Plain C in double, as such rows are rare.
+#include "kernels/rows_f64.h"
+
 #include "base/exp.h"
-#include "kernels/kernels.h"
 #include "kernels/scalars.h"
 
 // In four lanes, since one chain of additions would wait for each result.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The scalar arithmetic of a row, in double. Inline, since for short rows a call costs as much as
-// the work; arithmetic in double has the same bits in every translation unit.
+// The scalar arithmetic of a row, in double, the same for all tables. Mostly inline, since for
+// short rows a call costs as much as the work; double has the same bits in every translation unit.
 #ifndef TEMPERA_KERNELS_SCALARS_H
 #define TEMPERA_KERNELS_SCALARS_H
 
@@ -57,5 +57,13 @@ static inline void tempera_split_inverse(double factor, double sum, float *high,
     *high = tempera_truncated(inverse);
     *low = (float)(inverse - (double)*high);
 }
+
+struct tempera_temperature_params tempera_temperature_params_of(double T);
+
+// The fixed tree in which 16 lanes are added; they are changed.
+double tempera_sum_lanes(double lanes[16]);
+
+// ln of the sum of exp((x_i - max) / T)
+double tempera_ln_sum(const struct tempera_row_sum *sum);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Whole sequences: scores, loss and gradients. The last product and the loss go in pieces of a
-// few hundred rows, each from scores to gradient in place, so that no [N, V] matrix is held.
+// Whole sequences: scores, loss and gradients. The last product and the loss go in chunks of as
+// many rows as 14.5 MB of scores hold, each from scores to gradient in place: no [N, V] matrix is
+// held.
 #include <tempera/linear_loss.h>
 
 #include "base/arguments.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A layer forward, and backward in mirror image below it. N = B T rows, D = dim, KV = G E,
-// F = hidden_dim.
+// A layer forward, and backward in mirror image below it. N = B T rows, D = dim, KV = G E: G
+// key-value heads of size E, F = hidden_dim.
 #include "model/transformer.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// For each position in the text, its end included, and each token that starts there with the rest
-// of the text and goes beyond it: encodes the text up to there with the token's bytes, and keeps
-// the pair if the encoding ends in this token. A token whose own encoding depends on what follows
-// (white space, an unfinished character) is tried with examples of what may follow.
+// Finds the tokens that can cross the end of a text. For each position and each token that begins
+// with the rest of the text from there and is longer: encodes the text up to there with the token's
+// bytes, and keeps the pair if the encoding ends in this token. A token whose own encoding depends
+// on what follows (white space, an unfinished character) is tried with examples of what may follow.
 #include "tokenizer/crossing.h"
 
 #include <stdlib.h>

@@ -6,12 +6,12 @@
 //                16 times at most, since more only costs held-out loss; 3.2 MB in all in between
 //   model        the largest of a ladder that has at most 2000 sqrt(bytes) parameters (and 400 000
 //                in any case), and gets at least 3 tokens a parameter in the time
-//   steps        what the time allows, up to the passes
+//   steps        what the time allows, up to the passes, or 300 steps if that is more
 //
 // Time is estimated from the operations of a token, 6 a parameter and 6 layers x dim x context
-// for attention, at 50e9 dim / (dim + 80) a second and thread. That is half of what was measured
-// on an EPYC of 2024 (44e3 tokens a second and thread at 64 x 2 layers, 3.2e3 at 256 x 4), and
-// within reach of processors with AVX2, so the time asked for is rarely used up.
+// for attention, at 50e9 dim / (dim + 80) a second, times threads^0.9. That is half of what was
+// measured on an EPYC of 2024 (44e3 tokens a second and thread at 64 x 2 layers, 3.2e3 at 256 x 4),
+// and within reach of processors with AVX2, so the time asked for is rarely used up.
 #include <math.h>
 
 #include "base/arguments.h"

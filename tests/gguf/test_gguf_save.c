@@ -356,7 +356,7 @@ int main(int argc, char **argv)
         {"a save that fails at any system call leaves the old file", every_call_fails_in_turn},
         {"a file over the size limit leaves the old one", the_kernel_says_no},
         {"places that cannot be written give an error", places_that_cannot_be_written},
-        {"rights are respected", rights_are_respected},
+        {"a file or folder without write permission is not written", rights_are_respected},
         {"a file keeps its mode", mode_is_kept},
         {"a save follows a link", link_is_followed},
         {"the rest of a killed save is removed", rest_of_a_save},

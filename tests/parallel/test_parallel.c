@@ -478,7 +478,7 @@ int main(int argc, char **argv)
         {"a pool runs every task once", pool_runs_every_task_once},
         {"a pool wakes from sleep", pool_wakes_from_sleep},
         {"a pool runs tasks at the same time", pool_runs_tasks_at_the_same_time},
-        {"loops nest", loops_nest},
+        {"a task may run a loop on its own pool or another", loops_nest},
         {"a single task may use the pool", single_task_may_use_the_pool},
         {"several threads share a pool", several_threads_share_a_pool},
         {"the caller's executor is used", callers_executor_is_used},

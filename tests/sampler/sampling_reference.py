@@ -137,7 +137,7 @@ def philox(counter, key):
     return c
 
 
-def luck(seed, stream, step, number):
+def random_bits(seed, stream, step, number):
     low32 = 0xFFFFFFFF
     words = philox((number, stream, step & low32, step >> 32), (seed & low32, seed >> 32))
     return sum(word << 32 * i for i, word in enumerate(words))
@@ -166,7 +166,7 @@ class Scale:
 
     @functools.cache
     def exponential(self, z):
-        """e of an ordinary row: 2^51 exp((z - m) / T) in f32."""
+        """e of an f32 row: 2^51 exp((z - m) / T) in f32."""
         d = max(self.lowest, add32(z, -self.c))
         t = fma32(d, self.L_high, self.magic)
         f = fma32(d, self.L_low, fma32(d, self.L_high, add32(self.magic, -t)))
@@ -377,12 +377,12 @@ def top_n_sigma(row, s):
 def tail_free(row, s):
     masses, order = row.masses(), row.order()
     w = [masses[i] for i in order]
-    bends = [abs(w[j] - 2 * w[j + 1] + w[j + 2]) for j in range(len(w) - 2)]
+    differences = [abs(w[j] - 2 * w[j + 1] + w[j + 2]) for j in range(len(w) - 2)]
     if s["z"] == 1 or len(w) < 3:
         return
-    most = math.floor(Fraction(s["z"]) * sum(bends))
-    for i in range(max(1, s["min_keep"]), len(bends)):
-        if sum(bends[: i + 1]) > most:
+    most = math.floor(Fraction(s["z"]) * sum(differences))
+    for i in range(max(1, s["min_keep"]), len(differences)):
+        if sum(differences[: i + 1]) > most:
             row.keep(order[:i])
             return
 
@@ -390,7 +390,7 @@ def tail_free(row, s):
 def xtc(row, s):
     number = 0x40000000 + row.n_xtc
     row.n_xtc += 1
-    r = luck(row.seed, row.stream, row.step, number) & (2**64 - 1)
+    r = random_bits(row.seed, row.stream, row.step, number) & (2**64 - 1)
     if s["threshold"] > 0.5 or r >= math.ceil(Fraction(s["probability"]) * 2**64):
         return
     m, least = row.max(), -math.inf
@@ -586,13 +586,13 @@ def first_level(case):
             "adaptive-p": last.get("target")}.get(last["stage"], 0.0)
 
 
-def run(case, luck_of_case, history, n_drawn=0, level=None):
-    """The row after all stages, or a status. luck_of_case has the seed and the stream."""
+def run(case, random_of_case, history, n_drawn=0, level=None):
+    """The row after all stages, or a status. random_of_case has the seed and the stream."""
     scores = candidates_of(case["logits"], case["mask"])
     if isinstance(scores, str):
         return scores
     level = first_level(case) if level is None else level
-    seed, stream = int(luck_of_case["seed"]), luck_of_case["stream"]
+    seed, stream = int(random_of_case["seed"]), random_of_case["stream"]
     row = Row(scores, seed, stream, history, n_drawn, level)
     for stage in case["stages"]:
         STAGES[stage["stage"]](row, DEFAULTS | stage)
@@ -604,7 +604,7 @@ def run(case, luck_of_case, history, n_drawn=0, level=None):
 
 def draw_by_mass(row, number=0):
     masses = row.masses()
-    target = luck(row.seed, row.stream, row.step, number) * row.weight() >> 128
+    target = random_bits(row.seed, row.stream, row.step, number) * row.weight() >> 128
     for token, mass in masses.items():
         if target < mass:
             return token
@@ -625,7 +625,7 @@ def noise(r):
 def by_race(row):
     """The tokens that can be drawn, the winner first."""
     def time(token):
-        r = luck(row.seed, row.stream, row.step, 0x80000000 + token) & (2**64 - 1)
+        r = random_bits(row.seed, row.stream, row.step, 0x80000000 + token) & (2**64 - 1)
         return noise(r) / float(masses[token])
 
     masses = row.masses()

@@ -211,9 +211,9 @@ int main(int argc, char **argv)
         {"bits of all zeros and all ones give tokens with mass", ends_of_the_bits},
         {"bits depend on every bit of seed, stream, step and draw",
          bits_depend_on_every_bit_of_their_key},
-        {"bits are pinned", bits_are_pinned},
+        {"random bits are the recorded ones", bits_are_pinned},
         {"every instruction set gives many tokens the same bits", bits_of_many},
-        {"the tail is reached", tail_is_reached},
+        {"tokens of probability 2^-35 are drawn as often as they should", tail_is_reached},
     };
     return CHECK_RUN(tests, argc, argv);
 }

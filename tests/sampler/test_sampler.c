@@ -701,7 +701,7 @@ int main(int argc, char **argv)
         {"every stage has a name", names_of_stages},
         {"a row's result does not depend on its batch", batches},
         {"the caller's floating-point modes change no bit", floating_point_modes},
-        {"tokens are pinned", golden_tokens},
+        {"the tokens drawn are the recorded ones", golden_tokens},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -255,7 +255,7 @@ static void tokens_beyond_the_vocabulary(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"allow and ban keep what they say", lists},
+        {"allow keeps only listed tokens, ban removes them", lists},
         {"repeated n-grams are banned", ngrams},
         {"DRY is the formula", dry},
         {"bad parameters are refused", bad_parameters},

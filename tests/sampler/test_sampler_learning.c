@@ -138,7 +138,7 @@ static void adaptive_p(void)
 // ------------------------------------------------------------------------------------------------
 // In chains
 
-// Behind a temperature of 0, inf and next to nothing, under a mask, with nothing left.
+// After a temperature of 0, inf and next to nothing, under a mask, with nothing left.
 static void behind_other_stages(void)
 {
     const struct tempera_stage feedback_stages[] = {tempera_stage_mirostat_1(1, 0.1f, 100),

@@ -399,9 +399,9 @@ int main(int argc, char **argv)
         {"presets put stages in their order", orders},
         {"mirostat takes the place of all filters", mirostats},
         {"temperatures and their ranges become the right stages", temperatures},
-        {"nothing is passed over", nothing_is_passed_over},
-        {"the orders differ", orders_differ},
-        {"tokens of presets are pinned", golden_tokens},
+        {"a parameter out of range is refused, not left out", nothing_is_passed_over},
+        {"at T = 3, the two orders keep different numbers of tokens", orders_differ},
+        {"presets draw the recorded tokens", golden_tokens},
     };
     return CHECK_RUN(tests, argc, argv);
 }

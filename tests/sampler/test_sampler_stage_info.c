@@ -611,7 +611,7 @@ int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"kinds have names and roles", kinds_have_names_and_roles},
-        {"parameters are told apart", parameters_are_told_apart},
+        {"no two parameters share a field or an option", parameters_are_told_apart},
         {"every field of the presets is a parameter", every_field_is_a_parameter},
         {"what is in a range is accepted, what is outside is refused by name", ranges},
         {"what is off changes nothing", off_is_off},

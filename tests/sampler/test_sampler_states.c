@@ -302,11 +302,11 @@ static void accepted_states_are_sound(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"states are values", states_are_values},
+        {"a copy of a state goes on as the original", states_are_values},
         {"states that do not fit are refused", states_that_do_not_fit},
         {"states that learn something else are refused", learners_that_do_not_fit},
         {"blocks from outside are checked", forged_heads},
-        {"what accepting makes is a state", accepted_states_are_sound},
+        {"every state that accepting makes passes the check", accepted_states_are_sound},
     };
     return CHECK_RUN(tests, argc, argv);
 }

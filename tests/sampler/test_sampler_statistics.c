@@ -223,12 +223,12 @@ static void a_small_difference_is_seen(void)
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
-        {"chi-square is right", chi_square_is_right},
+        {"chi-square gives the known values", chi_square_is_right},
         {"every stage draws from its distribution", every_stage},
         {"presets draw from their distributions", presets},
         {"masked rows draw from their distribution", masked},
         {"successive draws are independent", successive_draws},
-        {"a small difference is seen", a_small_difference_is_seen},
+        {"draws at T = 1.15 are rejected as draws at T = 1", a_small_difference_is_seen},
     };
     return CHECK_RUN(tests, argc, argv);
 }

@@ -7,6 +7,7 @@
 #include <tempera/softmax.h>
 
 #include "kernels/kernels.h"
+#include "kernels/scalars.h"
 
 enum { N_SCORES = 5 * 4097 };
 static float z_data[N_SCORES];

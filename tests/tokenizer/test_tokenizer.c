@@ -564,7 +564,7 @@ int main(int argc, char **argv)
         {"too little text is refused", too_little_text},
         {"ids of bytes are bytes", ids_of_bytes_are_bytes},
         {"ids of learned bytes are GPT-2's", ids_of_learned_bytes_are_gpt2s},
-        {"ids of small texts", ids_of_small_texts},
+        {"small texts have the recorded ids", ids_of_small_texts},
         {"random texts come back", random_texts_come_back},
         {"long words are merged as short ones", long_words_are_merged_as_short_ones},
         {"one word of a megabyte is encoded in time", one_word_of_a_megabyte},

@@ -160,7 +160,7 @@ int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"every character comes back", every_character_comes_back},
-        {"nothing else is a character", nothing_else_is_a_character},
+        {"no other two or three bytes decode as a character", nothing_else_is_a_character},
         {"characters come whole", characters_come_whole},
         {"pieces of any size give the same characters", pieces_of_any_size},
         {"a damaged state does no harm", damaged_state},

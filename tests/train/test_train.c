@@ -581,10 +581,10 @@ int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"bits do not depend on the thread count", threads_never_show_in_the_bits},
-        {"the seed of the data shows", the_seed_of_the_data_shows},
-        {"a report has the numbers", a_report_has_the_numbers},
-        {"clipping scales to the norm", clipping_scales_to_the_norm},
-        {"bits are those of bytes", bits_are_those_of_bytes},
+        {"another seed gives another first loss", the_seed_of_the_data_shows},
+        {"a report counts steps and tokens and has loss, norm and speed", a_report_has_the_numbers},
+        {"gradients above clip_norm are scaled down to it", clipping_scales_to_the_norm},
+        {"bits a byte are all nats over ln 2 over the bytes", bits_are_those_of_bytes},
         {"divergence leaves the weights alone", divergence_leaves_the_weights_alone},
         {"what diverged is not saved", what_diverged_is_not_saved},
         {"the loop calls back and stops", the_loop_calls_back_and_stops},
@@ -593,8 +593,9 @@ int main(int argc, char **argv)
         {"evaluation is the sum over windows", evaluation_is_the_sum_over_windows},
         {"evaluation fits the temperature", evaluation_fits_the_temperature},
         {"held-out loss is that of the blocks", held_out_loss_is_that_of_the_blocks},
-        {"a window taken unasked has an end", a_window_taken_unasked_has_an_end},
-        {"evaluation says how far it is", evaluation_says_how_far_it_is},
+        {"context 0 takes at most TEMPERA_EVALUATE_CONTEXT", a_window_taken_unasked_has_an_end},
+        {"evaluation reports progress after every few windows and can be stopped",
+         evaluation_says_how_far_it_is},
         {"bad evaluations are refused", bad_evaluations_are_refused},
         {"a rhyme is learned by heart", a_rhyme_is_learned_by_heart},
     };

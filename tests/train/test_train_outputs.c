@@ -304,8 +304,10 @@ int main(int argc, char **argv)
         {"the clock changes no bit", the_clock_changes_no_bit},
         {"files of others are left alone", files_of_others_are_left_alone},
         {"a log that can't be written ends in a state", a_log_that_cannot_be_written},
-        {"neither log nor checkpoint can be written", neither_log_nor_checkpoint},
-        {"a log that can't be read is not another one", a_log_that_cannot_be_read},
+        {"if neither log nor checkpoint can be written, the message says both",
+         neither_log_nor_checkpoint},
+        {"a log that can't be read is an IO_ERROR, not another run's log",
+         a_log_that_cannot_be_read},
         {"what differs from a state is named", what_differs_is_named},
     };
     return CHECK_RUN(tests, argc, argv);

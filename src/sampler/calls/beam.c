@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "base/size.h"
 #include "kernels/kernels.h"
+#include "kernels/scalars.h"
 #include "sampler/row/top_n.h"
 #include "sampler/row/u128.h"
 #include "score/softmax/row_reduction.h"

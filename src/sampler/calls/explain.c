@@ -11,6 +11,7 @@
 #include "base/fpenv.h"
 #include "base/matrix.h"
 #include "kernels/kernels.h"
+#include "kernels/scalars.h"
 #include "sampler/calls/arguments.h"
 #include "sampler/calls/chain.h"
 #include "sampler/calls/logprobs.h"

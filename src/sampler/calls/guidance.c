@@ -12,6 +12,7 @@
 #include "base/matrix.h"
 #include "base/size.h"
 #include "kernels/kernels.h"
+#include "kernels/scalars.h"
 #include "parallel/row_loop.h"
 #include "score/softmax/row_reduction.h"
 

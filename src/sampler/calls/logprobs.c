@@ -7,6 +7,7 @@
 
 #include "base/matrix.h"
 #include "kernels/kernels.h"
+#include "kernels/scalars.h"
 #include "sampler/row/columns.h"
 #include "sampler/row/top_n.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Masses are integers, so their sums are exact: the result does not depend on the order of
-// summation or on the number of threads. A total is below 2^82, so with 128 random bits the
-// probability of each token is exact to a relative error of 2^-46.
+// summation or on the number of threads. A total is below 2^83, so with 128 random bits the
+// probability of each token is exact to a relative error of 2^-45.
 #include "sampler/row/draw.h"
 
 #include "base/philox.h"

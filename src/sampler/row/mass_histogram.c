@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// From about 1000 sampled scores, and the maximum of every block: large scores are too few for a
-// sample, but most of them are maxima.
+// The estimate is made from about 1000 sampled scores and the maximum of every block: large scores
+// are too few for a sample, but most of them are maxima.
 #include "sampler/row/mass_histogram.h"
 
 #include <stddef.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// An estimate of where the mass of a row lies. It only makes things faster: whoever uses it has to
+// An estimate of where the mass of a row lies. It only makes things faster: its user has to
 // check the result against the exact masses.
 #ifndef TEMPERA_SAMPLER_ROW_MASS_HISTOGRAM_H
 #define TEMPERA_SAMPLER_ROW_MASS_HISTOGRAM_H

@@ -4,6 +4,7 @@
 
 #include "base/exp.h"
 #include "kernels/kernels.h"
+#include "kernels/rows_f64.h"
 #include "kernels/scalars.h"
 
 enum { SUM = TEMPERA_MASSES_PER_SUM };

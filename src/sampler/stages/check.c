@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Checks by the table of stages: every number that reaches the other files is in its range. And
-// what else the types of parameters say about a stage: tokens that it names, its window.
+// Checks by the table of stages: every number that reaches the other files is in its range. Also
+// the tokens that a stage names and the window that it needs, by the types of its parameters.
 #include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>

@@ -8,6 +8,7 @@
 
 #include "base/exp.h"
 #include "kernels/kernels.h"
+#include "kernels/scalars.h"
 #include "sampler/row/candidates.h"
 #include "sampler/row/masses.h"
 #include "sampler/row/prefix.h"

@@ -11,6 +11,7 @@
 #include "base/fpenv.h"
 #include "base/matrix.h"
 #include "base/size.h"
+#include "kernels/scalars.h"
 #include "parallel/row_loop.h"
 #include "score/calibration/row_moments.h"
 

@@ -10,6 +10,7 @@
 #include "base/half.h"
 #include "base/matrix.h"
 #include "base/size.h"
+#include "kernels/scalars.h"
 #include "parallel/row_loop.h"
 #include "score/calibration/row_moments.h"
 

@@ -2,8 +2,8 @@
 // Cross-entropy from logits, forward and backward in one call. The contract is in
 // include/tempera/loss.h, the formula in docs/LOSSES.md. Read next: cross_entropy_row.c.
 //
-// All but the rows, which set their own, runs with the default floating-point modes that the calls
-// set: the caller's may take a small T for 0, or trap a NaN.
+// Rows set the default floating-point modes themselves. The rest of a call runs in modes set here,
+// since the caller's might flush a small T to 0 or trap on a NaN.
 #include "score/loss/cross_entropy.h"
 
 #include <math.h>
@@ -11,6 +11,7 @@
 #include "base/arguments.h"
 #include "base/fpenv.h"
 #include "base/matrix.h"
+#include "kernels/scalars.h"
 #include "parallel/row_loop.h"
 #include "score/loss/cross_entropy_terms.h"
 

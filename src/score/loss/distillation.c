@@ -8,6 +8,7 @@
 #include "base/fpenv.h"
 #include "base/matrix.h"
 #include "base/size.h"
+#include "kernels/scalars.h"
 #include "parallel/row_loop.h"
 #include "score/loss/row_losses.h"
 #include "score/softmax/row_reduction.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The special cases of include/tempera/softmax.h: NaN, infinities, masked rows, T = 0 and T = inf.
-// With T = 0 or inf, params.fits_f32 is false (kernels/common.c), and every faster path leaves the
+// With T = 0 or inf, params.fits_f32 is false (kernels/scalars.c), and every faster path leaves the
 // row to this one.
 #include "score/softmax/row_reduction.h"
 
@@ -9,6 +9,7 @@
 #include "base/exp.h"
 #include "base/matrix.h"
 #include "base/size.h"
+#include "kernels/rows_f64.h"
 #include "kernels/scalars.h"
 
 static bool is_chosen(const struct tempera_row_reduction *reduction, float x)

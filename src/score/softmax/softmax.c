@@ -10,6 +10,7 @@
 #include "base/matrix.h"
 #include "base/size.h"
 #include "kernels/kernels.h"
+#include "kernels/scalars.h"
 #include "parallel/row_loop.h"
 #include "score/row_source.h"
 #include "score/softmax/long_row.h"

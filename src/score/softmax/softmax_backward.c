@@ -7,6 +7,7 @@
 #include "base/matrix.h"
 #include "base/size.h"
 #include "kernels/kernels.h"
+#include "kernels/rows_f64.h"
 #include "kernels/scalars.h"
 #include "parallel/row_loop.h"
 #include "score/row_source.h"

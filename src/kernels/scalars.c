@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Shared by all tables.
-#include "base/exp.h"
-#include "kernels/kernels.h"
 #include "kernels/scalars.h"
+
+#include "base/exp.h"
 
 struct tempera_temperature_params tempera_temperature_params_of(double T)
 {
