@@ -100,7 +100,9 @@ static struct cli_option option_of(struct cli_sampling *s,
     };
     add_help(s, parameter, help);
     set_range(&option, parameter);
-    if (option.kind == CLI_TEXTS && s->n_lists < CLI_SAMPLING_LISTS) {
+    if (option.kind == CLI_TEXTS) {
+        if (s->n_lists == CLI_SAMPLING_LISTS)
+            abort(); // the table has more lists than this program was made for
         struct cli_sampling_list *list = &s->lists[s->n_lists++];
         list->parameter = parameter;
         option.value = &list->texts;

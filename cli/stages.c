@@ -183,13 +183,13 @@ void cli_explained_print_tokens(const struct cli_explained *e, const struct cli_
 // ------------------------------------------------------------------------------------------------
 // JSON
 
-// The first number of the stage's parameters, null where there is none.
+// The number that stands for a stage, null where none does.
 static json_t *parameter_json(const struct tempera_stage *stage)
 {
     const struct tempera_parameter_info *parameter;
     int kind = stage == NULL ? 0 : (int)stage->kind;
     for (size_t i = 0; (parameter = tempera_describe_parameter(kind, i)) != NULL; i++)
-        if (is_number(parameter))
+        if (parameter->is_main)
             return cli_json_temperature(number_of(stage, parameter));
     return json_null();
 }

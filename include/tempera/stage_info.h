@@ -63,6 +63,8 @@ struct tempera_parameter_info {
     double off;
     bool negative_is_off; // in struct tempera_sampling_params: any negative value is off, too
 
+    bool is_main; // the number that stands for the stage where one has to do; at most one has it
+
     double default_value;   // tempera_sampling_params_default has it
     double llama_cpp_value; // tempera_sampling_params_llama_cpp has it
 

@@ -93,6 +93,8 @@ out_has '"parameter": null'
 run 0 generate -m whole.gguf -p "Humpty" --seed 7 --max-tokens 5 $filters
 run 0 explain -m whole.gguf -p "Humpty" --min-p 0 --xtc-probability 1 --xtc-threshold 0.001
 out_has "xtc 1 0.001 "
+run 0 explain -m whole.gguf -p "Humpty" --min-p 0 --xtc-probability 1 --xtc-threshold 0.25 --json
+out_has '"parameter": 0.25'
 run 0 generate -m whole.gguf -p "Humpty" --seed 7 --max-tokens 5 --xtc-probability 0.5 \
     --temperature-range 0.5 --temperature-exponent 2 --smoothing 0.3 --smoothing-curve 2
 run 0 explain -m whole.gguf -p "Humpty" --top-h 0.4 --order temperature-first

@@ -98,6 +98,13 @@ static void kinds_have_names_and_roles(void)
         const struct tempera_stage_info *info = tempera_describe_stage(kind);
         CHECK_EQ_STR(info->name, tempera_stage_name((enum tempera_stage_kind)kind));
         CHECK(info->roles != 0);
+        size_t n_main = 0;
+        const struct tempera_parameter_info *p;
+        for (size_t i = 0; (p = tempera_describe_parameter(kind, i)) != NULL; i++) {
+            n_main += p->is_main;
+            CHECK(!p->is_main || (is_number(p) && p->stage_offset != 0));
+        }
+        CHECK(n_main <= 1);
         for (int other = 1; other < kind; other++)
             CHECK(strcmp(info->name, tempera_describe_stage(other)->name) != 0);
     }

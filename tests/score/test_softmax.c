@@ -324,6 +324,25 @@ static void overlaps(void)
     CHECK_STATUS(tempera_softmax(&in, &masked, &to, extra.status + 3, NULL), TEMPERA_OK);
 }
 
+static void shorter_options(void)
+{
+    float z[3] = {1, 2, 3}, expected[3], out[3];
+    struct tempera_matrix in = tempera_matrix_f32(z, 1, 3);
+    struct tempera_matrix all = tempera_matrix_f32(expected, 1, 3);
+    struct tempera_matrix to = tempera_matrix_f32(out, 1, 3);
+    struct tempera_softmax_options options;
+    memset(&options, 0xFF, sizeof options); // whatever lies after the end of a shorter struct
+    options.struct_size = offsetof(struct tempera_softmax_options, scale);
+    options.temperature = 1;
+    options.mask = NULL;
+    options.mask_stride = 0;
+    CHECK_STATUS(tempera_softmax(&in, NULL, &all, NULL, NULL), TEMPERA_OK);
+    CHECK_STATUS(tempera_softmax(&in, &options, &to, NULL, NULL), TEMPERA_OK);
+    CHECK_MEM(out, expected, sizeof out);
+    options.struct_size--;
+    CHECK_STATUS(tempera_softmax(&in, &options, &to, NULL, NULL), TEMPERA_INVALID_ARGUMENT);
+}
+
 static void bad_arguments(void)
 {
     float z[8] = {1, 2, 3, 4, 5, 6, 7, 8}, out[8] = {9, 9, 9, 9, 9, 9, 9, 9}, lse[2] = {9, 9};
@@ -724,6 +743,7 @@ int main(int argc, char **argv)
         {"the worked example of the README is right", worked_example},
         {"equal scores give the correctly rounded 1/k", equal_scores},
         {"special values give what is documented", edges},
+        {"options shorter than the struct keep the defaults of the rest", shorter_options},
         {"bad arguments leave the outputs alone", bad_arguments},
         {"strides, in place and side by side give the same", strides},
         {"masked scores count as absent", masks},

@@ -58,6 +58,7 @@
 #define INT_FROM(least) .low = least, .high = INT32_MAX
 
 #define OFF(value) .off = value
+#define MAIN .is_main = true
 #define NEVER_OFF .off = NAN
 
 #define DEFAULTS(of_all, of_llama_cpp) .default_value = of_all, .llama_cpp_value = of_llama_cpp
@@ -137,50 +138,50 @@ static const struct tempera_stage_type types[] = {
     }},
     [TEMPERA_STAGE_TEMPERATURE] = {STAGE(temperature, "temperature", SCORES), WHOLE,
         .preset = tempera_preset_of_temperature, .parameters = {
-        {FLOAT("temperature", temperature, temperature),
+        {FLOAT("temperature", temperature, temperature), MAIN,
          BETWEEN(0, INFINITY), OFF(1), DEFAULTS(1, 0.8),
          OPTION("temperature", "T", "0: always the top token")},
     }},
     [TEMPERA_STAGE_TOP_K] = {STAGE(top_k, "top-k", FILTER), WHOLE, .parameters = {
-        {INT("k", top_k, top_k), INT_FROM(0), OFF(0), DEFAULTS(0, 40),
+        {INT("k", top_k, top_k), MAIN, INT_FROM(0), OFF(0), DEFAULTS(0, 40),
          OPTION("top-k", "K", "keep the K most likely")},
     }},
     [TEMPERA_STAGE_TOP_P] = {STAGE(top_p, "top-p", FILTER), WHOLE, .parameters = {
-        {FLOAT("p", top_p, top_p), BETWEEN(0, 1), OFF(1), DEFAULTS(1, 0.95),
+        {FLOAT("p", top_p, top_p), MAIN, BETWEEN(0, 1), OFF(1), DEFAULTS(1, 0.95),
          OPTION("top-p", "P", "keep the likeliest up to mass P")},
     }},
     [TEMPERA_STAGE_MIN_P] = {STAGE(min_p, "min-p", FILTER), WHOLE, .parameters = {
-        {FLOAT("p", min_p, min_p), BETWEEN(0, 1), OFF(0), DEFAULTS(0, 0.05),
+        {FLOAT("p", min_p, min_p), MAIN, BETWEEN(0, 1), OFF(0), DEFAULTS(0, 0.05),
          OPTION("min-p", "P", "keep p >= P times the top's p")},
     }},
     [TEMPERA_STAGE_TYPICAL] = {STAGE(typical, "typical", FILTER), WHOLE, .parameters = {
-        {FLOAT("p", typical, typical), BETWEEN(0, 1), OFF(1), DEFAULT(1),
+        {FLOAT("p", typical, typical), MAIN, BETWEEN(0, 1), OFF(1), DEFAULT(1),
          OPTION("typical-p", "P", "keep the least surprising up to mass P")},
     }},
     [TEMPERA_STAGE_EPSILON] = {STAGE(epsilon, "epsilon", FILTER), WHOLE, .parameters = {
-        {FLOAT("epsilon", epsilon, epsilon), BETWEEN(0, 1), OFF(0), DEFAULT(0),
+        {FLOAT("epsilon", epsilon, epsilon), MAIN, BETWEEN(0, 1), OFF(0), DEFAULT(0),
          OPTION("epsilon", "E", "keep p >= E")},
     }},
     [TEMPERA_STAGE_ETA] = {STAGE(eta, "eta", FILTER), WHOLE, .parameters = {
-        {FLOAT("epsilon", eta, eta), BETWEEN(0, 1), OFF(0), DEFAULT(0),
+        {FLOAT("epsilon", eta, eta), MAIN, BETWEEN(0, 1), OFF(0), DEFAULT(0),
          OPTION("eta", "E", "keep p >= min(E, sqrt(E) exp(-entropy))")},
     }},
     [TEMPERA_STAGE_TAIL_FREE] = {STAGE(tail_free, "tail-free", FILTER), .parameters = {
-        {FLOAT("z", tail_free, tail_free), BETWEEN(0, 1), OFF(1), DEFAULT(1),
+        {FLOAT("z", tail_free, tail_free), MAIN, BETWEEN(0, 1), OFF(1), DEFAULT(1),
          OPTION("tail-free", "Z", "keep a fraction Z of the second differences of p")},
     }},
     [TEMPERA_STAGE_TOP_A] = {STAGE(top_a, "top-a", FILTER), WHOLE, .parameters = {
-        {FLOAT("a", top_a, top_a), BETWEEN(0, 1), OFF(0), DEFAULT(0),
+        {FLOAT("a", top_a, top_a), MAIN, BETWEEN(0, 1), OFF(0), DEFAULT(0),
          OPTION("top-a", "A", "keep p >= A times the square of the top's p")},
     }},
     [TEMPERA_STAGE_TOP_N_SIGMA] = {STAGE(top_n_sigma, "top-n-sigma", FILTER), WHOLE,
         .parameters = {
-        {FLOAT("n", top_n_sigma, top_n_sigma),
+        {FLOAT("n", top_n_sigma, top_n_sigma), MAIN,
          BETWEEN(0, INFINITY), OFF(INFINITY), .negative_is_off = true, DEFAULT(INFINITY),
          OPTION("top-n-sigma", "N", "keep what is within N sigmas of the top")},
     }},
     [TEMPERA_STAGE_TOP_H] = {STAGE(top_h, "top-h", FILTER), .parameters = {
-        {FLOAT("h", top_h, top_h), BETWEEN(0, 1), OFF(1), DEFAULT(1),
+        {FLOAT("h", top_h, top_h), MAIN, BETWEEN(0, 1), OFF(1), DEFAULT(1),
          OPTION("top-h", "H", "keep the likeliest with a fraction H of the entropy")},
     }},
     [TEMPERA_STAGE_P_LESS] = {STAGE(p_less, "p-less", FILTER), WHOLE, .parameters = {
@@ -190,14 +191,15 @@ static const struct tempera_stage_type types[] = {
     [TEMPERA_STAGE_XTC] = {STAGE(xtc, "xtc", FILTER), .parameters = {
         {FLOAT("probability", xtc.probability, xtc_probability), BETWEEN(0, 1), OFF(0), DEFAULT(0),
          OPTION("xtc-probability", "Q", "how often to leave out the top choices")},
-        {FLOAT("threshold", xtc.threshold, xtc_threshold), BETWEEN(0, 1), NEVER_OFF, DEFAULT(0.1),
+        {FLOAT("threshold", xtc.threshold, xtc_threshold), MAIN,
+         BETWEEN(0, 1), NEVER_OFF, DEFAULT(0.1),
          OPTION("xtc-threshold", "P", "what has p >= P is a top choice; the last stays")},
         {TOKENS("spared", xtc.spared, xtc_spared), NEVER_OFF,
          OPTION("xtc-spare", "ID,...", "tokens that XTC leaves alone")},
     }},
     [TEMPERA_STAGE_ADAPTIVE_P] = {STAGE(adaptive_p, "adaptive-p", SCORES | FEEDS_BACK),
         FEEDBACK(adaptive_p), .scratch_nbytes = tempera_scratch_nbytes_adaptive_p, .parameters = {
-        {FLOAT("target", adaptive_p.target, adaptive_target),
+        {FLOAT("target", adaptive_p.target, adaptive_target), MAIN,
          BETWEEN(0, 1), OFF(-1), .negative_is_off = true, DEFAULT(-1),
          OPTION("adaptive-target", "P", "prefer tokens with p near P")},
         {FLOAT("decay", adaptive_p.decay, adaptive_decay),
@@ -208,7 +210,7 @@ static const struct tempera_stage_type types[] = {
         FEEDBACK(mirostat), .preset = tempera_preset_of_mirostat_1, .parameters = {
         {PRESET_INT("version", mirostat), BETWEEN(0, 2), OFF(0), DEFAULT(0),
          OPTION("mirostat", "V", "1, 2: hold the mean surprise, instead of filters")},
-        {FLOAT("tau", mirostat.tau, mirostat_tau), FINITE_FROM(0), NEVER_OFF, DEFAULT(5),
+        {FLOAT("tau", mirostat.tau, mirostat_tau), MAIN, FINITE_FROM(0), NEVER_OFF, DEFAULT(5),
          OPTION("mirostat-tau", "BITS", "the mean surprise to hold")},
         {FLOAT("eta", mirostat.eta, mirostat_eta), FINITE_FROM(0), NEVER_OFF, DEFAULT(0.1),
          OPTION("mirostat-eta", "R", "how fast it is corrected")},
@@ -217,7 +219,7 @@ static const struct tempera_stage_type types[] = {
     }},
     [TEMPERA_STAGE_MIROSTAT_2] = {STAGE(mirostat_2, "mirostat-2", FILTER | FEEDS_BACK), WHOLE,
         FEEDBACK(mirostat), .preset = tempera_preset_of_mirostat_2, .parameters = {
-        {FLOAT("tau", mirostat.tau, mirostat_tau), FINITE_FROM(0), NEVER_OFF, DEFAULT(5)},
+        {FLOAT("tau", mirostat.tau, mirostat_tau), MAIN, FINITE_FROM(0), NEVER_OFF, DEFAULT(5)},
         {FLOAT("eta", mirostat.eta, mirostat_eta), FINITE_FROM(0), NEVER_OFF, DEFAULT(0.1)},
     }},
     [TEMPERA_STAGE_DYNAMIC_TEMPERATURE] = {
@@ -233,14 +235,16 @@ static const struct tempera_stage_type types[] = {
          OPTION("temperature-exponent", "E", "the entropy, of its maximum, to the power E")},
     }},
     [TEMPERA_STAGE_SMOOTHING] = {STAGE(smoothing, "smoothing", SCORES), .parameters = {
-        {FLOAT("factor", smoothing.factor, smoothing_factor), FINITE_FROM(0), OFF(0), DEFAULT(0),
+        {FLOAT("factor", smoothing.factor, smoothing_factor), MAIN,
+         FINITE_FROM(0), OFF(0), DEFAULT(0),
          OPTION("smoothing", "F", "take F times the square of the distance to the top")},
         {FLOAT("curve", smoothing.curve, smoothing_curve), BETWEEN(1, 3), NEVER_OFF, DEFAULT(1),
          OPTION("smoothing-curve", "C", "1: square, 3: cube, between: both")},
     }},
     [TEMPERA_STAGE_DRY] = {STAGE(dry, "dry", SCORES), WHOLE, .scratch_nbytes = dry_scratch,
         .parameters = {
-        {FLOAT("multiplier", dry.multiplier, dry_multiplier), FINITE_FROM(0), OFF(0), DEFAULT(0),
+        {FLOAT("multiplier", dry.multiplier, dry_multiplier), MAIN,
+         FINITE_FROM(0), OFF(0), DEFAULT(0),
          OPTION("dry-multiplier", "A", "DRY: subtract A from what carries on a repeat")},
         {FLOAT("base", dry.base, dry_base), FINITE_FROM(1), NEVER_OFF, DEFAULT(1.75),
          OPTION("dry-base", "B", "times B for each token of it")},
@@ -254,7 +258,7 @@ static const struct tempera_stage_type types[] = {
     }},
     [TEMPERA_STAGE_NO_REPEAT_NGRAM] = {STAGE(no_repeat_ngram, "no-repeat-ngram", BANS), WHOLE,
         .scratch_nbytes = no_repeat_ngram_scratch, .parameters = {
-        {INT("n", no_repeat_ngram.n, ngram), INT_FROM(0), OFF(0), DEFAULT(0),
+        {INT("n", no_repeat_ngram.n, ngram), MAIN, INT_FROM(0), OFF(0), DEFAULT(0),
          OPTION("ngram", "N", "no N tokens in a row twice")},
         {WINDOW(no_repeat_ngram.window, ngram_window),
          OPTION("ngram-window", "N", "how many recent tokens count")},

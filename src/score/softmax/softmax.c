@@ -90,9 +90,10 @@ static enum tempera_status read_options_inside(struct softmax_job *job,
                                                const struct tempera_softmax_options *given)
 {
     struct tempera_softmax_options *options = &job->options;
+    const size_t least = offsetof(struct tempera_softmax_options, scale); // a shorter struct's size
     *options = tempera_softmax_options_default();
     if (given != NULL)
-        TEMPERA_TRY(tempera_struct_read(given, sizeof *options, options, sizeof *options));
+        TEMPERA_TRY(tempera_struct_read(given, least, options, sizeof *options));
     TEMPERA_CHECK(options->temperature >= 0, TEMPERA_INVALID_ARGUMENT);            // no NaN, either
     TEMPERA_CHECK(options->scale - options->scale == 0, TEMPERA_INVALID_ARGUMENT); // finite
     TEMPERA_CHECK(options->softcap >= 0 && options->softcap < INFINITY, TEMPERA_INVALID_ARGUMENT);
