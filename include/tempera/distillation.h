@@ -33,7 +33,8 @@
 //     quantity         bound
 //     D                2^-20 D + 2^-42, for beta 0, 1 or in [0.01, 0.99]
 //     row loss         T^2 times that, rounded once
-//     d_student        its scale times 2^-20 T max(p, q) (1 + |ln(q/p)| + D), + ulp / 2
+//     d_student        2^-20 T max(p, q) (1 + |ln(q/p)| + D) times gradient_scale (over N for
+//                      MEAN), + ulp / 2
 //     sums, means      of the rows' losses in double, in a fixed order
 // Bits do not depend on the executor or the instruction set. docs/DISTILLATION.md has the
 // derivation.

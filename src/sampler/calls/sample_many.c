@@ -33,7 +33,7 @@ static enum tempera_status check(const struct tempera_matrix *logits,
     return tempera_call_check(&call);
 }
 
-// Runs the stages. OK, or why there is no token.
+// Runs the stages. Returns OK, or the status of a row that no token can be drawn from.
 static enum tempera_status begin(struct tempera_chain *chain, const struct tempera_matrix *logits,
                                  const struct tempera_sample_row *row, void *scratch)
 {
